@@ -1,0 +1,1 @@
+"""The use cases: nodes, workspaces, dispatch, placement, monitoring, operations, events. No HTTP, no engine."""

@@ -1,0 +1,195 @@
+"""What callers may ask for, validated: the input side of the models. Unknown keys are errors that name the nearest.
+
+Sizes are bytes, or text such as `512M` or `2G` (powers of 1024).
+"""
+
+import re
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from vendetta.errors import InvalidInput, nearest
+from vendetta.models import InstanceSpec, Mount, Service
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+NAME_RULE = "1 to 40 small letters, digits and hyphens, beginning and ending with a letter or digit"
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+def parse_size(value: object) -> int:
+    """Bytes of `2G`, `512M`, `1.5g`, `1024` or a number. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
+        return int(float(match[1]) * _UNITS[match[2].upper()])
+    raise ValueError('must be a size such as "512M" or "2G"')
+
+
+def _name(value: object) -> object:
+    if isinstance(value, str) and not NAME.fullmatch(value):
+        raise ValueError(f"must be {NAME_RULE}")
+    return value
+
+
+Name = Annotated[str, BeforeValidator(_name)]
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+Label = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+R = TypeVar("R", bound=Request)
+
+
+def validated(model: type[R], values: Any, *, where: str = "") -> R:
+    """`values` as a `model`. Raises `InvalidInput` that names each path, its value, and what would be right."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as exc:
+        raise invalid(exc.errors(include_url=False), known=_known(model), where=where) from exc
+
+
+def invalid(errors: Any, *, known: frozenset[str] = frozenset(), where: str = "") -> InvalidInput:
+    """One error made of pydantic's list of them; `known` are the keys to suggest from."""
+    problems = []
+    for error in errors:
+        path = ".".join([*([where] if where else []), *(str(part) for part in error["loc"])])
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            message = f"unknown key.{nearest(str(error['loc'][-1]), known)}"
+        elif error["type"] == "missing":
+            message = "is required"
+        else:
+            message = f"{_shown(error['input'])}: {message}"
+        problems.append({"path": path, "message": message})
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    hint = f"Known keys: {', '.join(sorted(known))}." if known and "unknown key" in first["message"] else None
+    return InvalidInput(f"{first['path'] or 'request'}: {first['message']}{more}", hint=hint, problems=problems)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _known(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
+
+
+class NodeRequest(Request):
+    """`address` in every form: HOST, USER@HOST, HOST:PORT, [IPv6]:PORT, ssh://URL, a name of ssh_config."""
+
+    name: Name
+    address: str = Field(min_length=1)
+    user: str | None = None
+    port: int | None = Field(None, ge=1, le=65535)
+    identity: str | None = None
+    jump: list[str] = []
+    labels: dict[Label, str] = {}
+    metadata: dict[str, Any] = {}
+
+
+class NodeEdit(Request):
+    """What isn't named stays as it is."""
+
+    address: str | None = Field(None, min_length=1)
+    user: str | None = None
+    port: int | None = Field(None, ge=1, le=65535)
+    identity: str | None = None
+    jump: list[str] | None = None
+    labels: dict[Label, str | None] | None = Field(None, description="null removes a label")
+    metadata: dict[str, Any] | None = None
+
+
+class LoginRequest(Request):
+    """How to log in this once. The password is used and forgotten."""
+
+    password: str | None = Field(None, repr=False)
+    host_key: str | None = Field(None, pattern=r"^SHA256:[A-Za-z0-9+/]{43}=?$", description="SHA256:… to accept")
+    accept_new: bool = False
+
+
+class MountRequest(Request):
+    source: str = Field(min_length=1)
+    target: str = Field(pattern=r"^/")
+    read_only: bool = False
+
+
+class SpecRequest(Request):
+    """The configuration of `create`, on every provider."""
+
+    image: str = Field(min_length=1, max_length=512)
+    command: list[str] | None = Field(None, min_length=1)
+    env: dict[EnvironmentName, str] = {}
+    cpus: float | None = Field(None, gt=0, le=1024)
+    memory: Size | None = None
+    disk: Size | None = None
+    pids: int | None = Field(None, ge=1)
+    mounts: list[MountRequest] = []
+    labels: dict[Label, str] = {}
+    options: dict[str, str] = {}
+
+    @field_validator("image")
+    @classmethod
+    def _no_spaces(cls, value: str) -> str:
+        if value.startswith("-") or any(character.isspace() for character in value):
+            raise ValueError("is not the name of an image")
+        return value
+
+    def spec(self) -> InstanceSpec:
+        return InstanceSpec(
+            image=self.image,
+            command=self.command,
+            env=dict(self.env),
+            cpus=self.cpus,
+            memory_bytes=self.memory,
+            disk_bytes=self.disk,
+            pids=self.pids,
+            mounts=[Mount(**mount.model_dump()) for mount in self.mounts],
+            labels=dict(self.labels),
+            options=dict(self.options),
+        )
+
+
+class WorkspaceRequest(SpecRequest):
+    """`node` names it, or else it is chosen among those that carry all of `placement`."""
+
+    name: Name
+    provider: str
+    node: str | None = None
+    placement: dict[Label, str] = {}
+    start: bool = True
+
+
+class StopRequest(Request):
+    timeout_seconds: float = Field(10.0, ge=0, le=3600)
+
+
+class RemoveRequest(Request):
+    force: bool = False
+
+
+class ExecRequest(Request):
+    argv: list[str] = Field([], description="empty: the login shell")
+    tty: bool = False
+    columns: int = Field(80, ge=1, le=10000)
+    rows: int = Field(24, ge=1, le=10000)
+    terminal_type: str = "xterm-256color"
+    env: dict[EnvironmentName, str] = {}
+    cwd: str | None = None
+    user: str | None = None
+
+
+class CommandRequest(Request):
+    action: str
+    provider: str
+    config: dict[str, Any] = {}
+    workspace: Name | None = None
+    services: list[Service] = []
+    retries: int = Field(2, ge=0, le=20)
+    timeout_seconds: float = Field(600.0, gt=0)

@@ -1,0 +1,60 @@
+"""A node: a machine reached by SSH. `status` speaks of the link alone; `providers` of the engines on it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+NodeStatus = Literal["unknown", "connecting", "connected", "error", "offline"]
+ProviderState = Literal["undetected", "unhealthy", "healthy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostKey:
+    """`type` as OpenSSH names it (`ssh-ed25519`), `fingerprint` as `SHA256:…`."""
+
+    type: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    cpus: int
+    memory_bytes: int
+    disk_free_bytes: int
+    arch: str
+    kernel: str
+    os: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderStatus:
+    """What a provider found on a node. `reason` is a sentence wherever `state` isn't healthy."""
+
+    state: ProviderState
+    version: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """`since` dates `status`; `last_seen` is when the node last answered; `latency_seconds` one round trip."""
+
+    id: str
+    name: str
+    address: str
+    user: str | None
+    port: int | None
+    identity: str | None = None
+    jump: list[str] = field(default_factory=list)
+    status: NodeStatus = "unknown"
+    reason: str | None = None
+    since: datetime
+    labels: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    capabilities: list[str] = field(default_factory=list)
+    cordoned: bool = False
+    host_key: HostKey | None = None
+    last_seen: datetime | None = None
+    latency_seconds: float | None = None
+    resources: Resources | None = None
+    providers: dict[str, ProviderStatus] = field(default_factory=dict)

@@ -1,0 +1,35 @@
+"""A problem: an error as it travels over HTTP (RFC 9457) and as an operation keeps it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from vendetta.errors import VendettaError, by_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """`title` names the kind of problem, `detail` this one; `status` is set where it is an HTTP answer."""
+
+    type: str
+    title: str
+    status: int | None = None
+    detail: str
+    code: str
+    hint: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_error(cls, error: VendettaError, *, status: int | None = None) -> "Problem":
+        return cls(
+            type=f"urn:vendetta:problem:{error.code}",
+            title=error.code.replace("_", " ").capitalize(),
+            status=status,
+            detail=error.message,
+            code=error.code,
+            hint=error.hint,
+            details=error.details,
+        )
+
+    def to_error(self) -> VendettaError:
+        """The error that it was made from, of the same class."""
+        return by_code(self.code)(self.detail, hint=self.hint, **self.details)

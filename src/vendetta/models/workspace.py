@@ -1,0 +1,45 @@
+"""A workspace: one named instance made through a provider on a node."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from .command import Service
+from .instance import InstanceSpec
+
+WorkspaceState = Literal[
+    "pending",
+    "creating",
+    "stopped",
+    "starting",
+    "running",
+    "stopping",
+    "removing",
+    "failed",
+    "missing",
+    "unknown",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """`spec` is what is desired, `state` what was observed at `observed_at`; `since` dates `state`.
+
+    `node` is the node's name. `missing`: the node no longer has it. `unknown`: the node can't be asked.
+    """
+
+    id: str
+    name: str
+    node: str
+    provider: str
+    image: str
+    state: WorkspaceState
+    reason: str | None = None
+    since: datetime
+    spec: InstanceSpec
+    address: str | None = None
+    services: list[Service] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+    owner: str
+    created_at: datetime
+    observed_at: datetime | None = None

@@ -1,0 +1,54 @@
+"""Where everything lives: configuration, state, keys, logs, socket. Light: the command line imports it each time."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    config_dir: Path
+    state_dir: Path
+    runtime_dir: Path
+
+    @classmethod
+    def from_environment(cls) -> "Paths":
+        """`VENDETTA_HOME` puts everything under one folder; else the XDG folders of this user."""
+        if home := os.environ.get("VENDETTA_HOME"):
+            root = Path(home).expanduser().absolute()
+            return cls(config_dir=root, state_dir=root, runtime_dir=root)
+        from platformdirs import user_config_path, user_state_path  # 10 ms that most calls do not need
+
+        state = user_state_path("vendetta")
+        runtime = os.environ.get("XDG_RUNTIME_DIR")
+        return cls(
+            config_dir=user_config_path("vendetta"),
+            state_dir=state,
+            runtime_dir=Path(runtime) / "vendetta" if runtime else state,
+        )
+
+    @property
+    def config_file(self) -> Path:
+        return self.config_dir / "config.yaml"
+
+    @property
+    def keys_dir(self) -> Path:
+        return self.state_dir / "keys"
+
+    @property
+    def pins_file(self) -> Path:
+        """The host keys that were accepted, in OpenSSH's known_hosts format."""
+        return self.state_dir / "known_hosts"
+
+    @property
+    def log_file(self) -> Path:
+        return self.state_dir / "server.log"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the running server, so that there is one however many callers race."""
+        return self.runtime_dir / "server.lock"
+
+    @property
+    def socket(self) -> Path:
+        return self.runtime_dir / "server.sock"

@@ -1,0 +1,128 @@
+"""The contract between the coordination server and a technology on a node.
+
+Words: an *instance* is what the engine holds, and carries our name for it (`web`, not the engine's own
+`vendetta-web`). *Ours* are the instances that carry the `owner` the provider was bound with: nothing else on the node
+is ever listed, touched or removed.
+
+A provider is bound to one node's transport, keeps no state, and is idempotent: every method can be repeated after a
+lost answer. Any method may raise `LinkError` (the node can't be reached), `EngineUnavailable` (nobody answers on the
+engine's socket), `EngineForbidden` (this user may not use it) or `UnexpectedReply`; what else it raises stands with it.
+
+`tests/contract` holds all of this against every provider, on a real engine. Rare powers are protocols of their own:
+a provider has the power when its class has the methods, and never a stub.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+from vendetta.models import Instance, InstanceSpec, Progress, ProviderStatus, Stats
+from vendetta.transport import Output, Process, Stream, Terminal
+
+OnProgress = Callable[[Progress], None]
+"""Called as often as there is news: whoever shows it limits the rate."""
+
+
+class Provider(Protocol):
+    """What every technology can do."""
+
+    kind: ClassVar[str]
+
+    # describe
+
+    async def probe(self) -> ProviderStatus:
+        """Is the engine there, which version, is it healthy. "Absent" is an answer; only a `LinkError` is raised."""
+
+    def validate(self, spec: InstanceSpec) -> None:
+        """Raises `InvalidInput` for options this technology doesn't know or values it can't take. No I/O."""
+
+    async def list(self) -> Sequence[Instance]:
+        """Ours alone, in one round trip however many there are."""
+
+    async def inspect(self, name: str) -> Instance:
+        """Raises `InstanceNotFound`."""
+
+    # lifecycle
+
+    async def create(self, name: str, spec: InstanceSpec, on_progress: OnProgress) -> Instance:
+        """Makes it, not running; fetches the image where it is absent. The same name and spec again: what is there.
+
+        Raises `NameTaken` where the name stands for another spec or isn't ours, `ImageNotFound`, `OutOfResources`.
+        """
+
+    async def start(self, name: str) -> None:
+        """Already running: success. Raises `InstanceNotFound`, `ProviderError` when the engine can't start it."""
+
+    async def stop(self, name: str, *, timeout_seconds: float = 10.0) -> None:
+        """Asks it to end, and ends it after `timeout_seconds`. Already stopped: success. Raises `InstanceNotFound`."""
+
+    async def remove(self, name: str, *, force: bool = False) -> None:
+        """Absent: success. Running: `WrongState`, unless `force`."""
+
+    # act
+
+    async def exec(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        terminal: Terminal | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        user: str | None = None,
+    ) -> Process:
+        """Runs in a running instance. Raises `InstanceNotFound`, `WrongState` when it isn't running.
+
+        A program that isn't there is a process that ends with 127, one that may not be run 126, as shells say it.
+        """
+
+    async def dial(self, name: str, port: int) -> Stream:
+        """A TCP stream to a port inside. Raises `InstanceNotFound`, `WrongState`, `ConnectFailed` if none listens."""
+
+    async def close(self) -> None:
+        """Lets go of what was opened on this side; nothing on the node changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceEvent:
+    """The instance changed: ask `inspect` what it is now."""
+
+    name: str
+    action: str
+
+
+@runtime_checkable
+class Logs(Protocol):
+    """The power to read what an instance's own command wrote."""
+
+    def logs(
+        self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
+    ) -> AsyncIterator[Output]:
+        """`since` is seconds since the epoch. With `follow` it goes on until the instance ends.
+
+        Raises `InstanceNotFound` on the first step.
+        """
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """The power to tell what an instance uses."""
+
+    async def stats(self, name: str) -> Stats:
+        """Raises `InstanceNotFound`, `WrongState` when it isn't running."""
+
+
+@runtime_checkable
+class Watch(Protocol):
+    """The power to be told of changes rather than ask."""
+
+    def watch(self) -> AsyncIterator[InstanceEvent]:
+        """Ours alone, as they happen, until the engine or the link ends it with an error."""
+
+
+POWERS: Mapping[str, type] = {"logs": Logs, "stats": Measured, "watch": Watch}
+
+
+def capabilities(provider: type) -> frozenset[str]:
+    """The rarer powers that a provider's class implements, by name."""
+    return frozenset(name for name, protocol in POWERS.items() if issubclass(provider, protocol))
