@@ -21,7 +21,6 @@ code. The cause (`from exc`) is for logs: it is never pasted into the message. S
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 
@@ -208,5 +207,7 @@ def by_code(code: str) -> type[VendettaError]:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """` Did you mean "x"?`, or an empty string where nothing is near: to end a message with."""
+    from difflib import get_close_matches  # only a wrong word needs it
+
     matches = get_close_matches(word, list(known), n=1)
     return f' Did you mean "{matches[0]}"?' if matches else ""

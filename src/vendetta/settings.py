@@ -52,7 +52,7 @@ class ServerConfig(BaseModel):
 
 def load(paths: Paths, environment: Mapping[str, str] = os.environ) -> ServerConfig:
     """The settings in force. Raises `InvalidInput`, which names the file or variable, the key and the value."""
-    values = _read_yaml(paths.config_file)
+    values = read_yaml(paths.config_file)
     for key in ServerConfig.model_fields:
         if (value := environment.get(ENVIRONMENT_PREFIX + key.upper())) is not None:
             values[key] = value
@@ -72,7 +72,8 @@ def load(paths: Paths, environment: Mapping[str, str] = os.environ) -> ServerCon
     return config if config.state_file else config.model_copy(update={"state_file": str(paths.state_dir / "state.db")})
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The keys of a configuration file; none where it is absent. Raises `InvalidInput`."""
     try:
         loaded = YAML(typ="safe").load(path.read_text())
     except FileNotFoundError:

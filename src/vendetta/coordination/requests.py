@@ -193,3 +193,22 @@ class CommandRequest(Request):
     services: list[Service] = []
     retries: int = Field(2, ge=0, le=20)
     timeout_seconds: float = Field(600.0, gt=0)
+
+
+class NoConfig(Request):
+    """The configuration of an action that takes none."""
+
+
+class ExecConfig(Request):
+    """The configuration of `exec`: runs to its end, output and all in the result."""
+
+    argv: list[str] = Field(min_length=1)
+    env: dict[EnvironmentName, str] = {}
+    cwd: str | None = None
+    user: str | None = None
+    stdin: str | None = None
+
+
+class LogsConfig(Request):
+    tail: int | None = Field(None, ge=0)
+    since: float | None = Field(None, ge=0, description="seconds since the epoch")

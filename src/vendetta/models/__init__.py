@@ -2,17 +2,24 @@
 
 Standard-library dataclasses on purpose: the command line decodes them with msgspec in milliseconds, FastAPI validates
 and documents them as they are, and the store maps rows to them. They hold no behaviour beyond what derives from them.
+
+A model's module is imported when the model is first asked for: making a dataclass costs a millisecond, and the command
+line uses two or three of them.
 """
 
-from .command import ACTIONS, Command, ExecutionResult, Service
-from .event import Event
-from .instance import Instance, InstanceSpec, Mount, Stats
-from .key import Key, Token, TokenCreated
-from .node import HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources
-from .operation import FINISHED, Operation, OperationState, Progress
-from .problem import Problem
-from .server import ServerStatus
-from .workspace import Workspace, WorkspaceState
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .command import ACTIONS, Command, ExecutionResult, Service
+    from .event import Event
+    from .instance import Instance, InstanceSpec, InstanceState, Mount, Stats
+    from .key import Key, Token, TokenCreated
+    from .node import HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources
+    from .operation import FINISHED, Operation, OperationState, Progress
+    from .problem import Problem
+    from .server import ServerStatus
+    from .workspace import Workspace, WorkspaceState
 
 __all__ = [
     "ACTIONS",
@@ -23,6 +30,7 @@ __all__ = [
     "HostKey",
     "Instance",
     "InstanceSpec",
+    "InstanceState",
     "Key",
     "Mount",
     "Node",
@@ -42,3 +50,24 @@ __all__ = [
     "Workspace",
     "WorkspaceState",
 ]
+
+_HOMES = {
+    "command": "ACTIONS Command ExecutionResult Service",
+    "event": "Event",
+    "instance": "Instance InstanceSpec InstanceState Mount Stats",
+    "key": "Key Token TokenCreated",
+    "node": "HostKey Node NodeStatus ProviderState ProviderStatus Resources",
+    "operation": "FINISHED Operation OperationState Progress",
+    "problem": "Problem",
+    "server": "ServerStatus",
+    "workspace": "Workspace WorkspaceState",
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value

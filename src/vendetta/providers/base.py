@@ -33,7 +33,8 @@ class Provider(Protocol):
     async def probe(self) -> ProviderStatus:
         """Is the engine there, which version, is it healthy. "Absent" is an answer; only a `LinkError` is raised."""
 
-    def validate(self, spec: InstanceSpec) -> None:
+    @staticmethod
+    def validate(spec: InstanceSpec) -> None:
         """Raises `InvalidInput` for options this technology doesn't know or values it can't take. No I/O."""
 
     async def list(self) -> Sequence[Instance]:

@@ -1,0 +1,99 @@
+"""`vendetta key`: who the server is to its nodes."""
+
+from pathlib import Path
+
+import click
+
+from vendetta.models import Key
+
+from . import complete
+from .command import Group, command, pass_session
+from .formats import NOTHING
+from .node.login import build_login, login_options
+from .output import View, write_done, write_list, write_one
+from .prompts import log_in
+from .session import Session
+
+key = Group(
+    "key",
+    help="The SSH keys that the server logs in with.",
+    sections={
+        "Commands": {
+            "list": "vendetta.cli.key:list_",
+            "generate": "vendetta.cli.key:generate",
+            "install": "vendetta.cli.key:install",
+        }
+    },
+    aliases={"ls": "list"},
+)
+
+KEY = View[Key](
+    name=lambda key: key.fingerprint,
+    columns={
+        "TYPE": lambda key: key.type,
+        "FINGERPRINT": lambda key: key.fingerprint,
+        "SOURCE": lambda key: key.source + (" (encrypted)" if key.encrypted else ""),
+        "PATH": lambda key: key.path or NOTHING,
+        "COMMENT": lambda key: key.comment or NOTHING,
+    },
+    lines=lambda key: [
+        ("Type", key.type),
+        ("Fingerprint", key.fingerprint),
+        ("Path", key.path or NOTHING),
+        ("Public key", key.public_key),
+    ],
+)
+
+
+@command("list")
+@pass_session
+def list_(session: Session) -> None:
+    """List the keys, in files and in the agent."""
+    write_list(session, session.client.keys.list(), KEY)
+
+
+@command("generate", examples="vendetta key generate")
+@click.option("--type", "type_", default="ed25519", show_default=True, metavar="TYPE", help="The type of the key.")
+@pass_session
+def generate(session: Session, type_: str) -> None:
+    """Generate a key of the server's own."""
+    write_one(session, session.client.keys.generate(type_), KEY)
+
+
+@command(
+    "install",
+    examples="""
+        vendetta key install gpu
+        echo "$PASSWORD" | vendetta key install old --password-stdin
+    """,
+)
+@click.argument("node", shell_complete=complete.node_names)
+@login_options
+@click.option("--public-key", metavar="FILE", help="Another public key than the server's own.")
+@pass_session
+def install(
+    session: Session,
+    node: str,
+    host_key: str | None,
+    accept_new: bool,
+    password_stdin: bool,
+    public_key: str | None,
+) -> None:
+    """Put a public key into the authorized_keys of a node. Again: nothing changes."""
+    login = build_login(host_key, accept_new, password_stdin)
+    text = _read_public_key(public_key)
+    installed = log_in(session, lambda login: session.client.nodes.install_key(node, login, public_key=text), login)
+    fingerprint = f" {installed.fingerprint}" if installed else ""
+    write_done(session, installed, installed.fingerprint if installed else "", f"key{fingerprint} is on node {node}")
+
+
+def _read_public_key(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        text = Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise click.BadParameter(f"can't read {path}: {exc}", param_hint="--public-key") from exc
+    if "PRIVATE KEY" in text:
+        raise click.BadParameter(f"{path} is a private key: give the .pub file", param_hint="--public-key")
+    return text

@@ -1,0 +1,23 @@
+"""`vendetta node`: machines reached by SSH."""
+
+from vendetta.cli.command import Group
+
+node = Group(
+    "node",
+    help="Machines reached by SSH.",
+    sections={
+        "Commands": {
+            "add": "vendetta.cli.node.add:add",
+            "list": "vendetta.cli.node.show:list_",
+            "status": "vendetta.cli.node.show:status",
+            "edit": "vendetta.cli.node.change:edit",
+            "connect": "vendetta.cli.node.link:connect",
+            "disconnect": "vendetta.cli.node.link:disconnect",
+            "trust": "vendetta.cli.node.link:trust",
+            "exec": "vendetta.cli.node.run:exec_",
+            "shell": "vendetta.cli.node.run:shell",
+            "remove": "vendetta.cli.node.change:remove",
+        },
+    },
+    aliases={"ls": "list", "rm": "remove"},
+)

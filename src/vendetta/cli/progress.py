@@ -1,0 +1,65 @@
+"""What long work shows on a terminal: a line for each operation, drawn by rich, which is imported only then."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vendetta.models import Operation
+
+from .session import Session
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+
+class Progress:
+    """Where nobody watches: shows nothing."""
+
+    def show(self, name: str, operation: Operation) -> None: ...
+
+    def end(self, name: str) -> None: ...
+
+
+class TerminalProgress(Progress):
+    def __init__(self, display: "RichProgress") -> None:
+        self._display = display
+        self._tasks: dict[str, TaskID] = {}
+
+    def show(self, name: str, operation: Operation) -> None:
+        now = operation.progress
+        message = now.message if now else operation.state
+        if name not in self._tasks:
+            self._tasks[name] = self._display.add_task("", total=None, workspace=name)
+        self._display.update(
+            self._tasks[name],
+            description=message,
+            total=now.total if now else None,
+            completed=(now.current or 0) if now else 0,
+        )
+
+    def end(self, name: str) -> None:
+        if name in self._tasks:
+            self._display.remove_task(self._tasks.pop(name))
+
+
+@contextmanager
+def open_progress(session: Session) -> Iterator[Progress]:
+    """Lines on stderr that go away at the end."""
+    if not session.shows_progress:
+        yield Progress()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+    from rich.table import Column
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.fields[workspace]}", style="bold"),
+        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1)),
+        BarColumn(bar_width=24),
+    )
+    console = Console(stderr=True, no_color=session.no_color)
+    with RichProgress(*columns, console=console, transient=True) as display:
+        yield TerminalProgress(display)

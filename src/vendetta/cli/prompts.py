@@ -1,0 +1,64 @@
+"""Questions to the person at the terminal: is this the machine, what is the password, shall this really go."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from vendetta.client.nodes import Login
+from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput
+
+from .session import Session
+
+T = TypeVar("T")
+
+_PASSWORD_METHODS = {"password", "keyboard-interactive"}
+
+
+def confirm_removal(session: Session, what: str, *, yes: bool) -> None:
+    """Asks on a terminal. Raises `InvalidInput` without one, unless `yes`."""
+    if yes:
+        return
+    if not session.interactive:
+        raise InvalidInput(f"refusing to remove {what} without a yes", hint="Nobody can be asked here: add --yes.")
+    if not click.confirm(f"Remove {what}?", err=True):
+        raise click.Abort
+
+
+def log_in(session: Session, attempt: Callable[[Login], T], login: Login) -> T:
+    """Attempts with `login`; on a terminal, asks for the yes or the password that was missing, and attempts again."""
+    accepted = {login["host_key"]} if "host_key" in login else set()
+    while True:
+        try:
+            return attempt(login)
+        except HostKeyUnknown as exc:
+            fingerprint = str(exc.details.get("fingerprint", ""))
+            # a key that was told or accepted and still isn't known would be asked for without end
+            if not session.interactive or not fingerprint or fingerprint in accepted:
+                raise
+            accept_host_key(exc)
+            accepted.add(fingerprint)
+            login = {**login, "host_key": fingerprint}
+        except AuthFailed as exc:
+            methods = set(exc.details.get("methods") or ())
+            if not session.interactive or "password" in login or not methods & _PASSWORD_METHODS:
+                raise
+            login = {**login, "password": click.prompt("Password", hide_input=True, err=True)}
+
+
+def accept_host_key(error: HostKeyUnknown) -> None:
+    """Asks as ssh does: yes, no, or the fingerprint itself. Raises `error` where the answer is no."""
+    details = error.details
+    kind = str(details.get("type", "")).removeprefix("ssh-").upper()
+    port = details.get("port", 22)
+    host = f"[{details.get('host')}]:{port}" if port != 22 else details.get("host")
+    click.echo(f"The authenticity of host '{host}' can't be established.", err=True)
+    click.echo(f"{kind} key fingerprint is {details['fingerprint']}.", err=True)
+    question = "Are you sure you want to continue connecting (yes/no/[fingerprint])?"
+    while True:
+        answer = click.prompt(question, err=True, prompt_suffix=" ").strip()
+        if answer.lower() == "yes" or answer == details["fingerprint"]:
+            return
+        if answer.lower() == "no":
+            raise error
+        question = "Please type 'yes', 'no' or the fingerprint:"

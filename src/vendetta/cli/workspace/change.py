@@ -1,0 +1,83 @@
+"""`vendetta workspace start`, `stop`, `restart` and `remove`: several side by side."""
+
+from collections.abc import Sequence
+
+import click
+
+from vendetta.cli import complete, exits
+from vendetta.cli.command import command, pass_session
+from vendetta.cli.following import Following, Submit
+from vendetta.cli.output import write_done
+from vendetta.cli.prompts import confirm_removal
+from vendetta.cli.session import Session
+
+_names = click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete.workspace_names)
+_timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, max=3600),
+    metavar="SECONDS",
+    help="How long it may take to end by itself (default 10).",
+)
+
+
+@command("start")
+@_names
+@pass_session
+def start(session: Session, names: Sequence[str]) -> int:
+    """Start workspaces. One that runs already is left alone."""
+    return _change(session, names, session.client.workspaces.start, "started")
+
+
+@command("stop")
+@_names
+@_timeout
+@pass_session
+def stop(session: Session, names: Sequence[str], timeout: float | None) -> int:
+    """Stop workspaces. What they hold is kept."""
+    workspaces = session.client.workspaces
+    return _change(session, names, lambda name: workspaces.stop(name, timeout_seconds=timeout), "stopped")
+
+
+@command("restart")
+@_names
+@_timeout
+@pass_session
+def restart(session: Session, names: Sequence[str], timeout: float | None) -> int:
+    """Stop workspaces and start them again."""
+    workspaces = session.client.workspaces
+    return _change(session, names, lambda name: workspaces.restart(name, timeout_seconds=timeout), "restarted")
+
+
+@command("remove")
+@_names
+@click.option("--force", "-f", is_flag=True, help="Also while it runs.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@pass_session
+def remove(session: Session, names: Sequence[str], force: bool, yes: bool) -> int:
+    """Remove workspaces and what they hold."""
+    confirm_removal(session, f"workspace {', '.join(names)}", yes=yes)
+    return _change(session, names, lambda name: session.client.workspaces.remove(name, force=force), "removed")
+
+
+def _change(session: Session, names: Sequence[str], submit: Submit, done: str) -> int:
+    """Each to its end; a line for each that succeeded, and the status of the worst."""
+    unique = list(dict.fromkeys(names))
+    outcomes = Following(session, unique, submit).run()
+    succeeded = [name for name in unique if outcomes[name] is None]
+    if session.output in ("json", "yaml") and len(unique) > 1:
+        found = [_result(session, name, done) for name in succeeded]
+        write_done(session, found, "", "")
+    else:
+        for name in succeeded:
+            item = _result(session, name, done) if session.output != "table" else None
+            write_done(session, item, name, f"workspace {name} {done}")
+    worst = exits.DONE
+    for name in unique:
+        if (error := outcomes[name]) is not None:
+            session.report(error, about=name if len(unique) > 1 else None)
+            worst = max(worst, exits.exit_status(error))
+    return worst
+
+
+def _result(session: Session, name: str, done: str) -> object:
+    return {"name": name} if done == "removed" else session.client.workspaces.get(name)

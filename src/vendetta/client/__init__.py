@@ -1,0 +1,112 @@
+"""The typed client of the server's HTTP API, for the command line and for anyone's Python.
+
+    with Client.local() as client:
+        for node in client.nodes.list():
+            print(node.name, node.status)
+
+It speaks synchronously, and may be shared by threads. Terminals and forwards, which stream both ways, are asyncio and
+live in `vendetta.client.channels`.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from vendetta.errors import InvalidInput
+from vendetta.paths import Paths
+
+from .address import ServerAddress, parse_server
+from .http import Http
+
+if TYPE_CHECKING:
+    from vendetta.models import ServerStatus
+
+    from .events import Events
+    from .identity import Keys, Tokens
+    from .nodes import Nodes
+    from .operations import Operations
+    from .workspaces import Workspaces
+
+__all__ = ["Client"]
+
+
+class Client:
+    """Connects at the first request. Methods raise the `VendettaError` that the server tells.
+
+    Each noun's module is imported at its first use: a command line needs one or two.
+    """
+
+    def __init__(self, http: Http) -> None:
+        self.http = http
+
+    @cached_property
+    def nodes(self) -> "Nodes":
+        from .nodes import Nodes
+
+        return Nodes(self.http)
+
+    @cached_property
+    def workspaces(self) -> "Workspaces":
+        from .workspaces import Workspaces
+
+        return Workspaces(self.http)
+
+    @cached_property
+    def operations(self) -> "Operations":
+        from .operations import Operations
+
+        return Operations(self.http)
+
+    @cached_property
+    def events(self) -> "Events":
+        from .events import Events
+
+        return Events(self.http)
+
+    @cached_property
+    def keys(self) -> "Keys":
+        from .identity import Keys
+
+        return Keys(self.http)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        from .identity import Tokens
+
+        return Tokens(self.http)
+
+    @classmethod
+    def at(cls, server: str, *, token: str | None = None) -> "Client":
+        """The client of a server that somebody else runs. Raises `InvalidInput` for a bad address or token."""
+        if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+            raise InvalidInput("the token holds characters that no token has", hint="Is there a line break in it?")
+        return cls(Http(parse_server(server), token=token))
+
+    @classmethod
+    def local(cls, paths: Paths | None = None, *, start: bool = True) -> "Client":
+        """The client of this user's own server, which is started when it isn't running."""
+        paths = paths or Paths.from_environment()
+        return cls(Http(ServerAddress("unix", path=str(paths.socket)), start=_starter(paths) if start else None))
+
+    def status(self) -> "ServerStatus":
+        from vendetta.models import ServerStatus
+
+        return self.http.fetch(ServerStatus, "GET", "/server")
+
+    def close(self) -> None:
+        self.http.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _starter(paths: Paths) -> Callable[[], None]:
+    def start() -> None:
+        from .local import start_server  # starting is rare, and needs subprocess
+
+        start_server(paths)
+
+    return start

@@ -1,0 +1,228 @@
+"""Requests to the server: addressed, authorised, encoded, sent again where that is safe, decoded into the models."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from vendetta import __version__
+from vendetta.errors import ServerUnavailable, UnexpectedReply, VendettaError
+
+from .address import ServerAddress
+from .connection import Connection, open_socket
+
+T = TypeVar("T")
+
+API = "/api/v1"
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 300.0
+"""The longest that one plain answer may take: adding a node logs in and probes before it answers."""
+
+
+class Page(msgspec.Struct, Generic[T]):
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Http:
+    """Connections are kept and used again; each serves one caller at a time, so threads may share this object.
+
+    `start` is called where nothing listens at a local socket; it returns once a server does.
+    """
+
+    def __init__(
+        self, address: ServerAddress, *, token: str | None = None, start: Callable[[], None] | None = None
+    ) -> None:
+        self.address = address
+        self.token = token
+        self._start = start
+        self._idle: list[Connection] = []
+
+    def fetch(
+        self,
+        type_: type[T],
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: object = None,
+        key: str | None = None,
+        timeout_seconds: float = ANSWER_SECONDS,
+    ) -> T:
+        """One request, decoded. Raises the error that the server tells, of its own class.
+
+        `key` is the idempotency key where the server honours one for this request, which makes it safe to repeat.
+        """
+        request = self._request(method, path, query, body, key)
+        connection, status, headers = self._ask(request, method == "GET" or key is not None, timeout_seconds)
+        content = self._drain(connection)
+        if status >= 400:
+            raise problem_error(status, headers, content)
+        if not content:
+            content = b"null"
+        try:
+            return msgspec.json.decode(content, type=type_)
+        except msgspec.DecodeError as exc:
+            raise UnexpectedReply(
+                f"the server's answer to {method} {path} is not what this client expects ({exc})",
+                hint="Are the client and the server of one version? Look at: vendetta version",
+            ) from exc
+
+    def items(self, type_: type[T], path: str, query: Mapping[str, object] | None = None) -> list[T]:
+        """A whole list, page by page."""
+        found: list[T] = []
+        cursor: str | None = None
+        while True:
+            page = self.fetch(Page[type_], "GET", path, query={**(query or {}), "cursor": cursor})  # type: ignore[valid-type]
+            found.extend(page.items)
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    @contextmanager
+    def stream(
+        self, path: str, *, query: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """The body of a GET as it arrives, for as long as it takes."""
+        request = self._request("GET", path, query, None, None, headers)
+        connection, status, answered = self._ask(request, True, None)
+        try:
+            if status >= 400:
+                raise problem_error(status, answered, b"".join(connection.body()))
+            yield connection.body()
+        finally:
+            connection.close()
+
+    def open(self) -> None:
+        """Makes sure that a server is there. Raises `ServerUnavailable`."""
+        self._idle.append(self._connect())
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def _ask(
+        self, request: bytes, repeatable: bool, timeout_seconds: float | None
+    ) -> tuple[Connection, int, dict[str, str]]:
+        while True:
+            kept = self._take()
+            connection = kept or self._connect()
+            try:
+                return (connection, *connection.ask(request, timeout_seconds))
+            except ServerUnavailable as exc:
+                connection.close()
+                # a server may close a kept connection just as the next request goes out
+                if kept is None or connection.answered or not repeatable:
+                    exc.hint = exc.hint or f"Is the server at {self.address} still running?"
+                    raise
+            except BaseException:
+                connection.close()
+                raise
+
+    def _drain(self, connection: Connection) -> bytes:
+        try:
+            content = b"".join(connection.body())
+        except BaseException:
+            connection.close()
+            raise
+        if connection.reusable:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return content
+
+    def _take(self) -> Connection | None:
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            if not connection.stale:
+                return connection
+            connection.close()
+
+    def _connect(self) -> Connection:
+        try:
+            try:
+                return Connection(open_socket(self.address, CONNECT_SECONDS))
+            except (FileNotFoundError, ConnectionRefusedError):
+                if self._start is None:
+                    raise
+                self._start()
+                return Connection(open_socket(self.address, CONNECT_SECONDS))
+        except OSError as exc:
+            raise unavailable(self.address, exc) from exc
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object] | None,
+        body: object,
+        key: str | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        lines = [
+            f"{method} {API}{path}{build_query(query or {})} HTTP/1.1",
+            f"Host: {self.address.authority}",
+            f"User-Agent: vendetta/{__version__}",
+        ]
+        if self.token:
+            lines.append(f"Authorization: Bearer {self.token}")
+        if method != "GET":
+            lines.append(f"Idempotency-Key: {key or new_key()}")
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        content = b""
+        if body is not None:
+            content = msgspec.json.encode(body)
+            lines.append("Content-Type: application/json")
+        if method != "GET":
+            lines.append(f"Content-Length: {len(content)}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + content
+
+
+def new_key() -> str:
+    """A new idempotency key."""
+    return os.urandom(16).hex()
+
+
+def build_path(*parts: str) -> str:
+    """`/nodes/gpu/connect` of its parts, each quoted."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def build_query(values: Mapping[str, object]) -> str:
+    """None is left out, a list repeats its key, true and false are spelled as JSON does."""
+    pairs = [
+        (name, str(each).lower() if isinstance(each, bool) else each)
+        for name, value in values.items()
+        for each in (value if isinstance(value, list) else [value])
+        if each is not None
+    ]
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+def build_labels(labels: Mapping[str, str] | None) -> list[str]:
+    return [f"{name}={value}" for name, value in (labels or {}).items()]
+
+
+def problem_error(status: int, headers: Mapping[str, str], content: bytes) -> VendettaError:
+    """What an answer of 400 and above says, as the error it was made from."""
+    if headers.get("content-type", "").startswith("application/problem+json"):
+        from vendetta.models import Problem  # most answers are none
+
+        try:
+            return msgspec.json.decode(content, type=Problem).to_error()
+        except msgspec.DecodeError:
+            pass  # told below, as any other answer that makes no sense
+    shown = " ".join(content[:200].decode(errors="replace").split())
+    return UnexpectedReply(f"the server answered {status}: {shown or 'nothing'}", status=status)
+
+
+def unavailable(address: ServerAddress, cause: OSError) -> ServerUnavailable:
+    reason = cause.strerror or str(cause)
+    hint = "Start it with: vendetta server start" if address.is_unix else "Is it running, and is --server right?"
+    return ServerUnavailable(f"no server answers at {address} ({reason})", hint=hint, server=str(address))

@@ -1,0 +1,34 @@
+"""Keys (who the server is to its nodes) and tokens (who a caller is to the server)."""
+
+from __future__ import annotations
+
+from vendetta import models
+
+from .http import Http, build_path
+
+
+class Keys:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def list(self) -> list[models.Key]:
+        return self._http.items(models.Key, "/keys")
+
+    def generate(self, type_: str = "ed25519") -> models.Key:
+        return self._http.fetch(models.Key, "POST", "/keys", body={"type": type_})
+
+
+class Tokens:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def list(self) -> list[models.Token]:
+        return self._http.items(models.Token, "/tokens")
+
+    def create(self, name: str, role: str | None = None) -> models.TokenCreated:
+        """The secret is told this once. Without `role` the server chooses."""
+        body = {"name": name} if role is None else {"name": name, "role": role}
+        return self._http.fetch(models.TokenCreated, "POST", "/tokens", body=body)
+
+    def revoke(self, id_: str) -> None:
+        self._http.fetch(object, "DELETE", build_path("tokens", id_))

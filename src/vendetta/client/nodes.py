@@ -1,0 +1,122 @@
+"""The server's nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from vendetta import models
+
+from .http import ANSWER_SECONDS, Http, build_labels, build_path, new_key
+
+
+class Login(TypedDict, total=False):
+    """How to log in this once. `host_key` is the one to accept on first sight, `SHA256:…`."""
+
+    password: str
+    host_key: str
+    accept_new: bool
+
+
+class NodeChanges(TypedDict, total=False):
+    """What isn't named stays as it is; None removes a label."""
+
+    address: str
+    user: str
+    port: int
+    identity: str
+    jump: list[str]
+    labels: dict[str, str | None]
+
+
+class CommandFields(TypedDict, total=False):
+    """A command, and how it is dispatched."""
+
+    action: str
+    provider: str
+    config: dict[str, Any]
+    workspace: str
+    retries: int
+    timeout_seconds: float
+
+
+class Nodes:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def list(self, *, labels: Mapping[str, str] | None = None, status: str | None = None) -> list[models.Node]:
+        return self._http.items(models.Node, "/nodes", {"label": build_labels(labels), "status": status})
+
+    def get(self, name: str) -> models.Node:
+        return self._http.fetch(models.Node, "GET", build_path("nodes", name))
+
+    def add(
+        self,
+        name: str,
+        address: str,
+        *,
+        user: str | None = None,
+        port: int | None = None,
+        identity: str | None = None,
+        jump: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+        login: Login | None = None,
+        connect: bool = True,
+        install_key: bool = False,
+    ) -> models.Node:
+        """Raises `HostKeyUnknown` on first sight, unless `login` says what to accept."""
+        body = {
+            "name": name,
+            "address": address,
+            "user": user,
+            "port": port,
+            "identity": identity,
+            "jump": list(jump),
+            "labels": dict(labels or {}),
+            "login": login or {},
+            "connect": connect,
+            "install_key": install_key,
+        }
+        return self._http.fetch(models.Node, "POST", "/nodes", body=body)
+
+    def edit(self, name: str, changes: NodeChanges) -> models.Node:
+        return self._http.fetch(models.Node, "PATCH", build_path("nodes", name), body=changes)
+
+    def remove(self, name: str, *, force: bool = False) -> None:
+        self._http.fetch(object, "DELETE", build_path("nodes", name), query={"force": force})
+
+    def connect(self, name: str, login: Login | None = None) -> models.Node:
+        return self._http.fetch(models.Node, "POST", build_path("nodes", name, "connect"), body={"login": login or {}})
+
+    def disconnect(self, name: str) -> models.Node:
+        return self._http.fetch(models.Node, "POST", build_path("nodes", name, "disconnect"))
+
+    def probe(self, name: str) -> models.Node:
+        return self._http.fetch(models.Node, "POST", build_path("nodes", name, "probe"))
+
+    def trust(self, name: str, host_key: str | None = None) -> models.Node:
+        """Accepts the host key offered now if it is `host_key`; else `HostKeyUnknown` tells what is offered."""
+        return self._http.fetch(models.Node, "POST", build_path("nodes", name, "trust"), body={"host_key": host_key})
+
+    def install_key(self, name: str, login: Login | None = None, *, public_key: str | None = None) -> models.Key | None:
+        """Puts `public_key`, or else the server's own, into the node's authorized_keys. Again: nothing changes."""
+        body = {"login": login or {}, "public_key": public_key}
+        return self._http.fetch(models.Key | None, "POST", build_path("nodes", name, "install-key"), body=body)  # type: ignore[arg-type]
+
+    def execute(self, name: str, command: CommandFields) -> models.ExecutionResult:
+        """Dispatches a command and waits for its result, which may be a failure."""
+        patience = command.get("timeout_seconds", ANSWER_SECONDS) + ANSWER_SECONDS
+        return self._http.fetch(
+            models.ExecutionResult, "POST", build_path("nodes", name, "execute"), body=command, timeout_seconds=patience
+        )
+
+    def submit(self, name: str, command: CommandFields, *, key: str | None = None) -> models.Operation:
+        """Dispatches a command and returns the operation that tracks it."""
+        return self._http.fetch(
+            models.Operation,
+            "POST",
+            build_path("nodes", name, "execute"),
+            query={"wait": False},
+            body=command,
+            key=key or new_key(),
+        )

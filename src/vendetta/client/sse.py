@@ -1,0 +1,35 @@
+"""Server-sent events, parsed (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+
+class Message(NamedTuple):
+    data: bytes
+    id: str | None
+
+
+def parse_sse(pieces: Iterable[bytes]) -> Iterator[Message]:
+    """Messages of a body that arrives in any pieces. One that the end cuts off is dropped, as the standard says."""
+    last_id: str | None = None
+    data: list[bytes] = []
+    for line in _lines(pieces):
+        if not line:
+            if data:
+                yield Message(b"\n".join(data), last_id)
+            data = []
+            continue
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            data.append(value)
+        elif name == b"id":
+            last_id = value.decode()
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line.removesuffix(b"\r")

@@ -1,0 +1,30 @@
+"""Following something on the server over a link that may be lost: connects again and goes on where it was."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from vendetta.errors import ServerUnavailable
+
+T = TypeVar("T")
+
+_PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0)
+
+
+class Resumed:
+    """Counts failures in a row; a message that arrives starts the count anew."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def messages(self, source: Iterable[T]) -> Iterator[T]:
+        for message in source:
+            self._failures = 0
+            yield message
+
+    def pause(self, error: ServerUnavailable) -> None:
+        """Waits before the next attempt. Raises `error` where there were enough of them."""
+        if self._failures == len(_PAUSES):
+            raise error
+        time.sleep(_PAUSES[self._failures])
+        self._failures += 1

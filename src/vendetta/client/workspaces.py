@@ -1,0 +1,96 @@
+"""The server's workspaces. What changes one is an operation: `Operations.watch` follows it to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, TypedDict
+
+from vendetta import models
+
+from .http import Http, build_labels, build_path, new_key
+
+
+class MountFields(TypedDict, total=False):
+    source: str
+    target: str
+    read_only: bool
+
+
+class WorkspaceFields(TypedDict, total=False):
+    """A workspace to create. Sizes are bytes or text such as `2G`; `node` wins over `placement`."""
+
+    name: str
+    provider: str
+    image: str
+    node: str
+    placement: dict[str, str]
+    command: list[str]
+    env: dict[str, str]
+    cpus: float
+    memory: str | int
+    disk: str | int
+    pids: int
+    mounts: list[MountFields]
+    labels: dict[str, str]
+    options: dict[str, str]
+    start: bool
+
+
+class Workspaces:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def list(
+        self,
+        *,
+        node: str | None = None,
+        provider: str | None = None,
+        state: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> list[models.Workspace]:
+        query = {"node": node, "provider": provider, "state": state, "label": build_labels(labels)}
+        return self._http.items(models.Workspace, "/workspaces", query)
+
+    def get(self, name: str) -> models.Workspace:
+        return self._http.fetch(models.Workspace, "GET", build_path("workspaces", name))
+
+    def create(self, fields: WorkspaceFields, *, key: str | None = None) -> models.Operation:
+        return self._http.fetch(models.Operation, "POST", "/workspaces", body=fields, key=key or new_key())
+
+    def start(self, name: str, *, key: str | None = None) -> models.Operation:
+        return self._change("POST", build_path("workspaces", name, "start"), key)
+
+    def stop(self, name: str, *, timeout_seconds: float | None = None, key: str | None = None) -> models.Operation:
+        return self._change("POST", build_path("workspaces", name, "stop"), key, body=_patience(timeout_seconds))
+
+    def restart(self, name: str, *, timeout_seconds: float | None = None, key: str | None = None) -> models.Operation:
+        return self._change("POST", build_path("workspaces", name, "restart"), key, body=_patience(timeout_seconds))
+
+    def remove(self, name: str, *, force: bool = False, key: str | None = None) -> models.Operation:
+        return self._change("DELETE", build_path("workspaces", name), key, query={"force": force})
+
+    def stats(self, name: str) -> models.Stats:
+        return self._http.fetch(models.Stats, "GET", build_path("workspaces", name, "stats"))
+
+    def logs(
+        self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """The output as it arrives. `since` is in seconds since the epoch."""
+        query = {"follow": follow, "tail": tail, "since": since}
+        return self._http.stream(build_path("workspaces", name, "logs"), query=query)
+
+    def _change(
+        self,
+        method: str,
+        path: str,
+        key: str | None,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> models.Operation:
+        return self._http.fetch(models.Operation, method, path, query=query, body=body, key=key or new_key())
+
+
+def _patience(timeout_seconds: float | None) -> Mapping[str, Any] | None:
+    return None if timeout_seconds is None else {"timeout_seconds": timeout_seconds}

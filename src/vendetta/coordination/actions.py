@@ -1,0 +1,101 @@
+"""What each action of a command takes, and how those that only ask or run something are done by a provider."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from vendetta.errors import Unsupported
+from vendetta.models import ACTIONS, ExecutionResult
+from vendetta.providers.base import Logs, Measured, Provider, capabilities
+from vendetta.transport import Process
+
+from .requests import ExecConfig, LogsConfig, NoConfig, RemoveRequest, Request, SpecRequest, StopRequest
+
+CONFIGS: Mapping[str, type[Request]] = {
+    "create": SpecRequest,
+    "up": SpecRequest,
+    "start": NoConfig,
+    "stop": StopRequest,
+    "down": StopRequest,
+    "restart": StopRequest,
+    "remove": RemoveRequest,
+    "status": NoConfig,
+    "list": NoConfig,
+    "exec": ExecConfig,
+    "logs": LogsConfig,
+    "stats": NoConfig,
+}
+"""What the configuration of each action holds."""
+
+
+async def _status(provider: Provider, name: str, config: Request) -> ExecutionResult:
+    instance = await provider.inspect(name)
+    output = f"{instance.name} {instance.state}"
+    return ExecutionResult(success=True, output=output, metadata=msgspec.to_builtins(instance))
+
+
+async def _list(provider: Provider, name: str, config: Request) -> ExecutionResult:
+    instances = await provider.list()
+    output = "\n".join(f"{instance.name} {instance.state}" for instance in instances)
+    return ExecutionResult(success=True, output=output, metadata={"instances": msgspec.to_builtins(instances)})
+
+
+async def _exec(provider: Provider, name: str, config: Request) -> ExecutionResult:
+    assert isinstance(config, ExecConfig)  # noqa: S101 - CONFIGS says so
+    process = await provider.exec(name, config.argv, env=config.env, cwd=config.cwd, user=config.user)
+    streams: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+    feeding = asyncio.create_task(_feed(process, (config.stdin or "").encode()))
+    try:
+        while output := await process.read():
+            streams[output.channel] += output.data
+        exit_status = await process.wait()
+    finally:
+        # a process need not read all of its input: what became of that doesn't matter once it has ended
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+        await process.close()
+    stdout, stderr = (bytes(stream).decode(errors="replace") for stream in streams.values())
+    return ExecutionResult(
+        success=exit_status == 0,
+        output=stdout,
+        error=f"{config.argv[0]} ended with exit status {exit_status}" if exit_status else None,
+        metadata={"exit_status": exit_status, "stdout": stdout, "stderr": stderr},
+    )
+
+
+async def _feed(process: Process, data: bytes) -> None:
+    if data:
+        await process.write(data)
+    await process.write_eof()
+
+
+async def _logs(provider: Provider, name: str, config: Request) -> ExecutionResult:
+    assert isinstance(config, LogsConfig)  # noqa: S101 - CONFIGS says so
+    if not isinstance(provider, Logs):
+        raise _lacks(provider, "logs")
+    data = b"".join([output.data async for output in provider.logs(name, tail=config.tail, since=config.since)])
+    return ExecutionResult(success=True, output=data.decode(errors="replace"))
+
+
+async def _stats(provider: Provider, name: str, config: Request) -> ExecutionResult:
+    if not isinstance(provider, Measured):
+        raise _lacks(provider, "stats")
+    stats = await provider.stats(name)
+    output = f"cpu {stats.cpu_fraction:.2f}, memory {stats.memory_bytes / 2**20:.1f} MiB, {stats.pids} processes"
+    return ExecutionResult(success=True, output=output, metadata=msgspec.to_builtins(stats))
+
+
+def _lacks(provider: Provider, action: str) -> Unsupported:
+    lacking = {"logs", "stats"} - capabilities(type(provider))
+    has = [known for known in ACTIONS if known not in lacking]
+    return Unsupported(f"provider {provider.kind} has no action {action}", hint=f"It has: {', '.join(has)}.")
+
+
+ASKING: Mapping[str, Callable[[Provider, str, Request], Awaitable[ExecutionResult]]] = {
+    "status": _status,
+    "list": _list,
+    "exec": _exec,
+    "logs": _logs,
+    "stats": _stats,
+}

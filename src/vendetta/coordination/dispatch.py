@@ -1,0 +1,157 @@
+"""Dispatch: a Command for a provider on a node becomes an ExecutionResult.
+
+What changes a workspace goes the way of every change, as an operation on it, so that there is one truth about it. What
+only asks, or runs something inside, goes straight to the provider.
+"""
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from vendetta.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    InvalidInput,
+    UnknownAction,
+    VendettaError,
+    nearest,
+)
+from vendetta.models import ACTIONS, ExecutionResult, Operation, Problem
+from vendetta.store import Store
+
+from .actions import ASKING, CONFIGS
+from .engines import Engines
+from .operations import Operations, Steps
+from .requests import (
+    CommandRequest,
+    RemoveRequest,
+    Request,
+    SpecRequest,
+    StopRequest,
+    WorkspaceRequest,
+    validated,
+)
+from .workspaces import Workspaces
+
+CHANGES = frozenset({"create", "up", "start", "stop", "down", "restart", "remove"})
+
+
+class Dispatcher:
+    def __init__(self, store: Store, engines: Engines, operations: Operations, workspaces: Workspaces) -> None:
+        self._store = store
+        self._engines = engines
+        self._operations = operations
+        self._workspaces = workspaces
+
+    def register(self, operations: Operations) -> None:
+        operations.register("node.execute", self._run)
+
+    async def execute(self, node: str, command: CommandRequest, actor: str) -> ExecutionResult:
+        """To the end, at most `timeout_seconds`. What the provider refuses is a result; bad input is raised.
+
+        Raises `NodeNotFound`, `UnknownProvider`, `UnknownAction`, `InvalidInput`.
+        """
+        config = await self._check(node, command)
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(command.timeout_seconds):
+                result = await self._perform(node, command, config, actor)
+        except TimeoutError:
+            message = f"{command.action} on node {node}: not done after {command.timeout_seconds:g} s"
+            result = build_failure(DeadlineExceeded(message))
+        except VendettaError as exc:
+            result = build_failure(exc)
+        return replace(result, duration_seconds=time.monotonic() - started)
+
+    async def submit(self, node: str, command: CommandRequest, actor: str, key: str | None = None) -> Operation:
+        """The same, tracked: the operation's result is the ExecutionResult, or the workspace for what changes one."""
+        config = await self._check(node, command)
+        if command.action in CHANGES:
+            return await self._change(node, command, config, actor, key)
+        given = {"node": node, "command": command.model_dump(mode="json")}
+        return await self._operations.submit("node.execute", node, given, actor=actor, key=key)
+
+    async def _run(self, steps: Steps, given: dict[str, Any]) -> dict[str, Any]:
+        command = validated(CommandRequest, given["command"])
+
+        async def execute() -> dict[str, Any]:
+            result: dict[str, Any] = msgspec.to_builtins(
+                await self.execute(given["node"], command, steps.operation.actor)
+            )
+            return result
+
+        return await steps.run("execute", execute)
+
+    async def _check(self, node: str, command: CommandRequest) -> Request:
+        await self._store.nodes.get(node)
+        self._engines.registry.check(command.provider)
+        if command.action not in CONFIGS:
+            raise UnknownAction(
+                f'unknown action "{command.action}".{nearest(command.action, ACTIONS)}',
+                hint=f"Actions: {', '.join(ACTIONS)}.",
+                actions=list(ACTIONS),
+            )
+        if command.workspace is None and command.action != "list":
+            raise InvalidInput(f"workspace: is required for {command.action}", hint="Name it with --workspace.")
+        return validated(CONFIGS[command.action], command.config, where="config")
+
+    async def _perform(self, node: str, command: CommandRequest, config: Request, actor: str) -> ExecutionResult:
+        if command.action in CHANGES:
+            operation = await self._change(node, command, config, actor, None)
+            operation = await self._operations.wait(operation.id, None)
+            return build_result(operation)
+        ask = ASKING[command.action]
+        return await self._engines.call(
+            node,
+            command.provider,
+            lambda provider: ask(provider, command.workspace or "", config),
+            idempotent=command.action != "exec",
+            retries=command.retries,
+        )
+
+    async def _change(
+        self, node: str, command: CommandRequest, config: Request, actor: str, key: str | None
+    ) -> Operation:
+        name = command.workspace or ""
+        if isinstance(config, SpecRequest):
+            values = {
+                **config.model_dump(),
+                "name": name,
+                "provider": command.provider,
+                "node": node,
+                "start": command.action == "up",
+            }
+            return await self._workspaces.create(WorkspaceRequest.model_validate(values), actor, key)
+        await self._belongs(name, node, command.provider)
+        if isinstance(config, RemoveRequest):
+            return await self._workspaces.remove(name, config, actor, key)
+        if isinstance(config, StopRequest):
+            change = self._workspaces.restart if command.action == "restart" else self._workspaces.stop
+            return await change(name, config, actor, key)
+        return await self._workspaces.start(name, actor, key)
+
+    async def _belongs(self, name: str, node: str, provider: str) -> None:
+        workspace = await self._workspaces.get(name)
+        if (workspace.node, workspace.provider) != (node, provider):
+            raise InvalidInput(
+                f"workspace {name} is on node {workspace.node} with {workspace.provider}, not on {node} with {provider}"
+            )
+
+
+def build_failure(error: VendettaError) -> ExecutionResult:
+    problem = msgspec.to_builtins(Problem.from_error(error))
+    return ExecutionResult(success=False, error=error.message, metadata={"problem": problem})
+
+
+def build_result(operation: Operation) -> ExecutionResult:
+    """What came of a finished operation on a workspace."""
+    if operation.error is not None:
+        return build_failure(operation.error.to_error())
+    if operation.state == "cancelled":
+        return build_failure(Cancelled(f"{operation.kind} {operation.target} was cancelled"))
+    workspace = operation.result or {}
+    output = f"{workspace.get('name', operation.target)} {workspace.get('state', 'removed')}"
+    return ExecutionResult(success=True, output=output, metadata=workspace)

@@ -1,0 +1,119 @@
+"""The way from a node's name to a provider bound to its leased connection, and the rule of what is tried again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self, TypeVar
+from weakref import WeakKeyDictionary
+
+import stamina
+import structlog
+
+from vendetta.errors import AuthFailed, HostKeyChanged, HostKeyUnknown, LinkError
+from vendetta.models import Node
+from vendetta.providers.base import Provider
+from vendetta.providers.registry import Registry
+from vendetta.ssh.connection import Connection
+from vendetta.ssh.endpoint import Endpoint
+from vendetta.ssh.pool import Pool
+from vendetta.store import Store
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+HOPELESS = (AuthFailed, HostKeyUnknown, HostKeyChanged)
+"""Link errors that another try can't mend: somebody has to decide something first."""
+
+
+def build_endpoint(node: Node) -> Endpoint:
+    return Endpoint(
+        node=node.name,
+        host=node.address,
+        port=node.port,
+        user=node.user,
+        identity=node.identity,
+        jump=tuple(node.jump),
+    )
+
+
+class Engines:
+    """Leases connections and binds providers to them, one provider for each kind and connection."""
+
+    def __init__(self, store: Store, pool: Pool, registry: Registry) -> None:
+        self._store = store
+        self._pool = pool
+        self.registry = registry
+        self._bound: WeakKeyDictionary[Connection, dict[str, Provider]] = WeakKeyDictionary()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    @asynccontextmanager
+    async def connection(self, node_name: str) -> AsyncIterator[Connection]:
+        """The node's connection, leased. Raises `NodeNotFound`, `LinkError`."""
+        node = await self._store.nodes.get(node_name)
+        async with self._pool.lease(build_endpoint(node)) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def provider(self, node_name: str, kind: str) -> AsyncIterator[Provider]:
+        """A provider on the node's leased connection. Raises `UnknownProvider`, `NodeNotFound`, `LinkError`."""
+        self.registry.check(kind)
+        async with self.connection(node_name) as connection:
+            yield self.bind(connection, kind)
+
+    def bind(self, connection: Connection, kind: str) -> Provider:
+        """The provider of that kind on a connection that the caller holds."""
+        if connection not in self._bound:
+            self._bound[connection] = {}
+            task = asyncio.create_task(self._close_with(connection))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        bound = self._bound[connection]
+        if kind not in bound:
+            bound[kind] = self.registry.bind(kind, connection, self._store.server_id)
+        return bound[kind]
+
+    async def call(
+        self,
+        node_name: str,
+        kind: str,
+        use: Callable[[Provider], Awaitable[T]],
+        *,
+        idempotent: bool = True,
+        retries: int = 2,
+    ) -> T:
+        """`use` on the node's provider. What failed before it was sent is tried again; after, only if idempotent."""
+        sent = False
+
+        def worth_another_try(error: Exception) -> bool:
+            if not isinstance(error, LinkError) or isinstance(error, HOPELESS):
+                return False
+            return idempotent or not sent
+
+        async for attempt in stamina.retry_context(
+            on=worth_another_try, attempts=retries + 1, timeout=None, wait_initial=0.1, wait_max=5.0, wait_jitter=0.2
+        ):
+            with attempt:
+                sent = False
+                async with self.provider(node_name, kind) as provider:
+                    sent = True
+                    return await use(provider)
+        raise AssertionError("unreachable")  # pragma: no cover - the last attempt returns or raises
+
+    async def _close_with(self, connection: Connection) -> None:
+        try:
+            await connection.wait_closed()
+        finally:
+            async with AsyncExitStack() as closing:
+                for provider in self._bound.pop(connection, {}).values():
+                    closing.push_async_callback(provider.close)

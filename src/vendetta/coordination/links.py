@@ -1,0 +1,114 @@
+"""What the links do, as the pool tells it: written to the store as the nodes' status, in order, and told once.
+
+The pool calls synchronously and must not wait, so changes go through a queue that one task works off.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from vendetta.errors import NodeNotFound, VendettaError
+from vendetta.models import HostKey, NodeStatus
+from vendetta.ssh.connection import Connection
+from vendetta.store import Store
+
+from .engines import HOPELESS
+from .events import Events
+
+Change = Callable[[], Awaitable[None]]
+
+
+class Links:
+    """Observes the pool. Entered before the pool and left after it."""
+
+    def __init__(self, store: Store, events: Events) -> None:
+        self._store = store
+        self._events = events
+        self._changes: asyncio.Queue[Change] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self._shutting_down = False
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._work())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.settled()
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def settled(self) -> None:
+        """Returns when everything the pool has told so far is written."""
+        await self._changes.join()
+
+    def shut_down(self) -> None:
+        """Links that close from now on close because the server stops: that says nothing about the nodes."""
+        self._shutting_down = True
+
+    # what the pool calls
+
+    def connecting(self, node: str) -> None:
+        self._put(node, "connecting", None)
+
+    def connected(self, node: str, connection: Connection) -> None:
+        self._put(node, "connected", None, host_key=connection.host_key, last_seen=datetime.now(UTC))
+
+    def lost(self, node: str, error: VendettaError) -> None:
+        self._put(node, "connecting", f"connection lost: {error.message}")
+
+    def failed(self, node: str, error: VendettaError) -> None:
+        self._put(node, "error" if isinstance(error, HOPELESS) else "connecting", error.message)
+
+    def closed(self, node: str) -> None:
+        self._put(node, "unknown", "disconnected")
+
+    # what the monitor calls
+
+    def offline(self, node: str, reason: str) -> None:
+        """It has not answered for long enough."""
+        self._put(node, "offline", reason)
+
+    def _put(
+        self,
+        node: str,
+        status: NodeStatus,
+        reason: str | None,
+        *,
+        host_key: HostKey | None = None,
+        last_seen: datetime | None = None,
+    ) -> None:
+        if self._shutting_down:
+            return
+
+        async def change() -> None:
+            before = await self._store.nodes.get(node)
+            # an offline node stays offline while it is tried again: it is told when that changes, not every round
+            if before.status == "offline" and status == "connecting":
+                return
+            changes: dict[str, Any] = {"status": status, "reason": reason}
+            if host_key is not None:
+                changes["host_key"] = host_key
+            if last_seen is not None:
+                changes["last_seen"] = last_seen
+            await self._store.nodes.update(node, **changes)
+            if before.status != status:
+                await self._events.emit(f"node.{status}", node, before=before.status, reason=reason)
+
+        self._changes.put_nowait(change)
+
+    async def _work(self) -> None:
+        while True:
+            change = await self._changes.get()
+            try:
+                # a node that was removed in the meantime, or isn't recorded yet, has no status to keep
+                with suppress(NodeNotFound):
+                    await change()
+            finally:
+                self._changes.task_done()

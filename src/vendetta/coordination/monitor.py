@@ -1,0 +1,186 @@
+"""Keeps watch over the nodes whose link is wanted: connects, learns what is there, follows the engines' events.
+
+One task a node. A node's link is wanted from its first `connect` until somebody disconnects or removes it. What goes
+wrong with one node never touches another, and a lost link changes nothing but the link: workspaces become *unknown*.
+"""
+
+import asyncio
+import random
+from contextlib import suppress
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from vendetta.errors import InstanceNotFound, LinkError, NodeNotFound, VendettaError
+from vendetta.models import Node
+from vendetta.providers.base import Provider, Watch
+from vendetta.ssh.connection import Connection
+from vendetta.ssh.pool import Pool
+from vendetta.store import Store
+
+from .engines import HOPELESS, Engines, build_endpoint
+from .events import Events
+from .links import Links
+from .observation import Observation
+from .probe import probe
+
+log = structlog.get_logger(__name__)
+
+FEWEST_FAILURES = 3
+"""A node isn't offline before this many tries failed, however long they took."""
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+SAFETY_SECONDS = 60.0
+"""How often everything is read again in full, in case an event stream missed something (jittered)."""
+
+
+class Monitor:
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        pool: Pool,
+        engines: Engines,
+        links: Links,
+        observation: Observation,
+        *,
+        node_timeout_seconds: float,
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._pool = pool
+        self._engines = engines
+        self._links = links
+        self._observation = observation
+        self._node_timeout = node_timeout_seconds
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._nudges: dict[str, asyncio.Event] = {}
+
+    async def __aenter__(self) -> Self:
+        for node in await self._store.nodes.all():
+            if node.status != "unknown":
+                self.follow(node.name)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._watches.values():
+            task.cancel()
+        await asyncio.gather(*self._watches.values(), return_exceptions=True)
+
+    def follow(self, name: str) -> None:
+        """The node's link is wanted. Followed already: it is tried again now rather than later."""
+        if name in self._watches and not self._watches[name].done():
+            self._nudges[name].set()
+            return
+        self._nudges[name] = asyncio.Event()
+        self._watches[name] = asyncio.create_task(self._watch(name), name=f"monitor {name}")
+
+    async def unfollow(self, name: str) -> None:
+        if task := self._watches.pop(name, None):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        self._nudges.pop(name, None)
+
+    async def refresh(self, name: str) -> Node:
+        """Asks the node everything, now. Raises `NodeNotFound`, `LinkError`."""
+        async with self._engines.connection(name) as connection:
+            return await self._learn(name, connection)
+
+    async def _watch(self, name: str) -> None:
+        failures = 0
+        while True:
+            try:
+                node = await self._store.nodes.get(name)
+                connection = await self._pool.connect(build_endpoint(node))
+                failures = 0
+                await self._learn(name, connection)
+                await self._follow_engines(name, connection)
+            except NodeNotFound:
+                return
+            except HOPELESS as exc:
+                await self._lost(name, exc)
+                await self._nudged(name, None)
+            except LinkError as exc:
+                failures += 1
+                await self._lost(name, exc)
+                await self._check_offline(name, failures, exc)
+                wait = min(FIRST_WAIT * 2 ** (failures - 1), LONGEST_WAIT) * random.uniform(0.7, 1.3)  # noqa: S311
+                await self._nudged(name, wait)
+            except VendettaError as exc:
+                log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
+                await self._nudged(name, SAFETY_SECONDS)
+
+    async def _learn(self, name: str, connection: Connection) -> Node:
+        findings = await probe(connection, self._engines)
+        before = await self._store.nodes.get(name)
+        node = await self._store.nodes.update(
+            name,
+            resources=findings.resources,
+            providers=findings.providers,
+            capabilities=findings.capabilities,
+            latency_seconds=findings.latency_seconds,
+            last_seen=datetime.now(UTC),
+        )
+        for kind, status in findings.providers.items():
+            known = before.providers.get(kind)
+            if known and known.state != status.state:
+                await self._events.emit(
+                    f"engine.{status.state}", name, provider=kind, before=known.state, reason=status.reason
+                )
+            if status.state == "healthy":
+                provider = self._engines.bind(connection, kind)
+                await self._observation.record_all(name, kind, await provider.list())
+        return node
+
+    async def _follow_engines(self, name: str, connection: Connection) -> None:
+        """Until the link ends: engine events as they come, and everything again at times. Raises `LinkError`."""
+        while True:
+            async with asyncio.TaskGroup() as tasks:
+                node = await self._store.nodes.get(name)
+                followers = [
+                    tasks.create_task(self._follow_engine(name, self._engines.bind(connection, kind)))
+                    for kind, status in node.providers.items()
+                    if status.state == "healthy"
+                ]
+                await self._either(connection, SAFETY_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311
+                for follower in followers:
+                    follower.cancel()
+            if connection.closed:
+                raise connection.error or LinkError(f"the connection to node {name} has ended", node=name)
+            await self._learn(name, connection)
+
+    async def _follow_engine(self, name: str, provider: Provider) -> None:
+        if not isinstance(provider, Watch):
+            return
+        # the stream's end says that the engine or the link went: the next full reading tells which
+        with suppress(VendettaError):
+            async for event in provider.watch():
+                try:
+                    instance = await provider.inspect(event.name)
+                except InstanceNotFound:
+                    instance = None
+                await self._observation.record_one(name, event.name, instance)
+
+    async def _either(self, connection: Connection, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(connection.wait_closed(), seconds)
+
+    async def _lost(self, name: str, error: VendettaError) -> None:
+        await self._observation.lose(name, f"node {name} can't be asked: {error.message}")
+
+    async def _check_offline(self, name: str, failures: int, error: VendettaError) -> None:
+        await self._links.settled()
+        node = await self._store.nodes.get(name)
+        silent_since = node.last_seen or node.since
+        silent = (datetime.now(UTC) - silent_since).total_seconds()
+        if node.status != "offline" and failures >= FEWEST_FAILURES and silent >= self._node_timeout:
+            self._links.offline(name, f"no answer for {silent:.0f} s: {error.message}")
+
+    async def _nudged(self, name: str, seconds: float | None) -> None:
+        nudge = self._nudges[name]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(nudge.wait(), seconds)
+        nudge.clear()

@@ -1,0 +1,66 @@
+"""Which node a workspace goes to when none is named. Pure: decides on what the store holds, asks no node."""
+
+from collections.abc import Mapping, Sequence
+
+from vendetta.errors import InvalidInput, OutOfResources
+from vendetta.models import InstanceSpec, Node, Workspace
+
+ENDED = frozenset({"missing", "removing"})
+
+
+def choose(
+    nodes: Sequence[Node],
+    workspaces: Sequence[Workspace],
+    *,
+    provider: str,
+    spec: InstanceSpec,
+    labels: Mapping[str, str],
+) -> Node:
+    """The fitting node with the most room: the most unpromised memory, then the fewest workspaces, then the name.
+
+    Raises `InvalidInput` where no node carries the labels, `OutOfResources` where none of those fits; its
+    `details["nodes"]` says why for each.
+    """
+    if not nodes:
+        raise InvalidInput("there is no node yet", hint="Add one: vendetta node add NAME USER@HOST")
+    labelled = [node for node in nodes if labels.items() <= node.labels.items()]
+    if not labelled:
+        wanted = ", ".join(f"{key}={value}" for key, value in labels.items())
+        raise InvalidInput(
+            f"no node carries the labels {wanted}",
+            hint="See the labels with: vendetta node list -o json; set them with: vendetta node edit NAME --label K=V",
+        )
+    refusals: dict[str, str] = {}
+    fitting: list[tuple[int, int, str, Node]] = []
+    for node in labelled:
+        here = [workspace for workspace in workspaces if workspace.node == node.name and workspace.state not in ENDED]
+        promised = sum(workspace.spec.memory_bytes or 0 for workspace in here)
+        free = (node.resources.memory_bytes if node.resources else 0) - promised
+        if reason := _refusal(node, provider, spec, free):
+            refusals[node.name] = reason
+        else:
+            fitting.append((-free, len(here), node.name, node))
+    if not fitting:
+        why = "; ".join(f"{name}: {reason}" for name, reason in sorted(refusals.items())[:5])
+        raise OutOfResources(
+            f"no node fits ({why})",
+            hint="Add a node, free some room, or name the node with --node.",
+            nodes=refusals,
+        )
+    # memory in whole GiB, so that nodes of one kind are filled evenly rather than by a few bytes of difference
+    return min((free // 2**30, count, name, node) for free, count, name, node in fitting)[3]
+
+
+def _refusal(node: Node, provider: str, spec: InstanceSpec, free_bytes: int) -> str | None:
+    if node.cordoned:
+        return "cordoned"
+    if node.status != "connected":
+        return f"{node.status}"
+    status = node.providers.get(provider)
+    if status is None or status.state != "healthy":
+        return f"{provider} is {status.state if status else 'undetected'}"
+    if node.resources and spec.cpus and spec.cpus > node.resources.cpus:
+        return f"has {node.resources.cpus} CPUs"
+    if spec.memory_bytes and spec.memory_bytes > free_bytes:
+        return f"has {max(free_bytes, 0) // 2**20} MiB of memory left"
+    return None

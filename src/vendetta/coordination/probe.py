@@ -1,0 +1,84 @@
+"""What a node is: CPUs, memory, disk, kernel, OS by one command, and its engines by asking each provider."""
+
+import asyncio
+from dataclasses import dataclass
+
+from vendetta.errors import UnexpectedReply
+from vendetta.models import ProviderStatus, Resources
+from vendetta.ssh.connection import Connection
+
+from .engines import Engines
+
+# one round trip and nothing but what every Linux has; each line is "key value"
+FACTS = r"""
+echo "kernel $(uname -sr)"
+echo "arch $(uname -m)"
+echo "cpus $(nproc 2>/dev/null || grep -c ^processor /proc/cpuinfo)"
+while read -r key value unit; do [ "$key" = MemTotal: ] && echo "memory_kib $value"; done < /proc/meminfo
+echo "disk_free_kib $(df -Pk /var/lib 2>/dev/null | awk 'NR == 2 { print $4 }')"
+[ -r /etc/os-release ] && . /etc/os-release && echo "os $PRETTY_NAME"
+[ -w /dev/kvm ] && echo "kvm yes"
+true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    resources: Resources
+    providers: dict[str, ProviderStatus]
+    capabilities: list[str]
+    latency_seconds: float
+
+
+async def probe(connection: Connection, engines: Engines) -> Findings:
+    """Asks everything at once. Raises `LinkError` alone, and `UnexpectedReply` where the node isn't a Linux."""
+    kinds = engines.registry.kinds
+    facts, latency, *statuses = await asyncio.gather(
+        connection.run(["sh", "-c", FACTS], timeout_seconds=20.0),
+        connection.ping(),
+        *(engines.bind(connection, kind).probe() for kind in kinds),
+    )
+    providers = dict(zip(kinds, statuses, strict=True))
+    values = parse_facts(facts.stdout)
+    return Findings(
+        resources=build_resources(values, connection.node),
+        providers=providers,
+        capabilities=build_capabilities(values, providers),
+        latency_seconds=latency,
+    )
+
+
+def parse_facts(output: bytes) -> dict[str, str]:
+    """`{"cpus": "4", …}`; lines of a talkative login are passed over by whoever looks up the keys."""
+    lines = output.decode(errors="replace").splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(" ") for line in lines) if value.strip()}
+
+
+def build_resources(facts: dict[str, str], node: str) -> Resources:
+    try:
+        return Resources(
+            cpus=int(facts["cpus"]),
+            memory_bytes=int(facts["memory_kib"]) * 1024,
+            disk_free_bytes=int(facts.get("disk_free_kib", "0")) * 1024,
+            arch=facts["arch"],
+            kernel=facts["kernel"],
+            os=facts.get("os", "Linux"),
+        )
+    except (KeyError, ValueError) as exc:
+        raise UnexpectedReply(
+            f"probe node {node}: it does not answer like a Linux machine",
+            hint="A node is a Linux machine whose login user may run commands (no ForceCommand).",
+            facts=facts,
+        ) from exc
+
+
+def build_capabilities(facts: dict[str, str], providers: dict[str, ProviderStatus]) -> list[str]:
+    """Short words: each healthy provider (`podman` where that serves Docker's API), and `kvm`."""
+    words = {
+        "podman" if kind == "docker" and "podman" in (status.version or "").lower() else kind
+        for kind, status in providers.items()
+        if status.state == "healthy"
+    }
+    if facts.get("kvm") == "yes":
+        words.add("kvm")
+    return sorted(words)

@@ -1,0 +1,188 @@
+"""The steps of each operation on a workspace. Every step can run twice: after a crash the interrupted one does.
+
+`create` is all or nothing: what fails or is cancelled leaves neither an instance nor a record. The others end by
+asking the node what is true now, however they ended.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from vendetta.errors import InstanceNotFound, NameTaken, VendettaError, WorkspaceNotFound
+from vendetta.models import Instance, InstanceSpec, Progress, Workspace, WorkspaceState
+from vendetta.providers.base import Provider
+from vendetta.store import Store
+
+from .engines import Engines
+from .observation import Observation
+from .operations import Operations, Steps
+from .placement import choose
+
+Input = dict[str, Any]
+Result = dict[str, Any]
+
+
+class Transitions:
+    def __init__(self, store: Store, engines: Engines, observation: Observation) -> None:
+        self._store = store
+        self._engines = engines
+        self._observation = observation
+        self._placing = asyncio.Lock()
+
+    def register(self, operations: Operations) -> None:
+        operations.register("workspace.create", self._create)
+        operations.register("workspace.start", self._start)
+        operations.register("workspace.stop", self._stop)
+        operations.register("workspace.restart", self._restart)
+        operations.register("workspace.remove", self._remove)
+
+    async def _create(self, steps: Steps, given: Input) -> Result:
+        name = steps.operation.target
+        await steps.run("claim", lambda: self._claim(steps, given))
+        try:
+            await steps.run("create", lambda: self._make(steps, name))
+            if given["start"]:
+                await steps.run("start", lambda: self._begin(steps, name))
+        except VendettaError as exc:
+            # an instance that stood there before us under this name isn't ours to undo
+            undo_instance, cause = not isinstance(exc, NameTaken), exc.message
+            await steps.run("undo", lambda: self._undo(name, undo_instance, cause), cleanup=True)
+            raise
+        return await steps.run("observe", lambda: self._observe(name))
+
+    async def _start(self, steps: Steps, given: Input) -> Result:
+        return await self._settle(steps, "start", lambda name: self._begin(steps, name))
+
+    async def _stop(self, steps: Steps, given: Input) -> Result:
+        return await self._settle(steps, "stop", lambda name: self._end(steps, name, given["timeout_seconds"]))
+
+    async def _restart(self, steps: Steps, given: Input) -> Result:
+        async def restart(name: str) -> None:
+            await self._end(steps, name, given["timeout_seconds"])
+            await self._begin(steps, name)
+
+        return await self._settle(steps, "restart", restart)
+
+    async def _remove(self, steps: Steps, given: Input) -> Result:
+        name = steps.operation.target
+        try:
+            await steps.run("remove", lambda: self._take_away(steps, name, given["force"]))
+        except VendettaError:
+            await steps.run("observe", lambda: self._observe(name), cleanup=True)
+            raise
+        await steps.run("forget", lambda: self._forget(name), cleanup=True)
+        return {"name": name}
+
+    async def _settle(self, steps: Steps, verb: str, act: Callable[[str], Awaitable[None]]) -> Result:
+        name = steps.operation.target
+        try:
+            await steps.run(verb, lambda: act(name))
+        except VendettaError:
+            await steps.run("observe after failure", lambda: self._observe(name), cleanup=True)
+            raise
+        return await steps.run("observe", lambda: self._observe(name))
+
+    # the steps
+
+    async def _claim(self, steps: Steps, given: Input) -> None:
+        """Takes the name and the node. Run again after a crash: the name is already this operation's."""
+        operation = steps.operation
+        spec = msgspec.convert(given["spec"], InstanceSpec)
+        async with self._placing:
+            try:
+                if (await self._store.workspaces.get(operation.target)).id == operation.id:
+                    return
+            except WorkspaceNotFound:
+                pass
+            node = given["node"] or await self._place(given["provider"], spec, given["placement"])
+            now = datetime.now(UTC)
+            await self._store.workspaces.add(
+                Workspace(
+                    id=operation.id,
+                    name=operation.target,
+                    node=node,
+                    provider=given["provider"],
+                    image=spec.image,
+                    state="pending",
+                    since=now,
+                    spec=spec,
+                    labels=spec.labels,
+                    owner=operation.actor,
+                    created_at=now,
+                )
+            )
+
+    async def _place(self, provider: str, spec: InstanceSpec, labels: dict[str, str]) -> str:
+        nodes, workspaces = await self._store.nodes.all(), await self._store.workspaces.all()
+        return choose(nodes, workspaces, provider=provider, spec=spec, labels=labels).name
+
+    async def _make(self, steps: Steps, name: str) -> None:
+        workspace = await self._enter(steps, name, "creating", "creating on {node} from {image}")
+
+        async def create(provider: Provider) -> Instance:
+            return await provider.create(name, workspace.spec, steps.progress)
+
+        await self._engines.call(workspace.node, workspace.provider, create)
+
+    async def _begin(self, steps: Steps, name: str) -> None:
+        workspace = await self._enter(steps, name, "starting", "starting on {node}")
+        await self._engines.call(workspace.node, workspace.provider, lambda provider: provider.start(name))
+
+    async def _end(self, steps: Steps, name: str, timeout_seconds: float) -> None:
+        workspace = await self._enter(steps, name, "stopping", "stopping on {node}")
+        await self._engines.call(
+            workspace.node,
+            workspace.provider,
+            lambda provider: provider.stop(name, timeout_seconds=timeout_seconds),
+        )
+
+    async def _take_away(self, steps: Steps, name: str, force: bool) -> None:
+        workspace = await self._enter(steps, name, "removing", "removing from {node}")
+        await self._engines.call(
+            workspace.node, workspace.provider, lambda provider: provider.remove(name, force=force)
+        )
+
+    async def _enter(self, steps: Steps, name: str, state: WorkspaceState, message: str) -> Workspace:
+        workspace = await self._store.workspaces.get(name)
+        steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
+        await self._observation.transition(name, state)
+        return workspace
+
+    async def _observe(self, name: str) -> Result:
+        """What is true now: asked of the node, or unknown where it can't be asked."""
+        workspace = await self._store.workspaces.get(name)
+        try:
+            instance = await self._engines.call(
+                workspace.node, workspace.provider, lambda provider: provider.inspect(name), retries=0
+            )
+        except InstanceNotFound:
+            seen = await self._observation.record(name, None)
+        except VendettaError as exc:
+            seen = await self._observation.unobserved(name, exc.message)
+        else:
+            seen = await self._observation.record(name, instance)
+        result: Result = msgspec.to_builtins(seen)
+        return result
+
+    async def _undo(self, name: str, instance_too: bool, cause: str) -> None:
+        """Leaves nothing; where the node can't be asked the record stays, so that what may be there isn't lost."""
+        workspace = await self._store.workspaces.get(name)
+        if instance_too:
+            try:
+                await self._engines.call(
+                    workspace.node, workspace.provider, lambda provider: provider.remove(name, force=True)
+                )
+            except VendettaError as exc:
+                reason = f"{cause}; and what was made could not be removed: {exc.message}"
+                await self._observation.unobserved(name, reason)
+                return
+        await self._store.workspaces.remove(name)
+
+    async def _forget(self, name: str) -> None:
+        try:
+            await self._store.workspaces.remove(name)
+        except WorkspaceNotFound:
+            return

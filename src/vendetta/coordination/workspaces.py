@@ -1,0 +1,150 @@
+"""The workspaces' use cases: what changes them is an operation, what uses them is a stream on the node's connection."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from vendetta.errors import InstanceNotFound, NameTaken, Unsupported, WorkspaceNotFound, WrongState
+from vendetta.models import Operation, Stats, Workspace
+from vendetta.providers.base import Logs, Measured, Provider, capabilities
+from vendetta.store import Page, Store
+from vendetta.transport import Output, Process, Stream
+
+from .engines import Engines
+from .nodes import build_terminal
+from .operations import Operations
+from .requests import ExecRequest, RemoveRequest, StopRequest, WorkspaceRequest
+
+
+class Workspaces:
+    def __init__(self, store: Store, engines: Engines, operations: Operations) -> None:
+        self._store = store
+        self._engines = engines
+        self._operations = operations
+
+    async def create(self, request: WorkspaceRequest, actor: str, key: str | None = None) -> Operation:
+        """Raises `InvalidInput`, `UnknownProvider`, `NodeNotFound` and `NameTaken` before anything is begun."""
+        spec = request.spec()
+        self._engines.registry.validate(request.provider, spec)
+        if request.node is not None:
+            await self._store.nodes.get(request.node)
+        given = {
+            "provider": request.provider,
+            "node": request.node,
+            "placement": request.placement,
+            "spec": msgspec.to_builtins(spec),
+            "start": request.start,
+        }
+        if await self._taken(request.name) and not await self._operations.known(key):
+            raise NameTaken(
+                f"there is already a workspace {request.name}",
+                hint=f"Choose another name, or remove it: vendetta workspace remove {request.name}",
+            )
+        return await self._operations.submit("workspace.create", request.name, given, actor=actor, key=key)
+
+    async def start(self, name: str, actor: str, key: str | None = None) -> Operation:
+        return await self._submit("workspace.start", name, {}, actor, key)
+
+    async def stop(self, name: str, request: StopRequest, actor: str, key: str | None = None) -> Operation:
+        return await self._submit("workspace.stop", name, request.model_dump(), actor, key)
+
+    async def restart(self, name: str, request: StopRequest, actor: str, key: str | None = None) -> Operation:
+        return await self._submit("workspace.restart", name, request.model_dump(), actor, key)
+
+    async def remove(self, name: str, request: RemoveRequest, actor: str, key: str | None = None) -> Operation:
+        return await self._submit("workspace.remove", name, request.model_dump(), actor, key)
+
+    async def get(self, name: str) -> Workspace:
+        return await self._store.workspaces.get(name)
+
+    async def list(
+        self,
+        *,
+        node: str | None = None,
+        provider: str | None = None,
+        state: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Workspace]:
+        return await self._store.workspaces.list(
+            node=node, provider=provider, state=state, labels=labels or {}, limit=limit, cursor=cursor
+        )
+
+    @asynccontextmanager
+    async def exec(self, name: str, request: ExecRequest) -> AsyncIterator[Process]:
+        """A process in the workspace. An empty `argv` is a login shell, whichever the image has."""
+        async with self._provider(name) as provider:
+            process = await provider.exec(
+                name,
+                request.argv or LOGIN_SHELL,
+                terminal=build_terminal(request),
+                env=request.env,
+                cwd=request.cwd,
+                user=request.user,
+            )
+            try:
+                yield process
+            finally:
+                await process.close()
+
+    async def logs(
+        self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
+    ) -> AsyncIterator[Output]:
+        async with self._provider(name) as provider:
+            if not isinstance(provider, Logs):
+                raise _unsupported(provider, "logs")
+            async with aclosing(provider.logs(name, follow=follow, tail=tail, since=since)) as outputs:  # type: ignore[type-var]
+                async for output in outputs:
+                    yield output
+
+    async def stats(self, name: str) -> Stats:
+        async with self._provider(name) as provider:
+            if not isinstance(provider, Measured):
+                raise _unsupported(provider, "stats")
+            return await provider.stats(name)
+
+    @asynccontextmanager
+    async def dial(self, name: str, port: int) -> AsyncIterator[Stream]:
+        """A TCP stream to a port inside."""
+        async with self._provider(name) as provider:
+            stream = await provider.dial(name, port)
+            try:
+                yield stream
+            finally:
+                await stream.close()
+
+    @asynccontextmanager
+    async def _provider(self, name: str) -> AsyncIterator[Provider]:
+        workspace = await self.get(name)
+        try:
+            async with self._engines.provider(workspace.node, workspace.provider) as provider:
+                yield provider
+        except InstanceNotFound as exc:
+            raise WrongState(
+                f"workspace {name} is missing: node {workspace.node} no longer has it",
+                hint=f"Remove the record with: vendetta workspace remove {name}",
+            ) from exc
+
+    async def _submit(self, kind: str, name: str, given: dict[str, Any], actor: str, key: str | None) -> Operation:
+        # a repeated request whose first one has already removed the workspace is still answered by its operation
+        if not await self._operations.known(key):
+            await self.get(name)
+        return await self._operations.submit(kind, name, given, actor=actor, key=key)
+
+    async def _taken(self, name: str) -> bool:
+        try:
+            await self.get(name)
+        except WorkspaceNotFound:
+            return False
+        return True
+
+
+LOGIN_SHELL = ["/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash -l; else exec sh -l; fi"]
+
+
+def _unsupported(provider: Provider, power: str) -> Unsupported:
+    has = ", ".join(sorted(capabilities(type(provider)))) or "none"
+    return Unsupported(f"provider {provider.kind} has no {power}", hint=f"Of the rarer powers it has: {has}.")

@@ -1,0 +1,65 @@
+"""Finding containers that are ours. Everything that is not behaves as if it weren't there."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from aiodocker import DockerError
+
+from vendetta.errors import InstanceNotFound, WrongState
+from vendetta.models import Instance
+
+from .engine import Engine
+from .instances import has_our_name, parse_container, parse_summary
+from .labels import OWNER, WORKSPACE, engine_name, is_ours
+
+Container = Mapping[str, Any]
+"""`GET /containers/{id}/json`"""
+
+
+class Containers:
+    def __init__(self, engine: Engine, owner: str) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._ours = {"label": [f"{OWNER}={owner}", WORKSPACE]}
+
+    async def list(self) -> Sequence[Instance]:
+        filters = msgspec.json.encode(self._ours).decode()
+        async with (
+            self._engine.doing("list workspaces"),
+            self._engine.stream("GET", "containers/json", params={"all": "1", "filters": filters}) as response,
+        ):
+            summaries = msgspec.json.decode(await response.read(), type=list[dict[str, Any]])
+        return [parse_summary(summary) for summary in summaries if has_our_name(summary)]
+
+    async def lookup(self, name: str) -> Container | None:
+        """Whatever stands under our name for it, ours or not; None where nothing does."""
+        engine_side = engine_name(name)
+        async with self._engine.doing(f"inspect {name}") as docker:
+            try:
+                found: Container = await docker.containers.container(engine_side).show()
+                return found
+            except DockerError as exc:
+                if exc.status == 404:
+                    return None
+                raise
+
+    async def find(self, name: str) -> Container:
+        """Raises `InstanceNotFound`."""
+        container = await self.lookup(name)
+        if container is None or not self.owns(container, name):
+            raise InstanceNotFound(f'there is no "{name}" of ours on node {self._engine.node}', name=name)
+        return container
+
+    async def find_running(self, name: str) -> Container:
+        """Raises `InstanceNotFound`, `WrongState`."""
+        container = await self.find(name)
+        if container["State"]["Status"] != "running":
+            state = parse_container(container).state
+            raise WrongState(
+                f'"{name}" on node {self._engine.node} is {state}, not running', hint="Start it first.", state=state
+            )
+        return container
+
+    def owns(self, container: Container, name: str) -> bool:
+        return is_ours(container["Config"]["Labels"], name, self._owner)

@@ -1,0 +1,98 @@
+"""Making one container: what is there already, the image, the container, and whether it can be kept up.
+
+Interrupted at any point and begun again, it ends as if nothing had happened.
+"""
+
+import asyncio
+from typing import Any
+
+from aiodocker import DockerError
+
+from vendetta.errors import Busy, NameTaken
+from vendetta.models import Instance, InstanceSpec
+from vendetta.providers.base import OnProgress
+
+from .config import OwnCommand, build_config
+from .containers import Container, Containers
+from .engine import Engine
+from .images import Images
+from .instances import parse_container
+from .keeper import SHELL, is_kept
+from .labels import SPEC, engine_name, spec_hash
+
+_CONFLICT_TRIES, _CONFLICT_SECONDS = 100, 0.05
+
+
+class Creation:
+    def __init__(
+        self, engine: Engine, containers: Containers, images: Images, *, owner: str, name: str, spec: InstanceSpec
+    ) -> None:
+        self._engine = engine
+        self._containers = containers
+        self._images = images
+        self._owner = owner
+        self._name = name
+        self._spec = spec
+
+    async def run(self, on_progress: OnProgress) -> Instance:
+        """Raises `NameTaken`, `ImageNotFound`, `OutOfResources`."""
+        container = await self._containers.lookup(self._name)
+        if container is None:
+            image = await self._images.ensure(self._spec.image, on_progress)
+            own = OwnCommand(image, self._spec) if self._spec.command is None else None
+            container = await self._make(build_config(self._name, self._spec, self._owner, own))
+        self._check_same(container)
+        if await self._lacks_shell(container):
+            await self._discard(container)
+            container = await self._make(build_config(self._name, self._spec, self._owner, None))
+            self._check_same(container)
+        return parse_container(container)
+
+    async def _make(self, config: dict[str, Any]) -> Container:
+        """The container made, or the one that somebody made under this name in the meantime."""
+        for _ in range(_CONFLICT_TRIES):
+            async with self._engine.doing(f"create {self._name}") as docker:
+                try:
+                    created = await docker.containers.create(config, name=engine_name(self._name))
+                    return await created.show()
+                except DockerError as exc:
+                    if exc.status != 409:
+                        raise
+            if (existing := await self._containers.lookup(self._name)) is not None:
+                return existing
+            # The engine keeps a name for a container that is being made or removed, and shows it only when it is done.
+            await asyncio.sleep(_CONFLICT_SECONDS)
+        raise Busy(f"can't create {self._name} on node {self._engine.node}: its name is being made or removed")
+
+    def _check_same(self, container: Container) -> None:
+        ours = self._containers.owns(container, self._name)
+        if ours and container["Config"]["Labels"].get(SPEC) == spec_hash(self._spec):
+            return
+        whose = "of ours, made from another spec" if ours else "that isn't ours"
+        there = f"there is a container {engine_name(self._name)} {whose}"
+        raise NameTaken(
+            f"can't create {self._name} on node {self._engine.node}: {there}",
+            hint="Remove it, or choose another name.",
+        )
+
+    async def _lacks_shell(self, container: Container) -> bool:
+        """True for one never started whose image has no shell to be kept up with: it is to run its own command."""
+        if container["State"]["Status"] != "created" or not is_kept(container["Config"]["Entrypoint"]):
+            return False
+        path = f"containers/{container['Id']}/archive"
+        async with self._engine.doing(f"look into {self._name}"):
+            try:
+                async with self._engine.stream("HEAD", path, params={"path": SHELL}):
+                    return False
+            except DockerError as exc:
+                if exc.status != 404:
+                    raise
+                return True
+
+    async def _discard(self, container: Container) -> None:
+        async with self._engine.doing(f"create {self._name}") as docker:
+            try:
+                await docker.containers.container(container["Id"]).delete(v=True)
+            except DockerError as exc:
+                if exc.status != 404:
+                    raise

@@ -1,0 +1,160 @@
+"""The way to one node's engine: aiodocker on the transport's connector, and the raw streams that aiodocker decodes.
+
+Every exchange runs under `doing`, which turns what goes wrong into our errors.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+from aiodocker import Docker, DockerError
+from aiohttp import ClientConnectionError, ClientError, ClientResponse, ClientSession, ClientTimeout
+
+from vendetta.errors import EngineUnavailable, UnexpectedReply, VendettaError
+from vendetta.transport import Transport
+
+from .errors import from_reply
+from .hijack import Hijacked
+
+BASE = "http://docker"
+NEWEST_API = (1, 47)
+"""The newest version of the API that this was written for: an engine that speaks a newer one also speaks this."""
+
+BRIEF = ClientTimeout(total=15.0)
+PROMPT = ClientTimeout(total=120.0)
+ENDLESS = ClientTimeout(total=None)
+
+
+class Component(msgspec.Struct, frozen=True):
+    name: str = msgspec.field(name="Name", default="")
+
+
+class Version(msgspec.Struct, frozen=True):
+    """What `GET /version` says."""
+
+    engine: str = msgspec.field(name="Version")
+    api: str = msgspec.field(name="ApiVersion")
+    components: list[Component] = msgspec.field(name="Components", default_factory=list)
+
+
+class Engine:
+    def __init__(self, transport: Transport, socket_path: str) -> None:
+        self.node = transport.node
+        self.socket_path = socket_path
+        self._transport = transport
+        self._opened = AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._session: ClientSession | None = None
+        self._docker: Docker | None = None
+
+    @property
+    def session(self) -> ClientSession:
+        if self._session is None:
+            connector = self._transport.http(self.socket_path)
+            self._session = ClientSession(connector=connector, connector_owner=False, timeout=PROMPT)
+            self._opened.push_async_callback(self._session.close)
+        return self._session
+
+    async def docker(self) -> Docker:
+        """aiodocker's client, at the API version that both sides know: one question, the first time."""
+        async with self._opening:
+            if self._docker is None:
+                version = negotiate((await self.version()).api)
+                self._docker = Docker(
+                    url=BASE,
+                    connector=self.session.connector,
+                    session=self.session,
+                    api_version=version,
+                    timeout=PROMPT,
+                )
+            return self._docker
+
+    async def version(self) -> Version:
+        """Asked without an API version in the path. Raises `UnexpectedReply` for what isn't an engine."""
+        async with self.session.get(f"{BASE}/version", timeout=BRIEF) as response:
+            body = await response.read()
+        if response.status != 200:
+            raise DockerError(response.status, parse_message(body))
+        try:
+            return msgspec.json.decode(body, type=Version)
+        except msgspec.DecodeError as exc:
+            raise UnexpectedReply(f"{self.socket_path} on node {self.node} is not a Docker Engine") from exc
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: ClientTimeout = ENDLESS,
+    ) -> AsyncIterator[ClientResponse]:
+        """A response whose body is still to be read. Given up half-read, its connection is closed."""
+        docker = await self.docker()
+        url = f"{BASE}/{docker.api_version}/{path}"
+        async with self.session.request(method, url, params=params, headers=headers, timeout=timeout) as response:
+            if response.status >= 400:
+                raise DockerError(response.status, parse_message(await response.read()))
+            yield response
+
+    async def hijack(self, path: str, body: Mapping[str, Any]) -> Hijacked:
+        """The two-way stream that the engine makes of this request's connection. To be closed by the caller."""
+        docker = await self.docker()
+        response = await self.session.post(
+            f"{BASE}/{docker.api_version}/{path}",
+            json=body,
+            headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+            timeout=ENDLESS,
+        )
+        if response.status >= 400:
+            async with response:
+                raise DockerError(response.status, parse_message(await response.read()))
+        return Hijacked(response)
+
+    @asynccontextmanager
+    async def doing(self, what: str) -> AsyncIterator[Docker]:
+        """Around every exchange: `what` is verb and object ("start web"). Raises our errors alone."""
+        try:
+            yield await self.docker()
+        except DockerError as exc:
+            # aiodocker's word for an exchange that broke; the reason is what it handled then.
+            if isinstance(exc.__context__, ClientConnectionError):
+                raise await self._diagnose(exc.__context__, what) from exc
+            raise from_reply(exc.status, exc.message, what, self.node) from exc
+        except (ClientError, OSError, asyncio.IncompleteReadError) as exc:
+            raise await self._diagnose(exc, what) from exc
+
+    async def close(self) -> None:
+        await self._opened.aclose()
+        self._session = self._docker = None
+
+    async def _diagnose(self, failure: BaseException, what: str) -> VendettaError:
+        """Whose fault it was that an exchange broke: the link's and the engine's are told apart by another try."""
+        if isinstance(failure, TimeoutError):
+            return EngineUnavailable(f"can't {what} on node {self.node}: the engine doesn't answer in time")
+        try:
+            stream = await self._transport.open_unix(self.socket_path)
+        except VendettaError as exc:
+            return exc
+        await stream.close()
+        return EngineUnavailable(
+            f"can't {what} on node {self.node}: the engine broke the connection off",
+            hint="Was it restarted? Try again.",
+        )
+
+
+def negotiate(theirs: str) -> str:
+    """The newest API version that both know, as it stands in a path."""
+    major, _, minor = theirs.partition(".")
+    chosen = min((int(major), int(minor)), NEWEST_API)
+    return f"v{chosen[0]}.{chosen[1]}"
+
+
+def parse_message(body: bytes) -> str:
+    try:
+        return str(msgspec.json.decode(body, type=dict[str, Any])["message"])
+    except (msgspec.DecodeError, KeyError):
+        return body.decode(errors="replace")

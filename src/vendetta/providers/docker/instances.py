@@ -1,0 +1,90 @@
+"""What the engine says of a container, as an `Instance`. Pure: no I/O here."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from vendetta.models import Instance
+from vendetta.models.instance import InstanceState
+
+from .labels import WORKSPACE, engine_name, users_own
+
+_STATES: Mapping[str, InstanceState] = {
+    "created": "created",
+    "running": "running",
+    "paused": "paused",
+    "restarting": "failed",
+    "removing": "stopped",
+    "exited": "stopped",
+    "dead": "failed",
+}
+_EXITED = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
+
+ASKED_TO_END = frozenset({0, 137, 143})
+"""Exit statuses after a stop: the engine doesn't say who ended a container, so these count as not by itself."""
+
+
+def parse_container(container: Mapping[str, Any]) -> Instance:
+    """From `GET /containers/{id}/json`."""
+    state, config = container["State"], container["Config"]
+    ended = state["Status"] in {"exited", "dead", "restarting"} or bool(state.get("Error"))
+    exit_status = state["ExitCode"] if ended else None
+    shown, reason = _judge(
+        state["Status"], exit_status, killed=state.get("OOMKilled", False), error=state.get("Error", "")
+    )
+    return Instance(
+        name=config["Labels"][WORKSPACE],
+        id=container["Id"],
+        image=config["Image"],
+        state=shown,
+        address=_address(container, running=state["Status"] == "running"),
+        exit_status=exit_status,
+        reason=reason,
+        labels=users_own(config["Labels"]),
+    )
+
+
+def parse_summary(summary: Mapping[str, Any]) -> Instance:
+    """From `GET /containers/json`, which tells less: the exit status is in its sentence, "Exited (3) 2 hours ago"."""
+    match = _EXITED.match(summary.get("Status", ""))
+    exit_status = int(match[1]) if match else None
+    shown, reason = _judge(summary["State"], exit_status)
+    return Instance(
+        name=summary["Labels"][WORKSPACE],
+        id=summary["Id"],
+        image=summary["Image"],
+        state=shown,
+        address=_address(summary, running=summary["State"] == "running"),
+        exit_status=exit_status,
+        reason=reason,
+        labels=users_own(summary["Labels"]),
+    )
+
+
+def has_our_name(summary: Mapping[str, Any]) -> bool:
+    """False for one that somebody renamed: it can no longer be reached by our name."""
+    return f"/{engine_name(summary['Labels'][WORKSPACE])}" in summary["Names"]
+
+
+def _judge(
+    status: str, exit_status: int | None, *, killed: bool = False, error: str = ""
+) -> tuple[InstanceState, str | None]:
+    state = _STATES.get(status, "failed")
+    if error:
+        return "failed", f"Docker says: {error}"
+    if status == "restarting":
+        return state, f"ended with status {exit_status}, and is about to be restarted"
+    if status == "exited" and killed:
+        return "failed", "ran out of memory and was killed"
+    if status == "exited" and exit_status not in ASKED_TO_END:
+        return "failed", f"ended with status {exit_status}"
+    return state, None
+
+
+def _address(container: Mapping[str, Any], *, running: bool) -> str | None:
+    networks = container["NetworkSettings"]["Networks"] or {}
+    if not running:
+        return None
+    if "host" in networks:
+        return "127.0.0.1"
+    return next((network["IPAddress"] for network in networks.values() if network["IPAddress"]), None)

@@ -1,0 +1,33 @@
+"""Is there an engine, which one, and may this user use it."""
+
+from vendetta.errors import EngineForbidden, EngineUnavailable, ProviderError
+from vendetta.models import ProviderStatus
+
+from .engine import Engine, Version
+
+
+async def probe(engine: Engine) -> ProviderStatus:
+    """One question. Raises `LinkError` alone."""
+    try:
+        async with engine.doing("probe docker"):
+            version = name_version(await engine.version())
+    except EngineForbidden:
+        return ProviderStatus(state="unhealthy", reason=_closed(engine.socket_path))
+    except EngineUnavailable as exc:
+        return ProviderStatus(state="undetected", reason=exc.message)
+    except ProviderError as exc:
+        return ProviderStatus(state="unhealthy", reason=exc.message)
+    return ProviderStatus(state="healthy", version=version)
+
+
+def name_version(version: Version) -> str:
+    """Podman says in its components what it is."""
+    is_podman = any("podman" in component.name.lower() for component in version.components)
+    return f"podman {version.engine}" if is_podman else version.engine
+
+
+def _closed(socket_path: str) -> str:
+    return (
+        f"this user may not use {socket_path}: add it to the group that owns the socket, usually docker "
+        "(sudo usermod -aG docker USER), then connect again"
+    )

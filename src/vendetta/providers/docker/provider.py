@@ -1,0 +1,201 @@
+"""The Docker provider: the contract of `providers.base` over the Engine API."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+from aiodocker import DockerError
+from aiohttp import ClientTimeout
+
+from vendetta.errors import ConnectFailed, EngineUnavailable, WrongState
+from vendetta.models import Instance, InstanceSpec, ProviderStatus, Stats
+from vendetta.providers.base import InstanceEvent, OnProgress
+from vendetta.transport import Output, Stream, Terminal, Transport
+
+from . import events
+from .config import check_spec
+from .containers import Container, Containers
+from .creation import Creation
+from .credentials import Credentials
+from .engine import Engine
+from .frames import pieces_of
+from .images import Images
+from .instances import parse_container
+from .keeper import SHELL
+from .probe import probe
+from .process import DockerProcess
+from .stats import SAMPLE_SECONDS, parse_stats
+
+LOGIN_SHELL = (SHELL, "-c", 'exec "$(command -v bash || echo sh)" -l')
+
+# Control characters that nobody types in a row: Docker's own way to detach would swallow Ctrl-P.
+DETACH_KEYS = "ctrl-^,ctrl-_,ctrl-^,ctrl-_,ctrl-^"
+
+ENGINE_SECONDS = 60.0
+"""What the engine gets on top of a stop's own time."""
+
+
+class DockerProvider:
+    """`docker_config` is docker's config.json with the registries' logins, on this side; None: anonymous pulls."""
+
+    kind: ClassVar[str] = "docker"
+
+    def __init__(
+        self,
+        transport: Transport,
+        owner: str,
+        *,
+        socket_path: str = "/var/run/docker.sock",
+        docker_config: Path | None = None,
+    ) -> None:
+        self._transport = transport
+        self._owner = owner
+        self._engine = Engine(transport, socket_path)
+        self._containers = Containers(self._engine, owner)
+        self._images = Images(self._engine, Credentials(docker_config))
+
+    # describe
+
+    async def probe(self) -> ProviderStatus:
+        return await probe(self._engine)
+
+    @staticmethod
+    def validate(spec: InstanceSpec) -> None:
+        check_spec(spec)
+
+    async def list(self) -> Sequence[Instance]:
+        return await self._containers.list()
+
+    async def inspect(self, name: str) -> Instance:
+        return parse_container(await self._containers.find(name))
+
+    # lifecycle
+
+    async def create(self, name: str, spec: InstanceSpec, on_progress: OnProgress) -> Instance:
+        self.validate(spec)
+        creation = Creation(self._engine, self._containers, self._images, owner=self._owner, name=name, spec=spec)
+        return await creation.run(on_progress)
+
+    async def start(self, name: str) -> None:
+        container = await self._containers.find(name)
+        async with self._engine.doing(f"start {name}") as docker:
+            target = docker.containers.container(container["Id"])
+            if container["State"]["Status"] == "paused":
+                await target.unpause()
+            else:
+                await target.start()
+
+    async def stop(self, name: str, *, timeout_seconds: float = 10.0) -> None:
+        container = await self._containers.find(name)
+        async with self._engine.doing(f"stop {name}") as docker:
+            limit = ClientTimeout(total=timeout_seconds + ENGINE_SECONDS)
+            await docker.containers.container(container["Id"]).stop(t=math.ceil(timeout_seconds), timeout=limit)
+
+    async def remove(self, name: str, *, force: bool = False) -> None:
+        container = await self._containers.lookup(name)
+        if container is None or not self._containers.owns(container, name):
+            return
+        if container["State"]["Running"] and not force:
+            raise WrongState(
+                f"can't remove {name} on node {self._engine.node}: it is running", hint="Stop it first, or force it."
+            )
+        async with self._engine.doing(f"remove {name}") as docker:
+            target = docker.containers.container(container["Id"])
+            try:
+                await target.delete(force=force, v=True)
+            except DockerError as exc:
+                if exc.status == 409 and "in progress" in exc.message:
+                    await target.wait(condition="removed")
+                elif exc.status != 404:
+                    raise
+
+    # act
+
+    async def exec(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        terminal: Terminal | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        user: str | None = None,
+    ) -> DockerProcess:
+        """An empty `argv` is a login shell."""
+        container = await self._containers.find_running(name)
+        surroundings = {**({"TERM": terminal.type} if terminal else {}), **(env or {})}
+        async with self._engine.doing(f"run a program in {name}") as docker:
+            prepared = await docker.containers.container(container["Id"]).exec(
+                list(argv or LOGIN_SHELL),
+                stdin=True,
+                tty=terminal is not None,
+                environment=surroundings,
+                workdir=cwd,
+                user=user or "",
+                detach_keys=DETACH_KEYS,
+            )
+            return await DockerProcess.start(self._engine, prepared, terminal)
+
+    async def dial(self, name: str, port: int) -> Stream:
+        address = parse_container(await self._containers.find_running(name)).address
+        if address is None:
+            raise ConnectFailed(f"{name} on node {self._engine.node} has no network of its own")
+        try:
+            return await self._transport.open_tcp(address, port)
+        except ConnectFailed as exc:
+            raise ConnectFailed(
+                f"nothing listens on port {port} of {name} on node {self._engine.node}",
+                hint=f"What listens on 127.0.0.1 in there can't be reached: let it listen on 0.0.0.0:{port}.",
+                **exc.details,
+            ) from exc
+
+    async def logs(
+        self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
+    ) -> AsyncIterator[Output]:
+        container = await self._containers.find(name)
+        params = {
+            "stdout": "1",
+            "stderr": "1",
+            "follow": str(int(follow)),
+            "tail": "all" if tail is None else str(tail),
+        }
+        if since is not None:
+            params["since"] = f"{since:.9f}"
+        path = f"containers/{container['Id']}/logs"
+        async with (
+            self._engine.doing(f"read the logs of {name}"),
+            self._engine.stream("GET", path, params=params) as response,
+        ):
+            pieces = pieces_of(response.content, terminal=container["Config"]["Tty"])
+            while (piece := await pieces.read()) is not None:
+                yield piece
+
+    async def stats(self, name: str) -> Stats:
+        container = await self._containers.find_running(name)
+        before = await self._sample(name, container)
+        await asyncio.sleep(SAMPLE_SECONDS)
+        after = await self._sample(name, container)
+        return parse_stats(before, after, container["HostConfig"]["Memory"] or None)
+
+    async def watch(self) -> AsyncIterator[InstanceEvent]:
+        async with (
+            self._engine.doing("watch workspaces"),
+            self._engine.stream("GET", "events", params=events.build_params(self._owner)) as response,
+        ):
+            async for line in response.content:
+                yield events.parse_event(line)
+            raise EngineUnavailable(f"the engine on node {self._engine.node} ended its stream of events")
+
+    async def close(self) -> None:
+        await self._engine.close()
+
+    async def _sample(self, name: str, container: Container) -> dict[str, Any]:
+        path = f"containers/{container['Id']}/stats"
+        async with (
+            self._engine.doing(f"measure {name}"),
+            self._engine.stream("GET", path, params={"stream": "false", "one-shot": "true"}) as response,
+        ):
+            return msgspec.json.decode(await response.read(), type=dict[str, Any])

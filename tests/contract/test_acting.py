@@ -1,0 +1,171 @@
+"""The contract: exec and dial, at every site."""
+
+import asyncio
+import hashlib
+
+import pytest
+from tests.contract.sites import IMAGE, Site, finish, ignore_progress, started
+
+from vendetta.errors import ConnectFailed, WrongState
+from vendetta.models import InstanceSpec
+from vendetta.providers.base import Provider
+from vendetta.transport import Terminal
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+async def running(site: Site) -> Provider:
+    """A provider with an instance `web` that runs."""
+    provider = site.provider()
+    await started(provider, "web", InstanceSpec(image=IMAGE, env={"FROM_SPEC": "spec"}))
+    return provider
+
+
+async def test_bytes_pass_as_they_are(running: Provider) -> None:
+    every_byte = bytes(range(256)) * 3
+    assert await finish(await running.exec("web", ["cat"]), every_byte) == (every_byte, b"", 0)
+
+
+async def test_a_lot_passes_both_ways_with_a_slow_reader(running: Provider) -> None:
+    block = hashlib.sha512(b"seed").digest() * (MIB // 64)
+    process = await running.exec("web", ["cat"])
+
+    async def feed() -> None:
+        for _ in range(64):
+            await process.write(block)
+        await process.write_eof()
+
+    feeding = asyncio.create_task(feed())
+    digest, size = hashlib.sha256(), 0
+    while (piece := await process.read()) is not None:
+        digest.update(piece.data)
+        size += len(piece.data)
+    await feeding
+    assert await process.wait() == 0
+    await process.close()
+    assert size == 64 * MIB
+    assert digest.digest() == hashlib.sha256(block * 64).digest()
+
+
+async def test_whoever_writes_waits_for_whoever_reads(running: Provider) -> None:
+    process = await running.exec("web", ["cat"])
+
+    async def feed() -> None:
+        while True:
+            await process.write(b"x" * MIB)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(feed(), 1.0)
+    await process.close()
+
+
+async def test_stdout_and_stderr_are_apart(running: Provider) -> None:
+    process = await running.exec("web", ["sh", "-c", "echo out; echo err >&2"])
+    assert await finish(process) == (b"out\n", b"err\n", 0)
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 42, 126, 127, 128, 130, 255])
+async def test_the_exit_status_is_the_programs(running: Provider, status: int) -> None:
+    process = await running.exec("web", ["sh", "-c", f"exit {status}"])
+    assert (await finish(process))[2] == status
+
+
+async def test_a_missing_program_ends_with_127(running: Provider) -> None:
+    stdout, stderr, status = await finish(await running.exec("web", ["no-such-program"]))
+    assert (stdout, status) == (b"", 127)
+    assert b"no-such-program" in stderr
+
+
+async def test_the_environment_of_the_spec_and_of_the_call(running: Provider) -> None:
+    stdout, _, _ = await finish(await running.exec("web", ["env"], env={"OF_CALL": "ä b"}))
+    assert {"FROM_SPEC=spec", "OF_CALL=ä b"} <= set(stdout.decode().splitlines())
+
+
+async def test_the_directory(running: Provider) -> None:
+    assert (await finish(await running.exec("web", ["pwd"], cwd="/work")))[0] == b"/work\n"
+
+
+async def test_the_user(running: Provider) -> None:
+    assert (await finish(await running.exec("web", ["id", "-u"], user="1000")))[0] == b"1000\n"
+
+
+async def test_a_terminal_has_its_size_and_is_resized(running: Provider) -> None:
+    script = "read line; stty size; read line; stty size"
+    process = await running.exec("web", ["sh", "-c", script], terminal=Terminal(columns=101, rows=33))
+    await process.write(b"\n")
+    seen = b""
+    while b"33 101" not in seen:
+        piece = await process.read()
+        assert piece is not None
+        assert piece.channel == "stdout"
+        seen += piece.data
+    await process.resize(123, 45)
+    await process.write(b"\n")
+    while (piece := await process.read()) is not None:
+        seen += piece.data
+    assert b"45 123" in seen
+    assert await process.wait() == 0
+    await process.close()
+
+
+async def test_a_resize_without_a_terminal_does_nothing(running: Provider) -> None:
+    process = await running.exec("web", ["cat"])
+    await process.resize(10, 10)
+    assert await finish(process, b"x") == (b"x", b"", 0)
+
+
+async def test_writing_to_what_has_ended_does_nothing(running: Provider) -> None:
+    process = await running.exec("web", ["true"])
+    while await process.read() is not None:
+        pass
+    await process.write(b"too late")
+    await process.write_eof()
+    assert await process.wait() == 0
+    await process.close()
+    await process.close()
+
+
+async def test_many_programs_at_once(running: Provider) -> None:
+    async def run(number: int) -> tuple[bytes, bytes, int]:
+        return await finish(await running.exec("web", ["cat"]), b"%d" % number)
+
+    results = await asyncio.gather(*(run(number) for number in range(20)))
+    assert results == [(b"%d" % number, b"", 0) for number in range(20)]
+
+
+async def test_nothing_runs_in_what_is_stopped(provider: Provider) -> None:
+    await provider.create("web", InstanceSpec(image=IMAGE), ignore_progress)
+    with pytest.raises(WrongState):
+        await provider.exec("web", ["true"])
+    with pytest.raises(WrongState):
+        await provider.dial("web", 80)
+
+
+async def test_dialling_a_port_inside(provider: Provider) -> None:
+    listener = InstanceSpec(image=IMAGE, command=["nc", "-ll", "-p", "8080", "-e", "cat"])
+    await started(provider, "web", listener)
+    stream = await _dial_when_it_listens(provider, 8080)
+    await stream.write(b"\x00\xffhello")
+    seen = b""
+    while len(seen) < 7:
+        seen += await stream.read()
+    assert seen == b"\x00\xffhello"
+    await stream.write_eof()
+    assert await stream.read() == b""
+    await stream.close()
+    await stream.close()
+
+
+async def test_dialling_a_closed_port(running: Provider) -> None:
+    with pytest.raises(ConnectFailed):
+        await running.dial("web", 9)
+
+
+async def _dial_when_it_listens(provider: Provider, port: int):
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await provider.dial("web", port)
+            except ConnectFailed:
+                await asyncio.sleep(0.02)

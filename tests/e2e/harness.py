@@ -1,0 +1,113 @@
+"""The product as its users have it: the command line as a process of its own, with a home of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+PATIENCE_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Done:
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass
+class Vendetta:
+    """One user: a home, and the commands they type. Nothing of the real home is read or written."""
+
+    home: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, *argv: str, input: str | None = None, status: int | None = 0) -> Done:
+        """Runs a command to its end; `status` is the exit status that it must have (None: any)."""
+        process = subprocess.run(
+            self.argv(*argv),
+            env=self.env(),
+            input=input,
+            stdin=None if input is not None else subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        done = Done(process.returncode, process.stdout, process.stderr)
+        assert status is None or done.status == status, f"{' '.join(argv)}: {done}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def json(self, *argv: str) -> Any:
+        return json.loads(self(*argv, "-o", "json").stdout)
+
+    def problem(self, *argv: str, status: int) -> dict[str, Any]:
+        """The problem object of a command that must fail with `status`."""
+        found: dict[str, Any] = json.loads(self(*argv, "-o", "json", status=status).stderr)
+        return found
+
+    @contextmanager
+    def running(self, *argv: str) -> Iterator["subprocess.Popen[str]"]:
+        """A command that goes on; ended with the block."""
+        process = subprocess.Popen(
+            self.argv(*argv),
+            env=self.env(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    def argv(self, *argv: str) -> Sequence[str]:
+        return [sys.executable, "-m", "vendetta.cli", *argv]
+
+    def env(self) -> Mapping[str, str]:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("VENDETTA", "SSH", "XDG"))}
+        # coverage's own variables are among the inherited ones: what the server runs counts too
+        return {
+            **inherited,
+            "HOME": str(self.home / "user"),
+            "VENDETTA_HOME": str(self.home / "v"),
+            "NO_COLOR": "1",
+            "TERM": "xterm",
+            **self.environment,
+        }
+
+    def server_pid(self) -> int:
+        return int(self.json("server", "status")["pid"])
+
+    def kill_server(self) -> None:
+        """As a power cut would. Returns once it is gone."""
+        pid = self.server_pid()
+        watched = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGKILL)
+        try:
+            import select
+
+            assert select.select([watched], [], [], PATIENCE_SECONDS)[0]
+        finally:
+            os.close(watched)
+
+
+@contextmanager
+def fresh_vendetta(**environment: str) -> Iterator[Vendetta]:
+    """A user with an empty home; their server is stopped in the end. The path is short: it holds a socket."""
+    with TemporaryDirectory(prefix="vdt-", dir="/var/tmp") as home:
+        (Path(home) / "user").mkdir()
+        vendetta = Vendetta(Path(home), dict(environment))
+        try:
+            yield vendetta
+        finally:
+            vendetta("server", "stop", status=None)

@@ -1,0 +1,76 @@
+#!/bin/bash
+# What runs inside a node: `node.sh FOLDER boot` as its first process; the other verbs enter it later.
+# FOLDER/node.env says what this node is; FOLDER/fs holds the files that are its own.
+set -euo pipefail
+cd /
+. "$1/node.env"
+
+boot() {
+    connect
+    mount_files
+    hostname "$NAME"
+    if [ "$DOCKER" = yes ]; then start_docker; fi
+    start_sshd
+    # The first process of a pid namespace has to collect the orphans: bash does while it waits.
+    while true; do
+        sleep infinity &
+        wait
+    done
+}
+
+connect() {
+    # The veth is made from the bed's side, and its other end given to us: process 1 as seen from here.
+    nsenter --net="/proc/$KEEPER/ns/net" ip link add name "$LINK" type veth peer name eth0 netns 1
+    nsenter --net="/proc/$KEEPER/ns/net" ip link set "$LINK" master "$BRIDGE" up
+    ip link set lo up
+    ip addr add "$ADDRESS/24" dev eth0
+    ip link set eth0 up
+}
+
+mount_files() {
+    mount -t proc proc /proc
+    # sysfs shows the network namespace that it was mounted in; the cgroups below it are kept for dockerd.
+    mkdir -p "$FOLDER/cgroup"
+    mount --rbind /sys/fs/cgroup "$FOLDER/cgroup"
+    mount -t sysfs sysfs /sys
+    mount --rbind "$FOLDER/cgroup" /sys/fs/cgroup
+    umount -l "$FOLDER/cgroup"
+    for path in etc root home; do
+        mount --bind "$FOLDER/fs/$path" "/$path"
+    done
+    if [ "$DOCKER" = yes ]; then
+        mkdir -p /var/lib/docker
+        if [ -n "$DISK_BYTES" ]; then
+            mount -t tmpfs -o "size=$DISK_BYTES" tmpfs /var/lib/docker
+        else
+            mount --bind "$FOLDER/fs/docker" /var/lib/docker
+        fi
+    fi
+    mount -t tmpfs -o mode=755 tmpfs /run
+    mount -t tmpfs -o mode=755 tmpfs /var/log
+    mount -t tmpfs -o mode=1777 tmpfs /tmp
+    mkdir -p /run/sshd /run/lock
+}
+
+start_sshd() {
+    NOTIFY_SOCKET="$FOLDER/sshd.ready" "$(command -v sshd)" -f /etc/ssh/sshd_config -E "$FOLDER/sshd.log"
+}
+
+stop_sshd() { # the listener alone: sessions go on, as on any machine
+    start-stop-daemon --stop --quiet --oknodo --pidfile /run/sshd.pid --retry TERM/10/KILL/5
+}
+
+start_docker() {
+    local flags=()
+    case "$(dockerd --help)" in
+    *--oom-score-adjust*) flags+=(--oom-score-adjust 0) ;; # older engines insist on -500, which takes CAP_SYS_RESOURCE
+    esac
+    NOTIFY_SOCKET="$FOLDER/dockerd.ready" setsid dockerd --pidfile /run/docker.pid "${flags[@]}" \
+        >>"$FOLDER/dockerd.log" 2>&1 </dev/null &
+}
+
+stop_docker() {
+    start-stop-daemon --stop --quiet --oknodo --pidfile /run/docker.pid --retry TERM/30/KILL/5
+}
+
+"$2"

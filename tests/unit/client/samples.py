@@ -1,0 +1,87 @@
+"""One of each thing, as a server would send it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from vendetta.models import (
+    Event,
+    HostKey,
+    InstanceSpec,
+    Key,
+    Node,
+    Operation,
+    ProviderStatus,
+    Resources,
+    ServerStatus,
+    Token,
+    Workspace,
+)
+
+THEN = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+FINGERPRINT = "SHA256:" + "A" * 43
+
+NODE = Node(
+    id="n1",
+    name="gpu",
+    address="gpu.lan",
+    user="me",
+    port=2222,
+    status="connected",
+    since=THEN,
+    last_seen=THEN,
+    latency_seconds=0.0012,
+    labels={"zone": "lab"},
+    capabilities=["docker", "kvm"],
+    host_key=HostKey(type="ssh-ed25519", fingerprint=FINGERPRINT),
+    resources=Resources(
+        cpus=8, memory_bytes=32 * 2**30, disk_free_bytes=120 * 2**30, arch="x86_64", kernel="6.1.0", os="Debian 12"
+    ),
+    providers={
+        "docker": ProviderStatus(state="healthy", version="24.0.7"),
+        "lxc": ProviderStatus(state="undetected", reason="neither Incus nor LXD nor lxc is installed"),
+    },
+)
+
+WORKSPACE = Workspace(
+    id="w1",
+    name="web",
+    node="gpu",
+    provider="docker",
+    image="nginx",
+    state="running",
+    since=THEN,
+    spec=InstanceSpec(image="nginx", command=["nginx", "-g", "daemon off;"], cpus=2.0, memory_bytes=2**30),
+    address="172.17.0.2",
+    owner="uid:0",
+    created_at=THEN,
+    observed_at=THEN,
+)
+
+OPERATION = Operation(
+    id="op1", kind="workspace.create", target="web", state="running", actor="uid:0", created_at=THEN, started_at=THEN
+)
+
+EVENT = Event(sequence=7, time=THEN, kind="node.added", subject="gpu", actor="uid:0", data={"address": "gpu.lan"})
+
+KEY = Key(path="/k/id_ed25519", type="ssh-ed25519", fingerprint=FINGERPRINT, comment="me", public_key="ssh-ed25519 AA")
+
+TOKEN = Token(id="t1", name="ci", role="admin", created_at=THEN)
+
+SERVER = ServerStatus(
+    id="s1",
+    version="0.1.0",
+    pid=42,
+    started_at=THEN,
+    listen_address="unix:///run/s.sock",
+    state_file="/s/state.db",
+    nodes=1,
+    workspaces=1,
+    connections=1,
+    operations_running=0,
+    memory_bytes=80 * 2**20,
+)
+
+
+def operation(state: Any, **changes: Any) -> Operation:
+    return replace(OPERATION, state=state, **changes)

@@ -1,0 +1,71 @@
+"""Each method sends what the server's API asks for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.unit.client.fake_server import FakeServer, Reply, items
+from tests.unit.client.samples import FINGERPRINT, KEY, NODE, OPERATION, TOKEN, WORKSPACE
+
+from vendetta.client import Client
+from vendetta.models import ExecutionResult, Stats, TokenCreated
+
+RESULT = ExecutionResult(success=True, output="ok")
+STATS = Stats(
+    cpu_fraction=0.1,
+    cpu_seconds=1.0,
+    memory_bytes=1,
+    memory_limit_bytes=None,
+    pids=1,
+    network_received_bytes=0,
+    network_sent_bytes=0,
+)
+CREATED = TokenCreated(token=TOKEN, secret="s3cret")
+
+CALLS: list[tuple[str, object, Callable[[Client], object], Any]] = [
+    ("PATCH /nodes/gpu", NODE, lambda c: c.nodes.edit("gpu", {"port": 22}), {"port": 22}),
+    ("POST /nodes/gpu/connect", NODE, lambda c: c.nodes.connect("gpu"), {"login": {}}),
+    ("POST /nodes/gpu/disconnect", NODE, lambda c: c.nodes.disconnect("gpu"), None),
+    ("POST /nodes/gpu/probe", NODE, lambda c: c.nodes.probe("gpu"), None),
+    ("POST /nodes/gpu/trust", NODE, lambda c: c.nodes.trust("gpu", FINGERPRINT), {"host_key": FINGERPRINT}),
+    ("POST /nodes/gpu/install-key", KEY, lambda c: c.nodes.install_key("gpu"), {"login": {}, "public_key": None}),
+    ("POST /nodes/gpu/execute", RESULT, lambda c: c.nodes.execute("gpu", {"action": "list"}), {"action": "list"}),
+    ("POST /nodes/gpu/execute", OPERATION, lambda c: c.nodes.submit("gpu", {"action": "list"}), {"action": "list"}),
+    ("POST /workspaces", OPERATION, lambda c: c.workspaces.create({"name": "web"}), {"name": "web"}),
+    ("POST /workspaces/web/stop", OPERATION, lambda c: c.workspaces.stop("web"), None),
+    (
+        "POST /workspaces/web/restart",
+        OPERATION,
+        lambda c: c.workspaces.restart("web", timeout_seconds=3),
+        {"timeout_seconds": 3},
+    ),
+    ("GET /workspaces/web", WORKSPACE, lambda c: c.workspaces.get("web"), None),
+    ("GET /workspaces/web/stats", STATS, lambda c: c.workspaces.stats("web"), None),
+    ("GET /operations/op1", OPERATION, lambda c: c.operations.get("op1"), None),
+    ("POST /operations/op1/cancel", OPERATION, lambda c: c.operations.cancel("op1"), None),
+    ("POST /keys", KEY, lambda c: c.keys.generate(), {"type": "ed25519"}),
+    ("POST /tokens", CREATED, lambda c: c.tokens.create("ci", "admin"), {"name": "ci", "role": "admin"}),
+]
+
+
+@pytest.mark.parametrize(("route", "answer", "call", "body"), CALLS, ids=[route for route, *_ in CALLS])
+def test_calls(
+    fake: FakeServer, client: Client, route: str, answer: object, call: Callable[[Client], object], body: Any
+) -> None:
+    fake.routes[route] = answer
+    assert call(client) == answer
+    assert fake.requests[0].body == body
+
+
+def test_what_answers_nothing(fake: FakeServer, client: Client) -> None:
+    fake.routes |= {"DELETE /nodes/gpu": Reply(204), "DELETE /tokens/t1": Reply(204)}
+    client.nodes.remove("gpu", force=True)
+    client.tokens.revoke("t1")
+    assert fake.requests[0].query == {"force": ["true"]}
+
+
+def test_lists(fake: FakeServer, client: Client) -> None:
+    fake.routes |= {"GET /keys": items(KEY), "GET /tokens": items(TOKEN), "GET /operations": items(OPERATION)}
+    assert (client.keys.list(), client.tokens.list()) == ([KEY], [TOKEN])
+    assert client.operations.list(state="running", target="web") == [OPERATION]
+    assert fake.requests[-1].query == {"state": ["running"], "target": ["web"]}

@@ -1,0 +1,36 @@
+import pytest
+from tests.contract.local_transport import LocalTransport
+
+from vendetta.errors import InvalidInput, UnknownProvider
+from vendetta.models import InstanceSpec
+from vendetta.providers.docker import DockerProvider
+from vendetta.providers.memory import MemoryEngines, MemoryProvider
+from vendetta.providers.registry import Registry
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry({DockerProvider: DockerProvider, MemoryProvider: MemoryEngines().bind})
+
+
+def test_kinds_and_their_powers(registry: Registry) -> None:
+    assert registry.kinds == ("docker", "memory")
+    assert registry.capabilities("docker") == {"logs", "stats", "watch"}
+
+
+async def test_binding_makes_a_provider_of_the_kind(registry: Registry) -> None:
+    assert isinstance(registry.bind("docker", LocalTransport(), "us"), DockerProvider)
+    assert isinstance(registry.bind("memory", LocalTransport(), "us"), MemoryProvider)
+
+
+def test_an_unknown_kind_names_what_there_is(registry: Registry) -> None:
+    for use in (registry.check, registry.capabilities, lambda kind: registry.bind(kind, LocalTransport(), "us")):
+        with pytest.raises(UnknownProvider, match='Did you mean "docker"') as caught:
+            use("dokcer")
+        assert caught.value.hint == "Known providers: docker, memory."
+
+
+def test_a_spec_is_validated_without_a_node(registry: Registry) -> None:
+    registry.validate("docker", InstanceSpec(image="debian"))
+    with pytest.raises(InvalidInput):
+        registry.validate("docker", InstanceSpec(image="debian", disk_bytes=1))
