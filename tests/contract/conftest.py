@@ -22,7 +22,7 @@ def engine() -> Iterator[LocalEngine]:
     if reason := local_engine.missing():
         pytest.skip(reason)
     with running_engine() as engine:
-        asyncio.run(prepare_images(engine))
+        asyncio.run(prepare_images(engine.socket_path))
         yield engine
 
 

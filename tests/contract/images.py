@@ -22,6 +22,7 @@ APPLETS = (
     "id",
     "stty",
     "nc",
+    "httpd",
     "kill",
     "yes",
     "ls",

@@ -1,6 +1,7 @@
 """A Docker Engine of the tests' own on this machine: own processes, mounts and network, gone with the test run."""
 
 import ctypes
+import fcntl
 import os
 import shutil
 import socket
@@ -12,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 T = TypeVar("T")
+ROOT, PREFIX = "/var/tmp", "vendetta-engine-"
 CLONE_NEWNET = 0x40000000
 REQUIRED = ("dockerd", "containerd", "runc", "unshare", "setpriv", "nsenter", "busybox")
 
@@ -71,8 +73,10 @@ class LocalEngine:
 
 @contextmanager
 def running_engine() -> Iterator[LocalEngine]:
-    directory = Path(tempfile.mkdtemp(prefix="vendetta-engine-", dir="/var/tmp"))
+    _sweep()
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=ROOT))
     cgroup = f"/{directory.name}"
+    held = _hold(directory)
     unshare = ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child=KILL"]
     argv = ["setpriv", "--pdeathsig", "KILL", *unshare, "sh", "-c", INIT, "engine", str(directory), cgroup]
     with (directory / "dockerd.log").open("wb") as log:
@@ -84,7 +88,8 @@ def running_engine() -> Iterator[LocalEngine]:
     finally:
         process.kill()
         process.wait()
-        _clean_up(directory, cgroup)
+        _clean_up(directory)
+        held.close()
 
 
 def _wait_for_socket(process: "subprocess.Popen[bytes]", directory: Path) -> None:
@@ -102,8 +107,30 @@ def _wait_for_socket(process: "subprocess.Popen[bytes]", directory: Path) -> Non
                 return
 
 
-def _clean_up(directory: Path, cgroup: str) -> None:
-    for controller in Path("/sys/fs/cgroup").glob(f"**{cgroup}"):
+def _hold(directory: Path) -> TextIO:
+    """Its lock, which is seen by others only once it is taken."""
+    file = (directory / "lock.new").open("w")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    (directory / "lock.new").rename(directory / "lock")
+    return file
+
+
+def _sweep() -> None:
+    """What test processes left that were killed: nobody holds its lock any more."""
+    for lock in Path(ROOT).glob(f"{PREFIX}*/lock"):
+        with lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            _clean_up(lock.parent)
+
+
+def _clean_up(directory: Path) -> None:
+    for controller in (
+        *Path("/sys/fs/cgroup").glob(directory.name),
+        *Path("/sys/fs/cgroup").glob(f"*/{directory.name}"),
+    ):
         for folder, _, _ in os.walk(controller, topdown=False):
             _retry(lambda folder=folder: os.rmdir(folder))
     _retry(lambda: shutil.rmtree(directory))

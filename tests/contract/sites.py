@@ -1,13 +1,12 @@
 """Where the contract is held: a node with a technology on it. One more site here, and the whole suite runs there."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 from tests.contract.images import build_root, import_image
-from tests.contract.local_engine import LocalEngine
 
 from vendetta.models import InstanceSpec, Progress
 from vendetta.providers.base import Provider
@@ -70,7 +69,7 @@ async def docker_site(
 
     async def snatch(name: str) -> None:
         async with (
-            engine_session(socket_path) as session,
+            engine_session(socket_path, transport) as session,
             session.delete(f"http://docker/containers/vendetta-{name}", params={"force": "1"}) as response,
         ):
             response.raise_for_status()
@@ -86,16 +85,16 @@ async def docker_site(
 
 
 @asynccontextmanager
-async def engine_session(socket_path: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """The way to an engine past the provider, for what a test arranges."""
-    async with AsyncExitStack() as stack:
-        connector = aiohttp.UnixConnector(socket_path)
-        yield await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+async def engine_session(socket_path: str, transport: Transport | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+    """The way to an engine past the provider, for what a test arranges. Without a transport: on this machine."""
+    connector = transport.http(socket_path) if transport else aiohttp.UnixConnector(socket_path)
+    async with aiohttp.ClientSession(connector=connector, connector_owner=transport is None) as session:
+        yield session
 
 
-async def prepare_images(engine: LocalEngine) -> None:
+async def prepare_images(socket_path: str, transport: Transport | None = None) -> None:
     root, bare = build_root(), build_root(applets=["sleep"])
-    async with engine_session(engine.socket_path) as session:
+    async with engine_session(socket_path, transport) as session:
         await import_image(session, IMAGE, root, ['CMD ["true"]', "ENV PATH=/bin"])
         await import_image(session, QUIET_IMAGE, root, ["ENV PATH=/bin"])
         await import_image(session, SHELL_LESS_IMAGE, bare, ['ENTRYPOINT ["sleep"]', 'CMD ["1000"]', "ENV PATH=/bin"])

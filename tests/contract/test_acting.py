@@ -9,7 +9,7 @@ from tests.contract.sites import IMAGE, Site, finish, ignore_progress, started
 from vendetta.errors import ConnectFailed, WrongState
 from vendetta.models import InstanceSpec
 from vendetta.providers.base import Provider
-from vendetta.transport import Terminal
+from vendetta.transport import Stream, Terminal
 
 MIB = 1024 * 1024
 
@@ -148,8 +148,8 @@ async def test_dialling_a_port_inside(provider: Provider) -> None:
     stream = await _dial_when_it_listens(provider, 8080)
     await stream.write(b"\x00\xffhello")
     seen = b""
-    while len(seen) < 7:
-        seen += await stream.read()
+    while len(seen) < 7 and (piece := await stream.read()):
+        seen += piece
     assert seen == b"\x00\xffhello"
     await stream.write_eof()
     assert await stream.read() == b""
@@ -162,7 +162,7 @@ async def test_dialling_a_closed_port(running: Provider) -> None:
         await running.dial("web", 9)
 
 
-async def _dial_when_it_listens(provider: Provider, port: int):
+async def _dial_when_it_listens(provider: Provider, port: int) -> Stream:
     async with asyncio.timeout(20):
         while True:
             try:

@@ -25,12 +25,13 @@ from vendetta.errors import (
     NameTaken,
     ProviderError,
     Unsupported,
+    WrongState,
 )
 from vendetta.models import Instance, InstanceSpec, Mount
 from vendetta.providers.base import Provider
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.docker.config import OwnCommand, build_config
-from vendetta.transport import Terminal
+from vendetta.transport import Stream, Terminal
 
 MIB = 1024 * 1024
 
@@ -213,16 +214,59 @@ async def test_what_exec_runs_cannot_be_signalled(provider: Provider) -> None:
     await finish(process)
 
 
-async def test_without_a_network_nothing_can_be_dialled(provider: Provider) -> None:
-    await started(provider, "web", InstanceSpec(image=IMAGE, options={"network": "none"}))
-    with pytest.raises(ConnectFailed, match="no network"):
-        await provider.dial("web", 80)
+async def test_how_a_program_ends_that_was_let_go_of_cannot_be_known(provider: Provider) -> None:
+    await started(provider, "web")
+    process = await provider.exec("web", ["sleep", "1000"])
+    await process.close()
+    assert await process.read() is None
+    with pytest.raises(WrongState):
+        await process.wait()
 
 
-async def test_a_port_on_the_loopback_inside_gets_a_hint(provider: Provider) -> None:
-    await started(provider, "web", InstanceSpec(image=IMAGE, command=["nc", "-ll", "-s", "127.0.0.1", "-p", "80"]))
+async def test_a_terminal_ends_with_the_end_of_its_input(provider: Provider) -> None:
+    await started(provider, "web")
+    process = await provider.exec("web", ["cat"], terminal=Terminal())
+    stdout, _, status = await finish(process, b"line\n")
+    assert (stdout.count(b"line"), status) == (2, 0)
+
+
+async def test_a_port_on_the_loopback_inside_is_relayed(provider: Provider) -> None:
+    listen = ["httpd", "-f", "-p", "127.0.0.1:8080", "-h", "/etc"]
+    await started(provider, "web", InstanceSpec(image=IMAGE, command=listen))
+    stream = await _dial(provider, 8080)
+    await stream.write(b"GET /plain HTTP/1.0\r\n\r\n")
+    answer = b""
+    while piece := await stream.read():
+        answer += piece
+    await stream.close()
+    assert answer.endswith(b"not a program\n")
+
+
+async def test_a_relay_carries_bytes_as_they_are_and_where_there_is_no_network(provider: Provider) -> None:
+    listen = ["nc", "-ll", "-p", "8080", "-e", "cat"]
+    await started(provider, "web", InstanceSpec(image=IMAGE, command=listen, options={"network": "none"}))
+    stream = await _dial(provider, 8080)
+    block = bytes(range(256)) * 64
+    for _ in range(20):
+        await stream.write(block)
+        seen = b""
+        while len(seen) < len(block) and (piece := await stream.read()):
+            seen += piece
+        assert seen == block
+    await stream.write_eof()
+    assert await stream.read() == b""
+    await stream.close()
+
+
+async def test_a_closed_port_is_told_from_one_that_cannot_be_reached(provider: Provider) -> None:
+    await started(provider, "web")
     with pytest.raises(ConnectFailed) as caught:
-        await provider.dial("web", 80)
+        await provider.dial("web", 9)
+    assert "started" in str(caught.value.hint)
+    await provider.remove("web", force=True)
+    await started(provider, "web", InstanceSpec(image=SHELL_LESS_IMAGE))
+    with pytest.raises(ConnectFailed) as caught:
+        await provider.dial("web", 9)
     assert "0.0.0.0" in str(caught.value.hint)
 
 
@@ -278,6 +322,15 @@ async def test_no_engine_is_undetected(transport: LocalTransport, tmp_path: Path
     with pytest.raises(EngineUnavailable):
         await provider.list()
     await provider.close()
+
+
+async def _dial(provider: Provider, port: int) -> Stream:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await provider.dial("web", port)
+            except ConnectFailed:
+                await asyncio.sleep(0.02)
 
 
 async def _raw(engine: LocalEngine, container: str) -> dict:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -11,6 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from tests.testbed import Node
+
+from vendetta.client import Client
 
 PATIENCE_SECONDS = 90.0
 
@@ -94,11 +99,32 @@ class Vendetta:
         watched = os.pidfd_open(pid)
         os.kill(pid, signal.SIGKILL)
         try:
-            import select
-
             assert select.select([watched], [], [], PATIENCE_SECONDS)[0]
         finally:
             os.close(watched)
+
+    def add_node(self, name: str, node: Node, *more: str) -> None:
+        identity = ("--identity", str(node.key))
+        self("node", "add", name, f"{node.user}@{node.address}:{node.port}", "--accept-new", *identity, *more)
+
+    def create(self, name: str, *more: str, node: str = "gpu", image: str = "busybox") -> None:
+        self("workspace", "create", name, "--provider", "docker", "--image", image, "--node", node, *more)
+
+    def client(self) -> Client:
+        """Of the server that runs."""
+        return Client.at(f"unix://{self.home}/v/server.sock")
+
+    def wait_for_event(self, kind: str, subject: str, *, after: int = 0) -> int:
+        """Returns the number of the first such event after number `after`, once it has happened."""
+        with self.client() as client:
+            for event in client.events.watch(since=after):
+                if (event.kind, event.subject) == (kind, subject):
+                    return event.sequence
+        raise AssertionError("the stream of events ended")
+
+    def last_event(self) -> int:
+        with self.client() as client:
+            return max((event.sequence for event in client.events.list()), default=0)
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """Adding a node that can't be trusted, reached or used: each failure has its code, its exit status and a hint."""
 
 import pytest
+from tests.conftest import NodeFactory
 from tests.e2e.harness import Vendetta
-from tests.testbed import Node, TestBed
+from tests.testbed import Node
 
 pytestmark = pytest.mark.root
+
+CREATE = ("workspace", "create", "w", "--provider", "docker", "--image", "x", "--node", "a")
 
 
 def target(node: Node) -> tuple[str, ...]:
@@ -21,8 +24,8 @@ def test_an_unknown_host_key_is_refused_and_shown(vendetta: Vendetta, docker_nod
     assert vendetta.problem("node", "add", "b", *target(docker_node), "--host-key", wrong, status=6)
 
 
-def test_a_changed_host_key_stops_everything_until_it_is_trusted(vendetta: Vendetta, bed: TestBed) -> None:
-    node = bed.node()
+def test_a_changed_host_key_stops_everything_until_it_is_trusted(vendetta: Vendetta, make_node: NodeFactory) -> None:
+    node = make_node()
     before = node.host_key_fingerprint
     vendetta("node", "add", "a", *target(node), "--accept-new")
     vendetta("node", "disconnect", "a")
@@ -55,8 +58,8 @@ def test_a_key_that_the_node_does_not_know(vendetta: Vendetta, docker_node: Node
     assert "--install-key" in refused["hint"] or "authorized_keys" in refused["hint"]
 
 
-def test_a_password_installs_the_key_for_good(vendetta: Vendetta, bed: TestBed) -> None:
-    node = bed.node()
+def test_a_password_installs_the_key_for_good(vendetta: Vendetta, make_node: NodeFactory) -> None:
+    node = make_node()
     argv = ("node", "add", "a", f"{node.user}@{node.address}", "--accept-new", "--password-stdin", "--install-key")
     vendetta(*argv, input=f"{node.password}\n")
     vendetta("node", "disconnect", "a")
@@ -67,21 +70,21 @@ def test_a_password_installs_the_key_for_good(vendetta: Vendetta, bed: TestBed) 
     assert keys.startswith("ssh-ed25519 ")
 
 
-def test_a_node_without_docker_is_a_node(vendetta: Vendetta, bed: TestBed) -> None:
-    node = bed.node()
+def test_a_node_without_docker_is_a_node(vendetta: Vendetta, make_node: NodeFactory) -> None:
+    node = make_node()
     vendetta("node", "add", "a", *target(node), "--accept-new")
     assert vendetta.json("node", "status", "a")["providers"]["docker"]["state"] == "undetected"
-    refused = vendetta.problem("workspace", "create", "w", "--provider", "docker", "--image", "x", "--node", "a", status=1)
+    refused = vendetta.problem(*CREATE, status=1)
     assert refused["code"] == "engine_unavailable"
     assert refused["hint"]
 
 
-def test_a_socket_that_this_user_may_not_use(vendetta: Vendetta, bed: TestBed) -> None:
-    node = bed.node(docker=True, in_docker_group=False)
+def test_a_socket_that_this_user_may_not_use(vendetta: Vendetta, make_node: NodeFactory) -> None:
+    node = make_node(docker=True, in_docker_group=False)
     vendetta("node", "add", "a", *target(node), "--accept-new")
     found = vendetta.json("node", "status", "a")["providers"]["docker"]
     assert found["state"] == "unhealthy"
-    refused = vendetta.problem("workspace", "create", "w", "--provider", "docker", "--image", "x", "--node", "a", status=6)
+    refused = vendetta.problem(*CREATE, status=6)
     assert refused["code"] == "engine_forbidden"
     assert "group" in refused["hint"]
 

@@ -13,19 +13,15 @@ pytestmark = pytest.mark.root
 
 @pytest.fixture
 def node(vendetta: Vendetta, docker_node: Node) -> str:
-    """A node called gpu, added, with an image `busybox` that serves a page on port 8000."""
-    add(vendetta, "gpu", docker_node, "--label", "zone=lab")
+    """A node called gpu, added."""
+    vendetta.add_node("gpu", docker_node, "--label", "zone=lab")
     return "gpu"
-
-
-def add(vendetta: Vendetta, name: str, node: Node, *more: str, status: int = 0) -> None:
-    key = ("--identity", str(node.key))
-    vendetta("node", "add", name, f"{node.user}@{node.address}", "--accept-new", *key, *more, status=status)
 
 
 @pytest.fixture
 def web(vendetta: Vendetta, node: str, name: str) -> str:
-    vendetta("workspace", "create", name, "--provider", "docker", "--image", "busybox", "--node", node)
+    """A workspace on it, running."""
+    vendetta.create(name)
     return name
 
 
@@ -59,7 +55,8 @@ def test_a_workspace_lives_and_ends(vendetta: Vendetta, node: str, name: str) ->
 
 
 def test_exec_passes_streams_environment_and_status(vendetta: Vendetta, web: str) -> None:
-    done = vendetta("ws", "exec", web, "-e", "A=b c", "-w", "/tmp", "--", "sh", "-c", 'echo "$A $PWD"; echo no >&2; exit 7', status=7)
+    script = 'echo "$A $PWD"; echo no >&2; exit 7'
+    done = vendetta("ws", "exec", web, "-e", "A=b c", "-w", "/tmp", "--", "sh", "-c", script, status=7)
     assert (done.stdout, done.stderr) == ("b c /tmp\n", "no\n")
     assert vendetta("ws", "exec", web, "-i", "--", "cat", input="through\n").stdout == "through\n"
     assert vendetta("ws", "exec", web, "--", "nothing-like-it", status=127).stdout == ""
@@ -67,7 +64,7 @@ def test_exec_passes_streams_environment_and_status(vendetta: Vendetta, web: str
 
 def test_logs_stats_and_execute(vendetta: Vendetta, node: str, name: str) -> None:
     argv = ("--command", "sh -c 'echo one; echo two; exec sleep 1000'")
-    vendetta("workspace", "create", name, "--provider", "docker", "--image", "busybox", "--node", node, *argv)
+    vendetta.create(name, *argv)
     assert vendetta("workspace", "logs", name).stdout == "one\ntwo\n"
     assert vendetta("workspace", "logs", name, "--tail", "1").stdout == "two\n"
     assert vendetta.json("workspace", "stats", name)["memory_bytes"] > 0
@@ -104,7 +101,7 @@ def test_execute_refuses_what_makes_no_sense(vendetta: Vendetta, node: str, argv
 
 def test_a_port_is_forwarded(vendetta: Vendetta, node: str, name: str) -> None:
     argv = ("--command", "sh -c 'mkdir /www; echo page > /www/index.html; exec httpd -f -p 8000 -h /www'")
-    vendetta("workspace", "create", name, "--provider", "docker", "--image", "busybox", "--node", node, *argv)
+    vendetta.create(name, *argv)
     with vendetta.running("workspace", "forward", name, "0:8000") as forward:
         assert forward.stderr is not None
         said = forward.stderr.readline()
@@ -135,7 +132,8 @@ def test_edit_disconnect_connect_and_remove(vendetta: Vendetta, web: str) -> Non
 def test_names_are_unique_and_errors_tell_what_to_do(vendetta: Vendetta, web: str) -> None:
     again = ("workspace", "create", web, "--provider", "docker", "--image", "busybox", "--node", "gpu")
     assert vendetta.problem(*again, status=4)["code"] == "name_taken"
-    missing = vendetta.problem("workspace", "create", "other", "--provider", "docker", "--image", "no-such-image", "--node", "gpu", status=1)
+    absent = ("workspace", "create", "other", "--provider", "docker", "--image", "127.0.0.1:9/none", "--node", "gpu")
+    missing = vendetta.problem(*absent, status=1)
     assert missing["code"] == "image_not_found"
     assert missing["hint"]
     assert [workspace["name"] for workspace in vendetta.json("workspace", "list")] == [web]
@@ -145,8 +143,9 @@ def test_names_are_unique_and_errors_tell_what_to_do(vendetta: Vendetta, web: st
 
 def test_several_at_once_and_placement(vendetta: Vendetta, node: str, name: str) -> None:
     names = [f"{name}-{number}" for number in range(3)]
+    image = ("--provider", "docker", "--image", "busybox")
     for each in names:
-        vendetta("workspace", "create", each, "--provider", "docker", "--image", "busybox", "--label", "zone=lab", "--no-start")
+        vendetta("workspace", "create", each, *image, "--label", "zone=lab", "--no-start")
     vendetta("workspace", "start", *names)
     assert {workspace["state"] for workspace in vendetta.json("workspace", "list")} == {"running"}
     assert vendetta("workspace", "list", "-o", "name").stdout.split() == names

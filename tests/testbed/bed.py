@@ -4,39 +4,120 @@ It needs root, and touches nothing of the machine: no user, no file, no service.
 behind belongs to a keeper process (keeper.py), which ends with the bed however the bed ends.
 """
 
-import ipaddress
-import json
-import subprocess
-import sys
+import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import mkdtemp
 from types import TracebackType
 from typing import Any, Literal
 
-from . import files, keeper
+from . import files
+from .keeper_client import KeeperClient
 from .node import Node, NodeSpec
 from .registry import Registry
-from .requirements import SYSTEM_PATH
+from .requirements import DOCKER, NODE, REGISTRY, require
 
 MASKED = ("/tmp", "/run", "/home", "/root", "/etc", "/proc", "/sys", "/var/log", "/var/lib/docker")
 
 
 class TestBed:
-    """`with TestBed() as bed: node = bed.node(docker=True)`. Safe to use from several threads.
+    """`with TestBed() as bed: node = bed.node(docker=True)`. May be used from several threads.
 
-    `directory` must not exist yet, nor lie below what a node has as its own (`/tmp`, `/run`, `/home` …).
+    `directory` must not exist yet, nor lie below what a node has of its own (`/tmp`, `/run`, `/home` …).
     """
 
-    __test__ = False  # for pytest, which takes the name for a test's
+    __test__ = False  # pytest takes the name for a test's
 
     def __init__(self, directory: Path | None = None) -> None:
-        if directory is not None and any(directory.absolute().is_relative_to(path) for path in MASKED):
-            raise ValueError(f"{directory}: a node doesn't see what is below {', '.join(MASKED)}")
-        self._base = Path(mkdtemp(prefix="vendetta-bed-", dir="/var/tmp")) if directory is None else None
-        self.directory = self._base / "bed" if self._base else Path(directory or "").absolute()
+        self.directory = (directory or Path("/var/tmp") / f"vendetta-bed-{secrets.token_hex(4)}").absolute()
+        if any(self.directory.is_relative_to(path) for path in MASKED):
+            raise ValueError(f"{self.directory}: a node doesn't see what lies below {', '.join(MASKED)}")
         self._lock = threading.Lock()
-        self._numbers = iter(range(2, 255))
-        self._registries: list[Registry] = []
+        self._numbers = iter(range(1, 254))
+        self._closing = ExitStack()
+
+    def __enter__(self) -> "TestBed":
+        require(NODE)
+        self._keeper = KeeperClient(self.directory)
+        self._closing.callback(self._keeper.close)
+        files.generate_key(self.key)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self._closing.close()
+
+    @property
+    def key(self) -> Path:
+        """The private key that every node of the bed accepts."""
+        return self.directory / "id_ed25519"
+
+    @property
+    def gateway(self) -> str:
+        """This machine's own address, as the nodes see it."""
+        return str(self._keeper.subnet[1])
+
+    @property
+    def bridge(self) -> str:
+        return self._keeper.bridge
+
+    @property
+    def keeper_pid(self) -> int:
+        return self._keeper.pid
+
+    def node(
+        self,
+        *,
+        docker: bool | Mapping[str, Any] = False,
+        in_docker_group: bool = True,
+        docker_disk_bytes: int | None = None,
+        sshd: Mapping[str, str] | None = None,
+        port: int = 22,
+        host_keys: Sequence[str] = ("ed25519",),
+        sudo: Literal["nopasswd", "password"] | None = None,
+        password: str = "secret",
+    ) -> Node:
+        """A node, up: its sshd listens, its engine (where asked for) answers.
+
+        `docker` may hold settings for the engine's daemon.json. With `docker_disk_bytes` the engine's disk is that
+        small, and empty again after each boot. `sshd` holds options of sshd_config, which win over the bed's.
+        """
+        if docker is not False:
+            require(DOCKER)
+        with self._lock:
+            number = next(self._numbers)
+        spec = NodeSpec(
+            name=f"node-{number}",
+            address=str(self._keeper.subnet[number + 1]),
+            link=f"{self._keeper.bridge}-{number}",
+            bridge=self._keeper.bridge,
+            subnet=str(self._keeper.subnet),
+            directory=self.directory / f"node-{number}",
+            key=self.key,
+            docker=None if docker is False else {} if docker is True else dict(docker),
+            in_docker_group=in_docker_group,
+            docker_disk_bytes=docker_disk_bytes,
+            sshd=dict(sshd or {}),
+            port=port,
+            host_keys=tuple(host_keys),
+            sudo=sudo,
+            password=password,
+        )
+        node = Node(spec, self._keeper)
+        node.boot()
+        return node
+
+    def nodes(self, count: int, **options: Any) -> list[Node]:
+        """Several, started side by side; `options` are those of `node`."""
+        with ThreadPoolExecutor(count) as starting:
+            return list(starting.map(lambda _: self.node(**options), range(count)))
+
+    def registry(self, *, credentials: tuple[str, str] | None = None) -> Registry:
+        """An image registry that the nodes reach; with `credentials` (user, password) it demands them."""
+        require(REGISTRY)
+        with self._lock:
+            directory = self.directory / f"registry-{secrets.token_hex(4)}"
+            registry = Registry(directory, self._keeper, self.gateway, credentials)
+            self._closing.callback(registry.close)
+        return registry

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def main() -> None:
     children: list[int] = []
     try:
         folder.mkdir(mode=0o700)
+        eventually(make_room_for_containers)
         answer({"index": index, "bridge": bridge})
         for line in sys.stdin:
             children.append(start(json.loads(line)))
@@ -87,6 +89,20 @@ def routed_networks() -> Iterator[ipaddress.IPv4Network]:
 
 def ip(*argv: str) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(["ip", *argv], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+
+def make_room_for_containers() -> None:
+    """In a container, on cgroup v2: a group with processes can't limit the groups below it, so they move down."""
+    root = Path("/sys/fs/cgroup")
+    # Without the file it is v1, or the machine's own root, for which the rule doesn't hold.
+    if not (root / "cgroup.type").exists() or not os.access(root / "cgroup.subtree_control", os.W_OK):
+        return
+    (root / "init").mkdir(exist_ok=True)
+    for pid in (root / "cgroup.procs").read_text().split():
+        with suppress(ProcessLookupError):
+            (root / "init/cgroup.procs").write_text(pid)
+    controllers = (root / "cgroup.controllers").read_text().split()
+    (root / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in controllers))
 
 
 def start(request: dict[str, Any]) -> int:

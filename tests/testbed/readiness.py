@@ -13,7 +13,7 @@ class Readiness:
 
     def __init__(self, path: Path) -> None:
         path.unlink(missing_ok=True)
-        self._path = path
+        self.path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
 
@@ -22,7 +22,7 @@ class Readiness:
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     def wait(self, pid: int, *, timeout_seconds: float = 60.0) -> bool:
         """Whether the service became ready; False when process `pid` ended before it did, or time is up."""
@@ -30,8 +30,8 @@ class Readiness:
         process = os.pidfd_open(pid)
         try:
             while (left := deadline - time.monotonic()) > 0:
-                readable, _, _ = select.select([self._socket, process], [], [], left)
-                if self._socket in readable:
+                readable, _, _ = select.select([self._socket.fileno(), process], [], [], left)
+                if self._socket.fileno() in readable:
                     if b"READY=1" in self._socket.recv(4096).splitlines():
                         return True
                 elif readable:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterable
+from pathlib import Path
 
 PACKAGES = {
     "ip": "iproute2",
@@ -19,14 +20,31 @@ PACKAGES = {
 }
 DOCKER = ("dockerd", "iptables", "busybox")
 REGISTRY = ("docker-registry", "busybox")
-BASE = tuple(program for program in PACKAGES if program not in {*DOCKER, *REGISTRY})
+NODE = tuple(program for program in PACKAGES if program not in {*DOCKER, *REGISTRY})
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def missing(programs: Iterable[str] = (*BASE, *DOCKER, *REGISTRY)) -> str | None:
+class Missing(RuntimeError):
+    """This machine can't have what was asked for; the message says what it lacks."""
+
+
+def require(programs: Iterable[str]) -> None:
+    """Raises `Missing`."""
+    if reason := missing(programs):
+        raise Missing(f"a test bed {reason}")
+
+
+def missing(programs: Iterable[str] = (*NODE, *DOCKER, *REGISTRY)) -> str | None:
     """Why there can be no bed here; None where there can."""
     if os.geteuid() != 0:
         return "needs root"
-    packages = sorted({PACKAGES[program] for program in programs if shutil.which(program, path=SYSTEM_PATH) is None})
+    packages = sorted({PACKAGES[program] for program in programs if not _is_there(program)})
     return f"needs the packages: {' '.join(packages)}" if packages else None
+
+
+def _is_there(program: str) -> bool:
+    path = shutil.which(program, path=SYSTEM_PATH)
+    if path and program == "busybox":  # the one in images has no libraries beside it
+        return b"/ld-" not in Path(path).read_bytes()[:4096]
+    return path is not None

@@ -11,7 +11,7 @@ from vendetta.models import ACTIONS, ExecutionResult, Problem
 
 from . import complete, exits
 from .command import command, pass_session
-from .output import write_done, write_text
+from .output import write_done, write_text, write_value
 from .params import JSON_OBJECT, only_given
 from .session import Session
 
@@ -59,7 +59,7 @@ def execute(
     request = cast(CommandFields, fields)
     if async_:
         operation = session.client.nodes.submit(node, request)
-        write_done(session, operation, operation.id, operation.id)
+        write_value(session, operation, operation.id)
         return exits.DONE
     result = session.client.nodes.execute(node, request)
     if session.output == "table":

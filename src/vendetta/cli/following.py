@@ -4,14 +4,16 @@ Each operation has a thread of its own that submits and watches; what they see a
 """
 
 import queue
+import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import click
 
 from vendetta.client.operations import raise_failure
-from vendetta.errors import VendettaError
+from vendetta.errors import Conflict, VendettaError
 from vendetta.models import FINISHED, Operation
 
 from . import exits
@@ -45,14 +47,11 @@ class Following:
         """How each ended: None where it succeeded. After Ctrl-C: exits with 130, once they have ended."""
         outcomes: dict[str, VendettaError | None] = {}
         left = len(self._waiting)
-        for _ in range(min(left, _AT_ONCE)):
-            threading.Thread(target=self._work, daemon=True).start()
-        with open_progress(self._session) as progress:
+        with open_progress(self._session) as progress, self._interrupts():
+            for _ in range(min(left, _AT_ONCE)):
+                threading.Thread(target=self._work, daemon=True).start()
             while len(outcomes) < left:
-                try:
-                    self._take(progress, outcomes)
-                except KeyboardInterrupt:
-                    self._cancel()
+                self._take(progress, outcomes)
         if self._cancelling:
             self._tell_ends()
             raise click.exceptions.Exit(exits.INTERRUPTED)
@@ -60,6 +59,9 @@ class Following:
 
     def _take(self, progress: Progress, outcomes: dict[str, VendettaError | None]) -> None:
         update = self._updates.get()
+        if isinstance(update, KeyboardInterrupt):
+            self._cancel()
+            return
         if isinstance(update, BaseException):
             raise update
         if isinstance(update, _Ended):
@@ -69,6 +71,20 @@ class Following:
             name, operation = update
             self._last[name] = operation
             progress.show(name, operation)
+
+    @contextmanager
+    def _interrupts(self) -> Iterator[None]:
+        """The first Ctrl-C comes through the queue: raised at any line, it could leave an operation running."""
+
+        def interrupt(number: int, frame: object) -> None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._updates.put(KeyboardInterrupt())
+
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _work(self) -> None:
         while True:
@@ -90,7 +106,7 @@ class Following:
         operation = self._submit(name)
         self._updates.put((name, operation))
         if self._cancelling:
-            self._client.operations.cancel(operation.id)
+            self._ask_to_stop(operation)
         if operation.state not in FINISHED:
             for seen in self._client.operations.watch(operation.id):
                 self._updates.put((name, seen))
@@ -98,13 +114,15 @@ class Following:
         raise_failure(operation)
 
     def _cancel(self) -> None:
-        """The first Ctrl-C asks the server to stop and waits for it; the second leaves."""
-        if self._cancelling:
-            raise click.exceptions.Exit(exits.INTERRUPTED)
+        """Asks the server to stop all of them, whose ends are then awaited as before."""
         self._cancelling = True
         self._session.note("\nCancelling; press Ctrl-C again to leave it to the server.")
         for operation in list(self._last.values()):
-            if operation.state not in FINISHED:
+            self._ask_to_stop(operation)
+
+    def _ask_to_stop(self, operation: Operation) -> None:
+        if operation.state not in FINISHED:
+            with suppress(Conflict):  # it has just ended
                 self._client.operations.cancel(operation.id)
 
     def _tell_ends(self) -> None:

@@ -51,6 +51,14 @@ def write_done(session: Session, item: object, name: str, text: str) -> None:
         _write(f"{text}\n", color=session.colored())
 
 
+def write_value(session: Session, item: object, value: str) -> None:
+    """What a command is asked for the sake of, such as an id: also where people asked for quiet."""
+    if session.output == "table":
+        _write(f"{value}\n")
+    else:
+        _write_data(session, item, [value])
+
+
 def write_text(text: str) -> None:
     _write(text)
 

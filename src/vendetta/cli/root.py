@@ -62,7 +62,10 @@ root = Group(
 def run(args: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if args is None else args)
     session = Session()
-    status = _outcome(session, argv)
+    try:
+        status = _outcome(session, argv)
+    finally:
+        session.close()
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -73,10 +76,11 @@ def run(args: Sequence[str] | None = None) -> int:
 
 
 def _outcome(session: Session, argv: list[str]) -> int:
+    color = False if session.no_color else None  # None: as the terminal can
     try:
-        status = root.main(argv, prog_name="vendetta", standalone_mode=False, obj=session)
+        status = root.main(argv, prog_name="vendetta", standalone_mode=False, obj=session, color=color)
     except click.exceptions.NoArgsIsHelpError as exc:
-        click.echo(exc.format_message(), err=True)
+        click.echo(exc.format_message(), err=True, color=color)
         return exits.USAGE
     except click.ClickException as exc:
         if asks_for_json(argv):
@@ -84,6 +88,8 @@ def _outcome(session: Session, argv: list[str]) -> int:
         error = usage_error(exc)
         session.report(error)
         return exits.exit_status(error)
+    except SystemExit:  # click's answer to a reader that went away
+        return exits.BROKEN_PIPE
     except (click.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
     except VendettaError as exc:

@@ -29,6 +29,10 @@ class Session:
         """The server that was named, or this user's own, started when it is needed and absent."""
         return self.connect(start=True)
 
+    def close(self) -> None:
+        if "client" in self.__dict__:
+            self.client.close()
+
     def connect(self, *, start: bool) -> "Client":
         from vendetta.client import Client  # help and usage errors need none
 

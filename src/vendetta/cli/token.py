@@ -6,7 +6,7 @@ from vendetta.models import Token
 
 from .command import Group, command, pass_session
 from .formats import format_age
-from .output import View, write_done, write_list
+from .output import View, write_done, write_list, write_value
 from .session import Session
 
 token = Group(
@@ -45,10 +45,7 @@ def create(session: Session, name: str, role: str | None) -> None:
     created = session.client.tokens.create(name, role)
     token = created.token
     session.note(f"token {token.name} ({token.id}), role {token.role}; its secret is shown this once:")
-    if session.output == "table":
-        click.echo(created.secret)
-    else:
-        write_done(session, created, created.secret, "")
+    write_value(session, created, created.secret)
 
 
 @command("list")

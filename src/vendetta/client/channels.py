@@ -6,7 +6,7 @@ asyncio, unlike the rest of the client, because both directions and the terminal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from socket import SO_KEEPALIVE, SOL_SOCKET
-from typing import Any, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
@@ -14,11 +14,10 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from vendetta.errors import ConnectionLost, UnexpectedReply
 from vendetta.models import Problem
-from vendetta.transport import Output
 
 from .http import API, Http, build_path, problem_error, unavailable
 
-_CHANNELS: Mapping[int, Any] = {1: "stdout", 2: "stderr"}
+_CHANNELS: Mapping[int, Literal["stdout", "stderr"]] = {1: "stdout", 2: "stderr"}
 
 
 class ExecFields(TypedDict, total=False):
@@ -32,6 +31,13 @@ class ExecFields(TypedDict, total=False):
     env: dict[str, str]
     cwd: str
     user: str
+
+
+class Output(NamedTuple):
+    """A piece of what a process wrote. With a terminal everything is `stdout`."""
+
+    channel: Literal["stdout", "stderr"]
+    data: bytes
 
 
 class ProcessChannel:

@@ -99,6 +99,9 @@ def is_listening(paths: Paths) -> bool:
 def _spawn(paths: Paths) -> "subprocess.Popen[bytes]":
     for folder in (paths.state_dir, paths.runtime_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environment = dict(os.environ)
+    if "VENDETTA_HOME" in environment:
+        environment["VENDETTA_HOME"] = str(paths.state_dir)  # absolute: the server runs in another directory
     with open(os.open(paths.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as log:
         return subprocess.Popen(
             SERVER_ARGV,
@@ -106,6 +109,7 @@ def _spawn(paths: Paths) -> "subprocess.Popen[bytes]":
             stdout=log,
             stderr=log,
             cwd="/",
+            env=environment,
             start_new_session=True,
         )
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
+import structlog
+
 from vendetta.errors import NodeNotFound, VendettaError
 from vendetta.models import HostKey, NodeStatus
 from vendetta.ssh.connection import Connection
@@ -17,6 +19,8 @@ from vendetta.store import Store
 
 from .engines import HOPELESS
 from .events import Events
+
+log = structlog.get_logger(__name__)
 
 Change = Callable[[], Awaitable[None]]
 
@@ -110,5 +114,8 @@ class Links:
                 # a node that was removed in the meantime, or isn't recorded yet, has no status to keep
                 with suppress(NodeNotFound):
                     await change()
+            except Exception:
+                # one status that could not be written must not stop all that follow
+                log.exception("status not written")
             finally:
                 self._changes.task_done()

@@ -112,6 +112,10 @@ class Monitor:
             except VendettaError as exc:
                 log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
                 await self._nudged(name, SAFETY_SECONDS)
+            except Exception:
+                # what goes wrong with one node must not end the watch over it
+                log.exception("watching a node failed", node=name)
+                await self._nudged(name, SAFETY_SECONDS)
 
     async def _learn(self, name: str, connection: Connection) -> Node:
         findings = await probe(connection, self._engines)

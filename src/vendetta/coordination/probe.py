@@ -33,10 +33,10 @@ class Findings:
 async def probe(connection: Connection, engines: Engines) -> Findings:
     """Asks everything at once. Raises `LinkError` alone, and `UnexpectedReply` where the node isn't a Linux."""
     kinds = engines.registry.kinds
-    facts, latency, *statuses = await asyncio.gather(
+    facts, latency, statuses = await asyncio.gather(
         connection.run(["sh", "-c", FACTS], timeout_seconds=20.0),
         connection.ping(),
-        *(engines.bind(connection, kind).probe() for kind in kinds),
+        asyncio.gather(*(engines.bind(connection, kind).probe() for kind in kinds)),
     )
     providers = dict(zip(kinds, statuses, strict=True))
     values = parse_facts(facts.stdout)

@@ -169,7 +169,10 @@ class Transitions:
 
     async def _undo(self, name: str, instance_too: bool, cause: str) -> None:
         """Leaves nothing; where the node can't be asked the record stays, so that what may be there isn't lost."""
-        workspace = await self._store.workspaces.get(name)
+        try:
+            workspace = await self._store.workspaces.get(name)
+        except WorkspaceNotFound:
+            return  # undone already, before a crash
         if instance_too:
             try:
                 await self._engines.call(

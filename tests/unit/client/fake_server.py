@@ -2,6 +2,7 @@
 
 import json
 import socketserver
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,14 +46,10 @@ Route = Reply | VendettaError | Callable[[Request], Any] | list[Any]
 class FakeServer:
     """`routes` maps `GET /nodes` to a body, a `Reply`, an error, or a function of the request that gives one."""
 
-    socket: Path
+    url: str
     routes: dict[str, Any] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
-
-    @property
-    def url(self) -> str:
-        return f"unix://{self.socket}"
 
     def asked(self, route: str) -> list[Request]:
         method, _, path = route.partition(" ")
@@ -80,8 +77,11 @@ def sse(*messages: object, cut: bool = False) -> Reply:
 
 
 @contextmanager
-def serve(socket: Path) -> Iterator[FakeServer]:
-    fake = FakeServer(socket)
+def serve(socket: Path | None) -> Iterator[FakeServer]:
+    """Without a socket: on a free port of 127.0.0.1."""
+    fake = FakeServer("")
+
+    listener: type[socketserver.BaseServer] = socketserver.UnixStreamServer if socket else socketserver.TCPServer
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -127,11 +127,16 @@ def serve(socket: Path) -> Iterator[FakeServer]:
 
         def log_message(self, format: str, *args: object) -> None: ...
 
-    class Server(socketserver.ThreadingUnixStreamServer):
+    class Server(socketserver.ThreadingMixIn, listener):  # type: ignore[misc, valid-type]
         daemon_threads = True
         block_on_close = False
 
-    with Server(str(socket), Handler) as server:
+        def handle_error(self, request: object, client_address: object) -> None:
+            if not isinstance(sys.exception(), ConnectionError):  # that is a client that has seen enough
+                super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+    with Server(("127.0.0.1", 0) if socket is None else str(socket), Handler) as server:
+        fake.url = f"unix://{socket}" if socket else f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

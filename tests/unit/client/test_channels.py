@@ -10,11 +10,10 @@ from websockets.asyncio.server import ServerConnection, unix_serve
 from websockets.http11 import Request, Response
 
 from vendetta.client import Client
-from vendetta.client.channels import open_port, open_process
+from vendetta.client.channels import Output, open_port, open_process
 from vendetta.client.http import Http
 from vendetta.errors import ConnectFailed, ConnectionLost, ServerUnavailable, UnexpectedReply, WorkspaceNotFound
 from vendetta.models import Problem
-from vendetta.transport import Output
 
 
 @asynccontextmanager

@@ -1,12 +1,14 @@
+import socket
+import threading
 from pathlib import Path
 
 import pytest
-from tests.unit.client.fake_server import FakeServer, Reply, Request, items
+from tests.unit.client.fake_server import FakeServer, Reply, Request, items, serve
 from tests.unit.client.samples import NODE, OPERATION, SERVER, WORKSPACE
 
 from vendetta.client import Client
 from vendetta.client.http import build_path, build_query
-from vendetta.errors import InvalidInput, NodeNotFound, ServerUnavailable, UnexpectedReply
+from vendetta.errors import DeadlineExceeded, InvalidInput, NodeNotFound, ServerUnavailable, UnexpectedReply
 
 
 def test_one_connection_serves_many_requests(fake: FakeServer, client: Client) -> None:
@@ -100,3 +102,36 @@ def test_paths_and_queries_are_quoted() -> None:
     assert build_path("nodes", "a/../b c", "exec") == "/nodes/a%2F..%2Fb%20c/exec"
     assert build_query({"a": None, "b": True, "c": ["x=1", "y&2"]}) == "?b=true&c=x%3D1&c=y%262"
     assert build_query({"a": None}) == ""
+
+
+def test_over_tcp(tmp_path: Path) -> None:
+    with serve(None) as fake, Client.at(fake.url, token="t") as client:
+        fake.routes["GET /server"] = SERVER
+        assert client.status() == SERVER
+        assert fake.requests[0].headers["host"] == fake.url.removeprefix("http://")
+
+
+def test_what_is_not_http_is_told(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with Client.at(f"unix://{tmp_path}/s") as client, pytest.raises(UnexpectedReply, match="not HTTP"):
+            client.status()
+        thread.join()
+
+
+def test_a_server_that_does_not_answer_in_time_is_told(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        with Client.at(f"unix://{tmp_path}/s") as client, pytest.raises(DeadlineExceeded, match=r"within 0\.05 s"):
+            client.http.fetch(object, "GET", "/server", timeout_seconds=0.05)

@@ -9,7 +9,7 @@ import click
 from vendetta.cli import complete
 from vendetta.cli.command import Command, command, pass_session
 from vendetta.cli.following import follow
-from vendetta.cli.output import colored_state, write_done
+from vendetta.cli.output import colored_state, write_done, write_value
 from vendetta.cli.params import MOUNT, PAIR, only_given, read_env_file
 from vendetta.cli.session import Session
 from vendetta.client.workspaces import WorkspaceFields
@@ -84,7 +84,7 @@ def create(ctx: click.Context, session: Session, /, name: str, no_start: bool, n
     request = cast(WorkspaceFields, fields)
     if no_wait:
         operation = session.client.workspaces.create(request)
-        write_done(session, operation, operation.id, operation.id)
+        write_value(session, operation, operation.id)
         return
     follow(session, name, lambda _: session.client.workspaces.create(request))
     made = session.client.workspaces.get(name)

@@ -27,6 +27,7 @@ from .instances import parse_container
 from .keeper import SHELL
 from .probe import probe
 from .process import DockerProcess
+from .relay import build_relay, open_relay
 from .stats import SAMPLE_SECONDS, parse_stats
 
 LOGIN_SHELL = (SHELL, "-c", 'exec "$(command -v bash || echo sh)" -l')
@@ -127,30 +128,21 @@ class DockerProvider:
         """An empty `argv` is a login shell."""
         container = await self._containers.find_running(name)
         surroundings = {**({"TERM": terminal.type} if terminal else {}), **(env or {})}
-        async with self._engine.doing(f"run a program in {name}") as docker:
-            prepared = await docker.containers.container(container["Id"]).exec(
-                list(argv or LOGIN_SHELL),
-                stdin=True,
-                tty=terminal is not None,
-                environment=surroundings,
-                workdir=cwd,
-                user=user or "",
-                detach_keys=DETACH_KEYS,
-            )
-            return await DockerProcess.start(self._engine, prepared, terminal)
+        return await self._run(
+            name, container, argv or LOGIN_SHELL, terminal, environment=surroundings, workdir=cwd, user=user or ""
+        )
 
     async def dial(self, name: str, port: int) -> Stream:
-        address = parse_container(await self._containers.find_running(name)).address
-        if address is None:
-            raise ConnectFailed(f"{name} on node {self._engine.node} has no network of its own")
-        try:
-            return await self._transport.open_tcp(address, port)
-        except ConnectFailed as exc:
-            raise ConnectFailed(
-                f"nothing listens on port {port} of {name} on node {self._engine.node}",
-                hint=f"What listens on 127.0.0.1 in there can't be reached: let it listen on 0.0.0.0:{port}.",
-                **exc.details,
-            ) from exc
+        """Straight to the instance's address; where nothing answers there, to its own loopback by a relay in it."""
+        container = await self._containers.find_running(name)
+        address = parse_container(container).address
+        if address is not None:
+            try:
+                return await self._transport.open_tcp(address, port)
+            except ConnectFailed:
+                pass
+        process = await self._run(name, container, build_relay(port))
+        return await open_relay(process, f"port {port} of {name} on node {self._engine.node}")
 
     async def logs(
         self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
@@ -191,6 +183,20 @@ class DockerProvider:
 
     async def close(self) -> None:
         await self._engine.close()
+
+    async def _run(
+        self,
+        name: str,
+        container: Container,
+        argv: Sequence[str],
+        terminal: Terminal | None = None,
+        **surroundings: Any,
+    ) -> DockerProcess:
+        async with self._engine.doing(f"run a program in {name}") as docker:
+            prepared = await docker.containers.container(container["Id"]).exec(
+                list(argv), stdin=True, tty=terminal is not None, detach_keys=DETACH_KEYS, **surroundings
+            )
+            return await DockerProcess.start(self._engine, prepared, terminal)
 
     async def _sample(self, name: str, container: Container) -> dict[str, Any]:
         path = f"containers/{container['Id']}/stats"

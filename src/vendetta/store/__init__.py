@@ -1,0 +1,76 @@
+"""What the server remembers: nodes, workspaces, operations, events, tokens. No network call happens in here."""
+
+import uuid
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import insert, select
+
+from .database import Database
+from .events import Events
+from .nodes import Nodes
+from .operations import Operations
+from .rows import Page
+from .schema import HEAD, current_version, upgrade
+from .tables import properties
+from .tokens import Tokens
+from .workspaces import Workspaces
+
+__all__ = ["Page", "Store"]
+
+
+class Store:
+    """Entered before use. `server_id` is made with the database, and stays for its life."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.server_id = ""
+        self._database = Database(location)
+        self.nodes = Nodes(self._database)
+        self.workspaces = Workspaces(self._database)
+        self.operations = Operations(self._database)
+        self.events = Events(self._database)
+        self.tokens = Tokens(self._database)
+
+    @classmethod
+    def open(cls, state_file: str) -> Self:
+        """`async with Store.open(…)`: a path for SQLite, or a `postgresql://` URL; migrated on entering.
+
+        Raises `InvalidInput` for a place that can't be used, `Unsupported` for the state of a newer program.
+        """
+        return cls(state_file)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._migrate()
+            self.server_id = await self._identify()
+        except BaseException:
+            await self._database.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._database.close()
+
+    async def _migrate(self) -> None:
+        async with self._database.read() as connection:
+            version = await connection.run_sync(current_version)
+        if version != HEAD:
+            async with self._database.write() as connection:
+                await connection.run_sync(upgrade, self.location)
+
+    async def _identify(self) -> str:
+        query = select(properties.c.value).where(properties.c.name == "server_id")
+        async with self._database.read() as connection:
+            known: str | None = (await connection.execute(query)).scalar()
+        if known is not None:
+            return known
+        async with self._database.write() as connection:
+            # another process may have been quicker
+            known = (await connection.execute(query)).scalar()
+            if known is None:
+                known = uuid.uuid4().hex
+                await connection.execute(insert(properties).values(name="server_id", value=known))
+        return known

@@ -1,0 +1,102 @@
+"""One database: SQLite in a private file, or PostgreSQL by URL. Owns the engine and what a transaction is.
+
+On SQLite a writer begins with `BEGIN IMMEDIATE`: what it reads is still true when it writes. Writers of this process
+take turns on a lock, because SQLite's own waiting sleeps; `busy_timeout` is for writers of other processes.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from vendetta.errors import InvalidInput, Unsupported
+
+BUSY_TIMEOUT_MS = 5000
+POOL_SIZE = 4
+
+
+class Database:
+    """`location` is the path of a SQLite file, or a `postgresql://` URL. Raises `InvalidInput`, `Unsupported`."""
+
+    def __init__(self, location: str) -> None:
+        self._engine = _build_engine(location)
+        self._turn: AbstractAsyncContextManager[Any] = nullcontext()
+        if self._engine.dialect.name == "sqlite":
+            self._turn = asyncio.Lock()
+            event.listen(self._engine.sync_engine, "connect", _set_up_connection)
+            event.listen(self._engine.sync_engine, "begin", _begin)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: all of it when the block ends, nothing of it when the block raises."""
+        async with self._turn, self._engine.connect() as connection:
+            await connection.execution_options(writes=True)
+            async with connection.begin():
+                yield connection
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def make_private_file(path: Path) -> None:
+    """An empty file that its owner alone can read, in a folder that is the owner's too where it had to be made."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    path.chmod(0o600)
+
+
+def _build_engine(location: str) -> AsyncEngine:
+    codec: dict[str, Any] = {"json_serializer": _encode, "json_deserializer": msgspec.json.decode}
+    if "://" not in location:
+        try:
+            make_private_file(Path(location))
+        except OSError as exc:
+            raise InvalidInput(f"can't open state_file {location}: {exc.strerror}") from exc
+        return create_async_engine(
+            f"sqlite+aiosqlite:///{location}",
+            connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
+            pool_size=POOL_SIZE,
+            max_overflow=0,
+            **codec,
+        )
+    try:
+        url = make_url(location)
+        if url.get_backend_name() != "postgresql":
+            raise InvalidInput(
+                f'state_file is a "{url.drivername}" URL', hint="It is a path for SQLite, or a postgresql:// URL."
+            )
+        return create_async_engine(url.set(drivername="postgresql+psycopg"), pool_size=POOL_SIZE, **codec)
+    except ModuleNotFoundError as exc:
+        raise Unsupported("PostgreSQL needs psycopg", hint='Install it: pip install "psycopg[binary]"') from exc
+    except (ArgumentError, NoSuchModuleError) as exc:
+        raise InvalidInput("state_file is no URL of a database") from exc
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _set_up_connection(connection: DBAPIConnection, record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # reads need no transaction of their own: each is one statement
+    if connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

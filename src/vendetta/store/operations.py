@@ -1,0 +1,104 @@
+"""The operations, by id, in the order in which they were asked for. Their progress is not kept here."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, or_, select, update
+
+from vendetta.errors import OperationNotFound
+from vendetta.models import FINISHED, Operation
+
+from .database import Database
+from .rows import Page, build_page, build_values, match_given, parse_number, parse_row
+from .tables import operations
+
+
+class Operations:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, operation: Operation, input: dict[str, Any], key: str | None) -> tuple[Operation, bool]:
+        """Records it; where `key` is known already, nothing, and what is known is returned with False."""
+        values = build_values(operation)
+        del values["progress"]
+        async with self._database.write() as connection:
+            if key is not None:
+                row = (await connection.execute(select(operations).where(operations.c.key == key))).first()
+                if row is not None:
+                    return parse_row(Operation, row), False
+            await connection.execute(insert(operations).values(**values, input=input, key=key, cancelling=False))
+        return operation, True
+
+    async def get(self, id: str) -> Operation:
+        """Raises `OperationNotFound`."""
+        return parse_row(Operation, await self._row(id))
+
+    async def input(self, id: str) -> dict[str, Any]:
+        """What it was asked to do. Raises `OperationNotFound`."""
+        given: dict[str, Any] = (await self._row(id)).input
+        return given
+
+    async def cancelling(self, id: str) -> bool:
+        """Whether `update(id, cancelling=True)` was said. Raises `OperationNotFound`."""
+        return bool((await self._row(id)).cancelling)
+
+    async def by_key(self, key: str) -> Operation | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(operations).where(operations.c.key == key))).first()
+        return None if row is None else parse_row(Operation, row)
+
+    async def update(self, id: str, **changes: Any) -> Operation:
+        """Sets the fields that are named. Raises `OperationNotFound`."""
+        values = {"id": id, **build_values(changes)}
+        query = update(operations).where(operations.c.id == id).values(values).returning(*operations.c)
+        async with self._database.write() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise _absent(id)
+        return parse_row(Operation, row)
+
+    async def unfinished(self) -> Sequence[Operation]:
+        """Those that are neither done nor given up, the oldest first."""
+        query = select(operations).where(operations.c.state.not_in(FINISHED)).order_by(operations.c.sequence)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [parse_row(Operation, row) for row in rows]
+
+    async def prune(self, *, keep: int, before: datetime | None = None) -> Sequence[str]:
+        """Forgets finished ones but for the `keep` newest, and those that finished before a time. Returns their ids."""
+        finished = operations.c.state.in_(FINISHED)
+        kept = select(operations.c.sequence).where(finished).order_by(operations.c.sequence.desc()).limit(keep)
+        surplus = operations.c.sequence.not_in(kept.scalar_subquery())
+        old = surplus if before is None else or_(surplus, operations.c.finished_at < before)
+        async with self._database.write() as connection:
+            removed = await connection.execute(delete(operations).where(finished, old).returning(operations.c.id))
+            return removed.scalars().all()
+
+    async def list(
+        self,
+        *,
+        state: str | None = None,
+        target: str | None = None,
+        kind: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Operation]:
+        """The newest first."""
+        query = select(operations).where(match_given(operations, state=state, target=target, kind=kind))
+        if cursor is not None:
+            query = query.where(operations.c.sequence < parse_number(cursor))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(operations.c.sequence.desc()).limit(limit + 1))).all()
+        return build_page(Operation, rows, limit, lambda row: row.sequence)
+
+    async def _row(self, id: str) -> Any:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(operations).where(operations.c.id == id))).first()
+        if row is None:
+            raise _absent(id)
+        return row
+
+
+def _absent(id: str) -> OperationNotFound:
+    return OperationNotFound(f"there is no operation {id}", hint="See them with: vendetta operation list", operation=id)

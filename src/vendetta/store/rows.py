@@ -1,0 +1,54 @@
+"""Between rows and models, by name of field; and pages of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, Table, and_
+
+from vendetta.errors import InvalidInput
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """`next_cursor` continues the list after `items`; None at its end."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+def build_values(value: Any) -> dict[str, Any]:
+    """The columns of a model, or of a mapping of fields. Times stay times: their column knows how to keep them."""
+    values: dict[str, Any] = msgspec.to_builtins(value, builtin_types=(datetime,))
+    return values
+
+
+def parse_row(kind: type[T], row: Row[Any]) -> T:
+    """Columns that the model has no field for are left out."""
+    # msgspec wants plain strings for keys, and a column's name may be SQLAlchemy's own kind of string
+    return msgspec.convert({str(name): value for name, value in zip(row._fields, row, strict=True)}, kind)
+
+
+def build_page(kind: type[T], rows: Sequence[Row[Any]], limit: int, cursor: Callable[[Row[Any]], object]) -> Page[T]:
+    """From `limit + 1` rows, of which the last only says that there are more."""
+    items = [parse_row(kind, row) for row in rows[:limit]]
+    return Page(items=items, next_cursor=str(cursor(rows[limit - 1])) if len(rows) > limit else None)
+
+
+def match_labels(table: Table, labels: Mapping[str, str]) -> ColumnElement[bool]:
+    return and_(True, *(table.c.labels[key].as_string() == value for key, value in labels.items()))
+
+
+def match_given(table: Table, **wanted: str | None) -> ColumnElement[bool]:
+    """Equality for every column whose wanted value is given."""
+    return and_(True, *(table.c[name] == value for name, value in wanted.items() if value is not None))
+
+
+def parse_number(cursor: str) -> int:
+    if not cursor.isdecimal():
+        raise InvalidInput(f'cursor "{cursor}" is none of ours', hint="Take it from next_cursor of the page before.")
+    return int(cursor)

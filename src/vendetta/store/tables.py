@@ -1,0 +1,149 @@
+"""The tables: a column for each field of the models, JSON where a field has structure, times in UTC."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+# constraints have names, so that a later migration can speak of them
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Timezone-aware on both sides. SQLite keeps no zone, so what it holds is UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+def _json(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, JSON(none_as_null=True), nullable=nullable)
+
+
+properties = Table(
+    "properties",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("address", String, nullable=False),
+    Column("user", String),
+    Column("port", Integer),
+    Column("identity", String),
+    _json("jump"),
+    Column("status", String, nullable=False, index=True),
+    Column("reason", Text),
+    Column("since", UtcDateTime, nullable=False),
+    _json("labels"),
+    _json("metadata"),
+    _json("capabilities"),
+    Column("cordoned", Boolean, nullable=False),
+    _json("host_key", nullable=True),
+    Column("last_seen", UtcDateTime),
+    Column("latency_seconds", Float),
+    _json("resources", nullable=True),
+    _json("providers"),
+)
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("node", String, nullable=False, index=True),
+    Column("provider", String, nullable=False),
+    Column("image", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("reason", Text),
+    Column("since", UtcDateTime, nullable=False),
+    _json("spec"),
+    Column("address", String),
+    _json("services"),
+    _json("labels"),
+    Column("owner", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("observed_at", UtcDateTime),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("target", String, nullable=False, index=True),
+    Column("state", String, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    _json("result", nullable=True),
+    _json("error", nullable=True),
+    _json("input"),
+    Column("key", String, unique=True),
+    Column("cancelling", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# a number is never given twice, also when the newest events were pruned
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("time", UtcDateTime, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("actor", String, nullable=False),
+    _json("data"),
+    sqlite_autoincrement=True,
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("secret_hash", String, nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_used_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+)
+
+_valid = tokens.c.revoked_at.is_(None)
+Index("ix_tokens_valid_name", tokens.c.name, unique=True, sqlite_where=_valid, postgresql_where=_valid)

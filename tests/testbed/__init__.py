@@ -1,0 +1,8 @@
+"""Real Linux nodes on this machine, for tests, the demo and the benchmarks. Start with `TestBed`."""
+
+from .bed import TestBed
+from .node import Node
+from .registry import Registry
+from .requirements import missing
+
+__all__ = ["Node", "Registry", "TestBed", "missing"]

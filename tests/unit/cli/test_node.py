@@ -1,0 +1,182 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.conftest import Cli
+from tests.unit.client.fake_server import FakeServer, Reply, Request, sse
+from tests.unit.client.samples import EVENT, FINGERPRINT, NODE
+
+from vendetta.cli.node.add import derive_name
+from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput
+
+UNKNOWN = HostKeyUnknown(
+    "node gpu shows a host key that nobody knows",
+    hint="Add --host-key or --accept-new.",
+    host="gpu.lan",
+    port=22,
+    type="ssh-ed25519",
+    fingerprint=FINGERPRINT,
+)
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """A person at the terminal, who types these; returns what they were asked."""
+
+    def type_(*texts: str) -> list[str]:
+        left, asked = list(texts), []
+
+        def prompt(question: str, **options: object) -> str:
+            asked.append(question)
+            return left.pop(0)
+
+        monkeypatch.setattr("vendetta.cli.session.Session.interactive", True)
+        monkeypatch.setattr("click.prompt", prompt)
+        return asked
+
+    return type_
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("gpu", "gpu"),
+        ("me@gpu.lan:2222", "gpu"),
+        ("10.0.0.7:22", "10-0-0-7"),
+        ("ssh://me@GPU_1.lan:22/", "gpu-1"),
+        ("[fe80::1]:22", "fe80-1"),
+        ("::1", "1"),
+    ],
+)
+def test_a_name_is_made_of_the_address(address: str, name: str) -> None:
+    assert derive_name(address) == name
+
+
+def test_an_address_without_a_name_says_what_to_do() -> None:
+    with pytest.raises(InvalidInput):
+        derive_name("@")
+
+
+def test_add_sends_what_was_said_and_tells_what_was_found(fake: FakeServer, cli: Cli, tmp_path: Path) -> None:
+    fake.routes["POST /nodes"] = Reply(201, NODE)
+    identity = str(tmp_path / "id")
+    ended = cli("node", "add", "gpu", "me@gpu.lan", "--label", "a=b", "--jump", "j1", "--jump", "j2",
+                "--identity", identity, "--accept-new", "--install-key")  # fmt: skip
+    assert ended.status == 0
+    assert ended.err == "node gpu added\n"
+    for part in ("docker 24.0.7 healthy", "lxc undetected (neither", "8 CPUs, 32 GiB memory", "Debian 12, 6.1.0"):
+        assert part in ended.out
+    assert fake.requests[0].body == {
+        "name": "gpu",
+        "address": "me@gpu.lan",
+        "user": None,
+        "port": None,
+        "identity": identity,
+        "jump": ["j1", "j2"],
+        "labels": {"a": "b"},
+        "login": {"accept_new": True},
+        "connect": True,
+        "install_key": True,
+    }
+
+
+def test_without_a_terminal_an_unknown_host_key_is_refused(fake: FakeServer, cli: Cli) -> None:
+    fake.routes["POST /nodes"] = UNKNOWN
+    ended = cli("node", "add", "gpu.lan")
+    assert ended.status == 6
+    assert "--accept-new" in ended.err
+    assert fake.requests[0].body["name"] == "gpu"
+
+
+def test_a_person_is_asked_for_the_host_key_and_the_password(
+    fake: FakeServer, cli: Cli, answers: Callable[..., list[str]]
+) -> None:
+    def add(request: Request) -> object:
+        login = request.body["login"]
+        if "host_key" not in login:
+            return UNKNOWN
+        return NODE if "password" in login else AuthFailed("refused", methods=["publickey", "password"])
+
+    fake.routes["POST /nodes"] = add
+    asked = answers("what?", "yes", "s3cret")
+    ended = cli("node", "add", "gpu", "gpu.lan")
+    assert ended.status == 0
+    assert [len(asked), asked[-1]] == [3, "Password"]
+    assert f"ED25519 key fingerprint is {FINGERPRINT}." in ended.err
+    assert fake.requests[-1].body["login"] == {"host_key": FINGERPRINT, "password": "s3cret"}
+    assert "s3cret" not in ended.out + ended.err
+
+
+def test_a_no_refuses(fake: FakeServer, cli: Cli, answers: Callable[..., list[str]]) -> None:
+    fake.routes["POST /nodes"] = UNKNOWN
+    answers("no")
+    assert cli("node", "add", "gpu", "gpu.lan").status == 6
+    assert len(fake.requests) == 1
+
+
+def test_nobody_is_asked_twice_for_the_same_key(fake: FakeServer, cli: Cli, answers: Callable[..., list[str]]) -> None:
+    fake.routes["POST /nodes"] = UNKNOWN
+    asked = answers("yes")
+    assert cli("node", "add", "gpu", "gpu.lan").status == 6
+    assert len(asked) == 1
+
+
+def test_a_password_is_asked_for_only_where_it_can_help(
+    fake: FakeServer, cli: Cli, answers: Callable[..., list[str]]
+) -> None:
+    fake.routes["POST /nodes/gpu/connect"] = AuthFailed("refused", methods=["publickey"])
+    answers()
+    assert cli("node", "connect", "gpu").status == 6
+
+
+def test_options_that_exclude_each_other(cli: Cli) -> None:
+    ended = cli("node", "add", "gpu", "h", "--host-key", FINGERPRINT, "--accept-new")
+    assert (ended.status, "--host-key and --accept-new exclude each other" in ended.err) == (2, True)
+    assert cli("node", "add", "gpu", "h", "--port", "0").status == 2
+
+
+def test_trust_asks_with_the_offered_key(fake: FakeServer, cli: Cli, answers: Callable[..., list[str]]) -> None:
+    fake.routes["POST /nodes/gpu/trust"] = lambda request: NODE if request.body["host_key"] else UNKNOWN
+    assert cli("node", "trust", "gpu").status == 6
+    answers("yes")
+    assert cli("node", "trust", "gpu").out == "node gpu is connected\n"
+    assert fake.requests[-1].body == {"host_key": FINGERPRINT}
+
+
+def test_edit(fake: FakeServer, cli: Cli) -> None:
+    fake.routes["PATCH /nodes/gpu"] = NODE
+    assert cli("node", "edit", "gpu", "--port", "22", "--label", "a=b", "--label", "c-", "--no-jump").status == 0
+    assert fake.requests[0].body == {"port": 22, "labels": {"a": "b", "c": None}, "jump": []}
+    assert cli("node", "edit", "gpu").status == 2
+
+
+def test_remove_needs_a_yes(fake: FakeServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.routes["DELETE /nodes/gpu"] = Reply(204)
+    ended = cli("node", "remove", "gpu")
+    assert (ended.status, "--yes" in ended.err, fake.requests) == (2, True, [])
+    assert cli("node", "remove", "gpu", "--yes", "--force").out == "node gpu removed\n"
+    assert fake.requests[0].query == {"force": ["true"]}
+    monkeypatch.setattr("vendetta.cli.session.Session.interactive", True)
+    monkeypatch.setattr("click.confirm", lambda *args, **options: False)
+    assert cli("node", "remove", "gpu").status == 130
+    assert len(fake.requests) == 1
+
+
+def test_disconnect(fake: FakeServer, cli: Cli) -> None:
+    fake.routes["POST /nodes/gpu/disconnect"] = NODE
+    assert cli("node", "disconnect", "gpu").out == "node gpu disconnected\n"
+    assert cli("node", "disconnect", "gpu", "-q").out == ""
+
+
+def test_watching_shows_each_change_once(fake: FakeServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    monkeypatch.setattr("vendetta.client.watch._PAUSES", ())
+    states = iter([NODE, replace(NODE, latency_seconds=1.0), replace(NODE, status="offline", reason="no answer")])
+    fake.routes |= {
+        "GET /nodes/gpu": lambda request: next(states),
+        "GET /events": sse(EVENT, replace(EVENT, subject="other"), replace(EVENT, sequence=8)),
+    }
+    ended = cli("node", "status", "gpu", "--watch", "-o", "json")
+    assert ended.status == 5
+    assert [line.count('"status":"offline"') for line in ended.out.splitlines()] == [0, 1]

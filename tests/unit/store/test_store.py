@@ -1,0 +1,71 @@
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from tests.unit.store.samples import make_node
+
+import vendetta.store
+from vendetta.errors import Unsupported
+from vendetta.store import Store
+from vendetta.store.database import Database
+from vendetta.store.schema import HEAD, VERSION_TABLE
+from vendetta.store.tables import metadata
+
+
+async def test_what_is_stored_outlives_the_store(state_file: str) -> None:
+    async with Store.open(state_file) as store:
+        await store.nodes.add(make_node("gpu"))
+        server_id = store.server_id
+    async with Store.open(state_file) as store:
+        assert await store.nodes.get("gpu") == make_node("gpu")
+        assert store.server_id == server_id
+
+
+async def test_the_migrations_make_exactly_the_tables(store: Store, state_file: str) -> None:
+    def compare(connection: Connection) -> object:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        return compare_metadata(context, metadata)
+
+    database = Database(state_file)
+    try:
+        async with database.read() as connection:
+            assert await connection.run_sync(compare) == []
+    finally:
+        await database.close()
+
+
+def test_the_known_head_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", f"{vendetta.store.__path__[0]}/migrations")
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+async def test_the_state_of_a_newer_program_is_refused(state_file: str) -> None:
+    async with Store.open(state_file):
+        pass
+    database = Database(state_file)
+    async with database.write() as connection:
+        await connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    await database.close()
+    with pytest.raises(Unsupported, match="newer vendetta"):
+        async with Store.open(state_file):
+            pass
+
+
+async def test_alembic_is_imported_only_to_migrate(state_file: str) -> None:
+    async with Store.open(state_file):
+        pass
+    program = (
+        "import asyncio, sys\n"
+        "from vendetta.store import Store\n"
+        "async def main():\n"
+        "    async with Store.open(sys.argv[1]): pass\n"
+        "asyncio.run(main())\n"
+        "assert 'alembic' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program, state_file], check=True, timeout=60)
