@@ -88,8 +88,8 @@ def _outcome(session: Session, argv: list[str]) -> int:
         error = usage_error(exc)
         session.report(error)
         return exits.exit_status(error)
-    except SystemExit:  # click's answer to a reader that went away
-        return exits.BROKEN_PIPE
+    except SystemExit as exc:  # click ends so after completion, and when the reader went away
+        return exits.BROKEN_PIPE if exc.code else exits.DONE
     except (click.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
     except VendettaError as exc:
