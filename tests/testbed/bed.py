@@ -110,7 +110,7 @@ class TestBed:
 
     def nodes(self, count: int, **options: Any) -> list[Node]:
         """Several, started side by side; `options` are those of `node`."""
-        with ThreadPoolExecutor(count) as starting:
+        with ThreadPoolExecutor() as starting:
             return list(starting.map(lambda _: self.node(**options), range(count)))
 
     def registry(self, *, credentials: tuple[str, str] | None = None) -> Registry:

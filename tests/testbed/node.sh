@@ -19,16 +19,19 @@ boot() {
 }
 
 connect() {
-    # The veth is made from the bed's side, and its other end given to us: process 1 as seen from here.
-    nsenter --net="/proc/$KEEPER/ns/net" ip link add name "$LINK" type veth peer name eth0 netns 1
-    nsenter --net="/proc/$KEEPER/ns/net" ip link set "$LINK" master "$BRIDGE" up
+    # The veth is made on the bed's side, and its other end given to us: to process 1, by the kernel's count and, since
+    # some versions of ip look there, by that of /proc.
+    exec 3<"/proc/$KEEPER/ns/net"
+    mount -t proc proc /proc
+    nsenter --net=/proc/self/fd/3 ip link add name "$LINK" type veth peer name eth0 netns 1
+    nsenter --net=/proc/self/fd/3 ip link set "$LINK" master "$BRIDGE" up
+    exec 3<&-
     ip link set lo up
     ip addr add "$ADDRESS/24" dev eth0
     ip link set eth0 up
 }
 
 mount_files() {
-    mount -t proc proc /proc
     # sysfs shows the network namespace that it was mounted in; the cgroups below it are kept for dockerd.
     mkdir -p "$FOLDER/cgroup"
     mount --rbind /sys/fs/cgroup "$FOLDER/cgroup"

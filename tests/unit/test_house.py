@@ -39,10 +39,10 @@ PROVIDER_MAY_IMPORT = "providers.base models errors transport"
 
 HOMES: Mapping[str, str] = {
     "asyncssh": "ssh",
-    "sqlalchemy": "store",
+    "sqlalchemy": "store coordination.durable",  # durable: the address of the DBOS database
     "alembic": "store",
     "aiosqlite": "store",
-    "dbos": "coordination.operations",
+    "dbos": "coordination.durable",
     "fastapi": "api",
     "starlette": "api",
     "uvicorn": "api",

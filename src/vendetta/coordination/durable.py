@@ -1,18 +1,20 @@
 """Steps whose outcomes outlive the process. The only module that knows DBOS, which is one a process.
 
 DBOS is launched inside the server's event loop, so it runs every workflow there, those that it resumes too: what steps
-use (connections, locks) lives in that loop. A workflow is started directly, never queued: its queues poll once a second.
+use (connections, locks) lives in that loop. A workflow is started directly, not queued: queues poll once a second.
 """
 
 import asyncio
+import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import make_url
 
 from vendetta.store.database import make_private_file
 
@@ -24,7 +26,7 @@ Json = dict[str, Any]
 APPLICATION_VERSION = "1"
 """DBOS resumes only what the same version began. Raised when recorded steps can't be continued by the new handlers."""
 
-THREADS = 16
+THREADS, CONNECTIONS = 16, 4
 RESUMED_POLL_SECONDS = 0.2
 
 
@@ -36,7 +38,6 @@ class Durable:
         self._executor_id = executor_id
         self._perform = perform
         self._workflow: Callable[[str], Any] | None = None
-        self._engine: Engine | None = None
 
     async def __aenter__(self) -> Self:
         """Also resumes, by and by, every workflow that was running when the last process ended."""
@@ -45,21 +46,21 @@ class Durable:
         async def operation(id: str) -> Json:
             return await self._perform(id)
 
+        # it would log to the console by itself; now its warnings go where all logs go
+        logging.getLogger("dbos").addHandler(logging.NullHandler())
         DBOS(config=self._config())
         self._workflow = DBOS.workflow(name="operation", max_recovery_attempts=None)(operation)
-        DBOS.launch()
+        try:
+            DBOS.launch()
+        except BaseException:
+            await self._close()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from dbos import DBOS
-
-        # DBOS made its threads this loop's default executor, and is about to end them
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="server"))
-        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
-        if self._engine:
-            self._engine.dispose()
+        await self._close()
 
     async def execute(self, id: str) -> Json:
         """What `perform` returned for this id: now, in a run that was resumed, or before the last process ended."""
@@ -86,6 +87,13 @@ class Durable:
 
         await DBOS.delete_workflows_async(list(ids))
 
+    async def _close(self) -> None:
+        from dbos import DBOS
+
+        # DBOS made its threads this loop's default executor, and is about to end them
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="server"))
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+
     def _config(self) -> "DBOSConfig":
         from dbos import DBOSPortableJSONSerializer
 
@@ -96,6 +104,7 @@ class Durable:
             "serializer": DBOSPortableJSONSerializer(),
             "log_level": "WARNING",
             "max_executor_threads": THREADS,
+            "sys_db_pool_size": CONNECTIONS,
             # its listener sleeps that long before it notices that it should end
             "notification_listener_polling_interval_sec": RESUMED_POLL_SECONDS,
         }
@@ -103,21 +112,15 @@ class Durable:
             url = make_url(self._location).set(drivername="postgresql+psycopg")
             config["system_database_url"] = url.render_as_string(hide_password=False)
         else:
-            self._engine = _build_engine(Path(self._location))
+            make_private_file(Path(self._location))
             config["system_database_url"] = f"sqlite:///{self._location}"
-            config["system_database_engine"] = self._engine
+            config["db_engine_kwargs"] = {"creator": partial(_connect, self._location), "pool_pre_ping": False}
         return config
 
 
-def _build_engine(path: Path) -> Engine:
-    make_private_file(path)
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-    event.listen(engine, "connect", _set_up_connection)
-    return engine
-
-
-def _set_up_connection(connection: DBAPIConnection, record: object) -> None:
-    connection.isolation_level = "IMMEDIATE"
-    for pragma in ("journal_mode=WAL", "busy_timeout=30000", "foreign_keys=ON", "synchronous=NORMAL"):
-        # not synced at each step: a step that a power cut makes forgotten runs again, as any interrupted one does
-        connection.cursor().execute(f"PRAGMA {pragma}")
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    # not synced at each step: one that a power cut makes forgotten runs again, as any interrupted one does
+    connection.execute("PRAGMA synchronous=NORMAL")
+    return connection

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import NameTaken, WorkspaceNotFound, nearest
@@ -53,6 +53,10 @@ class Workspaces:
             removed = await connection.execute(delete(workspaces).where(workspaces.c.name == name))
         if not removed.rowcount:
             raise await self._absent(name)
+
+    async def count(self) -> int:
+        async with self._database.read() as connection:
+            return (await connection.execute(select(func.count()).select_from(workspaces))).scalar_one()
 
     async def all(self, *, node: str | None = None, provider: str | None = None) -> Sequence[Workspace]:
         query = select(workspaces).where(match_given(workspaces, node=node, provider=provider))

@@ -66,7 +66,7 @@ def owner() -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any], int]]:
         process.stdout.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_nothing_is_left_of_a_bed_whose_owner_died(number: signal.Signals) -> None:
     with owner() as (process, bed, watched):
         assert len(traces(**bed)) > 5

@@ -32,7 +32,7 @@ def test_a_login_is_counted_and_sees_a_machine_of_its_own(make_node: NodeFactory
     assert ssh(node, "id -u", user="root").stdout.strip() == "0"
     assert node.logins() == 2
     assert node.authorized_keys().startswith("ssh-ed25519 ")
-    assert node.run(["pgrep", "-c", "sshd"]).stdout.strip() == "1"
+    assert node.run(["cat", "/proc/1/comm"]).stdout == "bash\n"
 
 
 def test_sshd_runs_with_any_configuration(make_node: NodeFactory) -> None:
@@ -60,7 +60,7 @@ def test_sudo_is_as_it_was_asked_for(make_node: NodeFactory, sudo: str | None, s
     assert (ssh(node, given).stdout.strip() == "0") is (sudo is not None)
 
 
-def test_a_link_is_cut_and_mended_and_slowed(make_node: NodeFactory) -> None:
+def test_a_link_is_cut_and_mended(make_node: NodeFactory) -> None:
     node = make_node()
     node.cut()
     assert not reachable(node, 0.3)
@@ -68,13 +68,12 @@ def test_a_link_is_cut_and_mended_and_slowed(make_node: NodeFactory) -> None:
     assert reachable(node, 30)
 
 
-@pytest.mark.parametrize("milliseconds", [1, 30])
-def test_a_link_is_slow_until_it_is_not(make_node: NodeFactory, milliseconds: int) -> None:
+def test_a_link_is_slow_until_it_is_not(make_node: NodeFactory) -> None:
     node = make_node()
-    for delay in (milliseconds, 2 * milliseconds, 0):
-        node.delay(delay)
-        assert ssh(node, "head", "-c", "3000000", "/dev/zero").stdout.count("\0") == 3_000_000
-    node.delay(milliseconds)
+    for milliseconds in (5, 20, 0):
+        node.delay(milliseconds)
+        assert ssh(node, "head", "-c", "1000000", "/dev/zero").stdout.count("\0") == 1_000_000
+    node.delay(5)
     node.kill()
     node.boot()
     assert reachable(node, 30)

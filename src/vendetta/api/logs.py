@@ -1,0 +1,55 @@
+"""Structured logs: one JSON object a line on stderr, ours and every library's, without secrets."""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+SECRET = ("password", "passphrase", "secret", "token", "authorization", "private_key")
+HIDDEN = "(hidden)"
+
+QUIET = ("asyncssh", "uvicorn", "aiosqlite", "sqlalchemy", "alembic", "dbos", "stamina", "asyncio")
+"""Libraries whose news isn't ours: warnings and worse are."""
+
+
+def configure(level: int = logging.INFO) -> None:
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        hide_secrets,
+        structlog.processors.dict_tracebacks,
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
+    )
+    to_stderr = logging.StreamHandler(sys.stderr)
+    to_stderr.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [to_stderr]
+    root.setLevel(level)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def hide_secrets(_logger: Any, _method: str, record: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """By name of the field, however deep."""
+    return {name: _hidden(name, value) for name, value in record.items()}
+
+
+def _hidden(name: str, value: Any) -> Any:
+    if any(word in name.lower() for word in SECRET):
+        return HIDDEN
+    if isinstance(value, Mapping):
+        return {str(key): _hidden(str(key), inner) for key, inner in value.items()}
+    return value

@@ -1,0 +1,1 @@
+"""One noun a file: unpack, one call, return."""

@@ -1,0 +1,30 @@
+"""`/events`: what happened; a page of it, or a stream."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+
+from vendetta.api.answers import PROBLEMS, Limit, PageOf, event_stream, page_response
+from vendetta.api.services import Called, Offered
+from vendetta.models import Event
+
+router = APIRouter(prefix="/events", tags=["events"], responses=PROBLEMS)
+
+Number = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
+
+
+@router.get("", response_model=PageOf[Event])
+async def events(
+    services: Offered,
+    caller: Called,
+    since: Annotated[Number, Query(description="those after this number")] = None,
+    cursor: Number = None,
+    limit: Limit = 100,
+    accept: Annotated[str, Header()] = "application/json",
+    last_event_id: Annotated[int | None, Header(ge=0, le=2**63 - 1)] = None,
+) -> Response:
+    """With `Accept: text/event-stream`: a stream, from `Last-Event-ID` or `since`, else from now on."""
+    if "text/event-stream" in accept:
+        after = last_event_id if last_event_id is not None else since
+        return event_stream(services.events.watch(after), services, number=lambda event: event.sequence)
+    return page_response(await services.events.list(cursor or since or 0, limit))

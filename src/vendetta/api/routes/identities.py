@@ -1,0 +1,53 @@
+"""`/keys` (who the server is to its nodes), `/tokens` (who a caller is to the server) and `/server` itself."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from vendetta.api.answers import PROBLEMS, PageOf, json_response
+from vendetta.api.services import Administrator, Called, Offered
+from vendetta.coordination.requests import Request
+from vendetta.models import Key, ServerStatus, Token, TokenCreated
+
+router = APIRouter(responses=PROBLEMS)
+
+
+class KeyRequest(Request):
+    type: Literal["ed25519", "ecdsa", "rsa"] = "ed25519"
+
+
+class TokenRequest(Request):
+    name: str = Field(min_length=1, max_length=100)
+    role: str = "user"
+
+
+@router.get("/keys", response_model=PageOf[Key], tags=["keys"])
+async def list_keys(services: Offered, caller: Called) -> Response:
+    return json_response({"items": services.keys.detect(), "next_cursor": None})
+
+
+@router.post("/keys", response_model=Key, status_code=201, tags=["keys"])
+async def generate_key(request: KeyRequest, services: Offered, caller: Administrator) -> Response:
+    return json_response(services.keys.generate(request.type), 201)
+
+
+@router.get("/tokens", response_model=PageOf[Token], tags=["tokens"])
+async def list_tokens(services: Offered, caller: Administrator) -> Response:
+    return json_response({"items": await services.tokens.list(), "next_cursor": None})
+
+
+@router.post("/tokens", response_model=TokenCreated, status_code=201, tags=["tokens"])
+async def create_token(request: TokenRequest, services: Offered, caller: Administrator) -> Response:
+    """The secret is shown this once."""
+    return json_response(await services.tokens.create(request.name, request.role, caller.actor), 201)
+
+
+@router.delete("/tokens/{id}", response_model=Token, tags=["tokens"])
+async def revoke_token(id: str, services: Offered, caller: Administrator) -> Response:
+    return json_response(await services.tokens.revoke(id, caller.actor))
+
+
+@router.get("/server", response_model=ServerStatus, tags=["server"])
+async def server(services: Offered, caller: Called) -> Response:
+    return json_response(await services.status())

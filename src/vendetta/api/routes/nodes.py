@@ -1,0 +1,128 @@
+"""`/nodes`: machines reached by SSH."""
+
+from fastapi import APIRouter, Response, WebSocket
+from pydantic import Field
+
+from vendetta.api.answers import (
+    PROBLEMS,
+    Cursor,
+    Key,
+    Labels,
+    Limit,
+    PageOf,
+    Wait,
+    json_response,
+    page_response,
+    parse_labels,
+)
+from vendetta.api.services import Called, Offered
+from vendetta.api.streams import serve_process
+from vendetta.coordination.requests import CommandRequest, LoginRequest, NodeEdit, NodeRequest, Request
+from vendetta.models import ExecutionResult, Node, NodeStatus
+from vendetta.models import Key as PublicKey
+from vendetta.ssh.endpoint import Login
+
+router = APIRouter(prefix="/nodes", tags=["nodes"], responses=PROBLEMS)
+
+
+class AddRequest(NodeRequest):
+    login: LoginRequest = LoginRequest()
+    connect: bool = True
+    install_key: bool = False
+
+
+class LoginBody(Request):
+    login: LoginRequest = LoginRequest()
+
+
+class InstallBody(LoginBody):
+    public_key: str | None = None
+
+
+class TrustBody(Request):
+    host_key: str | None = Field(None, description="SHA256:…; none: the answer says what is offered")
+
+
+@router.get("", response_model=PageOf[Node])
+async def list_nodes(
+    services: Offered,
+    caller: Called,
+    label: Labels = [],  # noqa: B006 - FastAPI copies it
+    status: NodeStatus | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    labels = parse_labels(label)
+    return page_response(await services.nodes.list(labels=labels, status=status, limit=limit, cursor=cursor))
+
+
+@router.post("", response_model=Node, status_code=201)
+async def add(request: AddRequest, services: Offered, caller: Called) -> Response:
+    node = await services.nodes.add(
+        request,
+        build_login(request.login),
+        connect=request.connect,
+        install_key=request.install_key,
+        actor=caller.actor,
+    )
+    return json_response(node, 201)
+
+
+@router.get("/{name}", response_model=Node)
+async def get(name: str, services: Offered, caller: Called) -> Response:
+    return json_response(await services.nodes.get(name))
+
+
+@router.patch("/{name}", response_model=Node)
+async def edit(name: str, changes: NodeEdit, services: Offered, caller: Called) -> Response:
+    return json_response(await services.nodes.edit(name, changes, caller.actor))
+
+
+@router.delete("/{name}", status_code=204)
+async def remove(name: str, services: Offered, caller: Called, force: bool = False) -> None:
+    await services.nodes.remove(name, force=force, actor=caller.actor)
+
+
+@router.post("/{name}/connect", response_model=Node)
+async def connect(name: str, services: Offered, caller: Called, body: LoginBody | None = None) -> Response:
+    login = build_login(body.login if body else LoginRequest())
+    return json_response(await services.nodes.connect(name, login, caller.actor))
+
+
+@router.post("/{name}/disconnect", response_model=Node)
+async def disconnect(name: str, services: Offered, caller: Called) -> Response:
+    return json_response(await services.nodes.disconnect(name, caller.actor))
+
+
+@router.post("/{name}/probe", response_model=Node)
+async def probe(name: str, services: Offered, caller: Called) -> Response:
+    return json_response(await services.nodes.probe(name))
+
+
+@router.post("/{name}/trust", response_model=Node)
+async def trust(name: str, body: TrustBody, services: Offered, caller: Called) -> Response:
+    return json_response(await services.nodes.trust(name, body.host_key, caller.actor))
+
+
+@router.post("/{name}/install-key", response_model=PublicKey | None)
+async def install_key(name: str, body: InstallBody, services: Offered, caller: Called) -> Response:
+    login = build_login(body.login)
+    return json_response(await services.nodes.install_key(name, login, body.public_key, caller.actor))
+
+
+@router.post("/{name}/execute", response_model=ExecutionResult)
+async def execute(
+    name: str, command: CommandRequest, services: Offered, caller: Called, key: Key = None, wait: Wait = None
+) -> Response:
+    if wait == "false":
+        return json_response(await services.dispatcher.submit(name, command, caller.actor, key), 202)
+    return json_response(await services.dispatcher.execute(name, command, caller.actor))
+
+
+@router.websocket("/{name}/exec")
+async def exec_(websocket: WebSocket, name: str, services: Offered, caller: Called) -> None:
+    await serve_process(websocket, services, lambda request: services.nodes.exec(name, request))
+
+
+def build_login(request: LoginRequest) -> Login:
+    return Login(password=request.password, host_key=request.host_key, accept_new=request.accept_new)

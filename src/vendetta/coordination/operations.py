@@ -1,0 +1,336 @@
+"""Operations: what changes something, recorded before it begins, done in steps, and brought to its end after a crash.
+
+The row in the store is the truth that users see; the outcomes of steps are kept by `durable`. Operations on one target
+run one after another, in the order in which they were asked for; those on different targets side by side.
+"""
+
+import asyncio
+import contextvars
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import structlog
+
+from vendetta.errors import Conflict, ServerUnavailable, Unsupported, VendettaError, WrongState
+from vendetta.models import FINISHED, Operation, OperationState, Problem
+from vendetta.store import Page, Store
+
+from .durable import Durable, Json
+from .events import Events
+from .steps import Run, Steps, as_ours, build_cancelled, build_problem
+
+__all__ = ["Handler", "Operations", "Steps"]
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[Steps, dict[str, Any]], Awaitable[dict[str, Any]]]
+"""Does an operation, in steps, from its input; returns its result. Both are JSON.
+
+It decides on nothing but its input and what its steps returned or raised, so that it can be replayed.
+"""
+
+KEEP = 10_000
+PRUNE_EVERY = 500
+
+
+class Operations:
+    """One a process. Handlers are registered before it is entered, which resumes what the last process left."""
+
+    def __init__(self, store: Store, events: Events, *, drain_seconds: float = 30.0, keep: int = KEEP) -> None:
+        self._store = store
+        self._events = events
+        self._drain_seconds = drain_seconds
+        self._keep = keep
+        self._handlers: dict[str, Handler] = {}
+        self._runs: dict[str, Run] = {}
+        self._lanes: dict[tuple[str, str], Run] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._context = contextvars.copy_context()
+        self._durable = Durable(build_location(store.location), store.server_id, self._perform)
+        self._finished = 0
+        self._stopping = False
+
+    def register(self, kind: str, handler: Handler) -> None:
+        """`kind` is noun and verb: operations of one noun on one target take turns."""
+        self._handlers[kind] = handler
+
+    async def __aenter__(self) -> Self:
+        # known before the first workflow is resumed, which happens on entering
+        for operation in await self._store.operations.unfinished():
+            run = self._line_up(operation, await self._store.operations.input(operation.id))
+            run.cancelling = await self._store.operations.cancelling(operation.id)
+        await self._durable.__aenter__()
+        for run in list(self._runs.values()):
+            self._spawn(self._live(run))
+        await self.prune(keep=self._keep)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """What runs may run on for the time to drain; what isn't done then is resumed by the next process."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._drain_seconds)
+        bodies = [run.body for run in self._runs.values() if run.body]
+        for task in (*bodies, *self._tasks):
+            task.cancel()
+        await asyncio.gather(*bodies, *self._tasks, return_exceptions=True)
+        await self._durable.__aexit__(kind, error, trace)
+
+    @property
+    def running(self) -> int:
+        return sum(run.operation.state == "running" for run in self._runs.values())
+
+    async def submit(
+        self, kind: str, target: str, input: dict[str, Any], *, actor: str, key: str | None = None
+    ) -> Operation:
+        """Records it, and begins it when its turn comes. The same `key` again: the operation that it made.
+
+        Raises `Conflict` where that one was asked for something else, `ServerUnavailable` while the server stops.
+        """
+        if kind not in self._handlers:
+            raise Unsupported(f"this server has no operation {kind}")
+        if self._stopping:
+            raise ServerUnavailable("the server is stopping", hint="Try again in a moment.")
+        now = datetime.now(UTC)
+        operation = Operation(
+            id=uuid.uuid4().hex, kind=kind, target=target, state="pending", actor=actor, created_at=now
+        )
+        # its place in the line is taken before anything is awaited; a caller that goes away doesn't take it back
+        run = self._line_up(operation, msgspec.json.decode(msgspec.json.encode(input)))
+        recorded = await asyncio.shield(self._spawn(self._admit(run, key)))
+        if recorded.id == operation.id:
+            return operation
+        if (recorded.kind, recorded.target) != (kind, target) or run.input != await self._store.operations.input(
+            recorded.id
+        ):
+            raise Conflict(
+                f"the key {key} was used for {recorded.kind} {recorded.target}, and not for this",
+                hint="Use a new Idempotency-Key for each thing that you ask for.",
+                operation=recorded.id,
+            )
+        return await self.get(recorded.id)
+
+    async def known(self, key: str | None) -> bool:
+        """Whether an operation was submitted with that key."""
+        return key is not None and await self._store.operations.by_key(key) is not None
+
+    async def get(self, id: str) -> Operation:
+        """Raises `OperationNotFound`."""
+        run = self._runs.get(id)
+        return run.operation if run else await self._store.operations.get(id)
+
+    async def list(
+        self,
+        *,
+        state: str | None = None,
+        target: str | None = None,
+        kind: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Operation]:
+        """The newest first."""
+        page = await self._store.operations.list(state=state, target=target, kind=kind, limit=limit, cursor=cursor)
+        return replace(page, items=[self._with_progress(operation) for operation in page.items])
+
+    async def wait(self, id: str, timeout_seconds: float | None) -> Operation:
+        """Once it is finished; as it is when the time is over. None: however long it takes.
+
+        Raises `OperationNotFound`, `ServerUnavailable` where the server stops before.
+        """
+        operation = await self.get(id)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                async for snapshot in self.watch(id):
+                    operation = snapshot
+        except TimeoutError:
+            return operation
+        if operation.state not in FINISHED:
+            raise ServerUnavailable(
+                f"the server stops before operation {id} is done, and goes on with it when it is back",
+                hint=f"Then: vendetta operation wait {id}",
+            )
+        return operation
+
+    async def watch(self, id: str) -> AsyncIterator[Operation]:
+        """Its state now, then at each change and as it gets on, until it is finished or the server stops.
+
+        Raises `OperationNotFound`.
+        """
+        run = self._runs.get(id)
+        if run is None:
+            yield await self._store.operations.get(id)
+            return
+        async for operation in run.snapshots():
+            yield operation
+
+    async def cancel(self, id: str) -> Operation:
+        """Pending: cancelled. Running: its step is stopped and it is undone, which may take a moment to be `cancelled`.
+
+        Cancelled already: nothing. Raises `OperationNotFound`, `WrongState` where it has ended otherwise.
+        """
+        run = self._runs.get(id)
+        if run is None:
+            return _check_cancelled(await self._store.operations.get(id))
+        async with run.transition:
+            if run.operation.state in FINISHED:
+                return _check_cancelled(run.operation)
+            if run.operation.state == "pending":
+                await self._settle(run, "cancelled", build_problem(build_cancelled(run.operation)))
+                return run.operation
+            # kept, so that a crash in between doesn't make anyone forget it
+            await self._store.operations.update(id, cancelling=True)
+            run.cancelling = True
+            if run.step:
+                run.step.cancel()
+        return run.operation
+
+    async def prune(self, *, keep: int, before: datetime | None = None) -> int:
+        """Forgets finished operations but the newest, and those that finished before a time. Returns how many."""
+        ids = await self._store.operations.prune(keep=keep, before=before)
+        if ids:
+            await self._durable.forget(ids)
+        return len(ids)
+
+    def _line_up(self, operation: Operation, input: dict[str, Any]) -> Run:
+        lane = build_lane(operation)
+        run = Run(operation=operation, input=input, after=self._lanes.get(lane))
+        self._lanes[lane] = self._runs[operation.id] = run
+        return run
+
+    def _leave(self, run: Run) -> None:
+        run.end()
+        run.after = None
+        self._runs.pop(run.operation.id, None)
+        lane = build_lane(run.operation)
+        if self._lanes.get(lane) is run:
+            del self._lanes[lane]
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        # in the server's own context: who submits may itself be a step
+        task = asyncio.get_running_loop().create_task(coroutine, context=self._context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _admit(self, run: Run, key: str | None) -> Operation:
+        try:
+            recorded, created = await self._store.operations.add(run.operation, run.input, key)
+        except BaseException:
+            self._leave(run)
+            raise
+        if created:
+            self._spawn(self._live(run))
+        else:
+            self._leave(run)
+        return recorded
+
+    async def _live(self, run: Run) -> None:
+        """From its place in the line to its end."""
+        try:
+            if run.after:
+                await run.after.over.wait()
+            if self._stopping or not await self._begin(run):
+                return
+            run.turn.set()
+            try:
+                outcome = await self._durable.execute(run.operation.id)
+            except Exception as exc:
+                outcome = build_problem(as_ours(exc, run.operation))
+            async with run.transition:
+                await self._settle(run, _build_state(outcome), outcome)
+        except Exception:
+            # the store failed: the row says that it isn't finished, so the next process goes on with it
+            log.exception("operation left unfinished", operation=run.operation.id)
+        finally:
+            self._leave(run)
+
+    async def _begin(self, run: Run) -> bool:
+        async with run.transition:
+            before = run.operation
+            if before.state in FINISHED:
+                return False
+            started_at = before.started_at or datetime.now(UTC)
+            attempts = before.attempts + 1
+            run.tell(
+                await self._store.operations.update(
+                    before.id, state="running", attempts=attempts, started_at=started_at
+                )
+            )
+            await self._tell(run.operation)
+        return True
+
+    async def _perform(self, id: str) -> Json:
+        """One run of the handler. The durable side may call before the turn has come, after a crash: it waits."""
+        run = self._runs.get(id)
+        if run is None:
+            return build_problem(VendettaError(f"operation {id} is not known any more"))
+        run.body = asyncio.current_task()
+        await run.turn.wait()
+        try:
+            handler = self._handlers.get(run.operation.kind)
+            if handler is None:
+                raise Unsupported(f"this server has no operation {run.operation.kind}")
+            result = await handler(Steps(run, self._durable, self._context), run.input)
+            return {"value": msgspec.json.decode(msgspec.json.encode(result))}
+        except Exception as exc:
+            return build_problem(as_ours(exc, run.operation))
+
+    async def _settle(self, run: Run, state: OperationState, outcome: Json) -> None:
+        problem = msgspec.convert(outcome["problem"], Problem) if "problem" in outcome else None
+        finished = await self._store.operations.update(
+            run.operation.id, state=state, finished_at=datetime.now(UTC), result=outcome.get("value"), error=problem
+        )
+        try:
+            await self._tell(finished)
+        finally:
+            run.tell(finished)
+        self._finished += 1
+        if self._finished % PRUNE_EVERY == 0:
+            await self.prune(keep=self._keep)
+
+    async def _tell(self, operation: Operation) -> None:
+        verb = "started" if operation.state == "running" else operation.state
+        await self._events.emit(
+            f"operation.{verb}",
+            operation.id,
+            operation.actor,
+            operation=operation.kind,
+            target=operation.target,
+            code=operation.error.code if operation.error else None,
+        )
+
+    def _with_progress(self, operation: Operation) -> Operation:
+        run = self._runs.get(operation.id)
+        return run.operation if run else operation
+
+
+def build_lane(operation: Operation) -> tuple[str, str]:
+    return operation.kind.partition(".")[0], operation.target
+
+
+def build_location(state: str) -> str:
+    """Where the steps are kept: a file of its own beside SQLite's, the same PostgreSQL."""
+    if "://" in state:
+        return state
+    path = Path(state)
+    return str(path.with_name(f"{path.stem}-operations{path.suffix}"))
+
+
+def _build_state(outcome: Json) -> OperationState:
+    if "problem" not in outcome:
+        return "succeeded"
+    return "cancelled" if outcome["problem"]["code"] == "cancelled" else "failed"
+
+
+def _check_cancelled(operation: Operation) -> Operation:
+    if operation.state != "cancelled":
+        raise WrongState(f"operation {operation.id} has already {operation.state}", operation=operation.id)
+    return operation

@@ -1,0 +1,79 @@
+"""Where a node is, as whom to log in, and how an address is written. Pure: nothing is resolved or opened here."""
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+
+from vendetta.errors import InvalidInput
+
+FORMS = "An address is HOST, USER@HOST, HOST:PORT, [IPv6]:PORT, ssh://USER@HOST:PORT or a name of your ssh config."
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
+_USER = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._@\\+$-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """None: what ssh_config or the default says."""
+
+    host: str
+    port: int | None = None
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """All it takes to reach a node but secrets. None: what ssh_config or the default says."""
+
+    node: str
+    host: str
+    port: int | None = None
+    user: str | None = None
+    identity: str | None = None
+    jump: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """What holds for one login alone. `host_key` is the fingerprint (`SHA256:…`) to accept on first sight."""
+
+    password: str | None = field(default=None, repr=False)
+    host_key: str | None = None
+    accept_new: bool = False
+
+
+def parse_address(text: str) -> Address:
+    """Every form that `FORMS` names. Raises `InvalidInput` with the offending part."""
+    rest = text.removeprefix("ssh://").removesuffix("/") if text.startswith("ssh://") else text
+    user, at, host_and_port = rest.rpartition("@")
+    if at and not _USER.fullmatch(user):
+        raise InvalidInput(f'"{text}": "{user}" is not the name of a user', hint=FORMS)
+    host, port = _split_port(text, host_and_port)
+    return Address(host=host, port=port, user=user or None)
+
+
+def _split_port(text: str, host_and_port: str) -> tuple[str, int | None]:
+    if host_and_port.startswith("["):
+        host, bracket, rest = host_and_port[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise InvalidInput(f'"{text}": the bracket of an IPv6 address is not closed', hint=FORMS)
+        return _ipv6(text, host), _port(text, rest[1:]) if rest else None
+    if host_and_port.count(":") > 1:
+        return _ipv6(text, host_and_port), None
+    host, colon, port = host_and_port.partition(":")
+    if not _HOST.fullmatch(host):
+        raise InvalidInput(f'"{text}": "{host}" is not the name of a host', hint=FORMS)
+    return host, _port(text, port) if colon else None
+
+
+def _ipv6(text: str, host: str) -> str:
+    try:
+        IPv6Address(host)
+    except ValueError as exc:
+        raise InvalidInput(f'"{text}": "{host}" is not an IPv6 address', hint=FORMS) from exc
+    return host
+
+
+def _port(text: str, port: str) -> int:
+    if not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
+        raise InvalidInput(f'"{text}": "{port}" is not a port, which is 1 to 65535', hint=FORMS)
+    return int(port)
