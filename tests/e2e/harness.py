@@ -51,11 +51,11 @@ class Vendetta:
         return done
 
     def json(self, *argv: str) -> Any:
-        return json.loads(self(*argv, "-o", "json").stdout)
+        return json.loads(self("-o", "json", *argv).stdout)
 
     def problem(self, *argv: str, status: int) -> dict[str, Any]:
         """The problem object of a command that must fail with `status`."""
-        found: dict[str, Any] = json.loads(self(*argv, "-o", "json", status=status).stderr)
+        found: dict[str, Any] = json.loads(self("-o", "json", *argv, status=status).stderr)
         return found
 
     @contextmanager

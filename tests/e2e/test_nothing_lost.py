@@ -115,7 +115,7 @@ def test_on_tcp_it_takes_a_token(docker_node: Node) -> None:
         assert vendetta.problem("node", "list", *far, "--token", "vdt_wrong", status=6)["code"] == "unauthorized"
         assert vendetta.json("node", "list", *far, "--token", secret) == []
         (token,) = vendetta.json("token", "list")
-        vendetta("token", "revoke", token["id"], "--yes")
+        vendetta("token", "revoke", token["id"])
         assert vendetta.problem("node", "list", *far, "--token", secret, status=6)["code"] == "unauthorized"
         assert secret not in (vendetta.home / "v" / "server.log").read_text()
 

@@ -127,6 +127,11 @@ def tear_down(children: list[int], bridge: str, folder: Path) -> None:
             os.waitpid(-1, 0)
     except ChildProcessError:
         pass
+    remove(bridge, folder)
+
+
+def remove(bridge: str, folder: Path) -> None:
+    """Everything but the processes."""
     # The links of the nodes go with their network namespaces, which the kernel takes apart a moment later.
     eventually(lambda: remove_links(bridge))
     eventually(lambda: remove_cgroups(bridge))

@@ -1,5 +1,6 @@
 """An image registry for the nodes of a bed: Debian's docker-registry behind a gate that can hold an answer back."""
 
+import base64
 import secrets
 import time
 from pathlib import Path
@@ -89,8 +90,6 @@ class Registry:
     def _authorization(self) -> dict[str, str]:
         if self.credentials is None:
             return {}
-        import base64
-
         return {"Authorization": "Basic " + base64.b64encode(":".join(self.credentials).encode()).decode()}
 
     def _wait_until_it_answers(self, log: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from vendetta.store.database import make_private_file
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 APPLICATION_VERSION = "1"
-"""DBOS resumes only what the same version began. Raised when recorded steps can't be continued by the new handlers."""
+"""Raised when the steps of a handler change in order or name: what an older version left then begins again."""
 
 THREADS, CONNECTIONS = 16, 4
 RESUMED_POLL_SECONDS = 0.2
@@ -46,8 +46,9 @@ class Durable:
         async def operation(id: str) -> Json:
             return await self._perform(id)
 
-        # it would log to the console by itself; now its warnings go where all logs go
-        logging.getLogger("dbos").addHandler(logging.NullHandler())
+        if not (log := logging.getLogger("dbos")).handlers:
+            # it would log to the console by itself; now its warnings go where all logs go
+            log.addHandler(logging.NullHandler())
         DBOS(config=self._config())
         self._workflow = DBOS.workflow(name="operation", max_recovery_attempts=None)(operation)
         try:
@@ -62,12 +63,17 @@ class Durable:
     ) -> None:
         await self._close()
 
-    async def execute(self, id: str) -> Json:
+    async def execute(self, id: str, *, resumed: bool) -> Json:
         """What `perform` returned for this id: now, in a run that was resumed, or before the last process ended."""
         from dbos import DBOS, SetWorkflowID
 
         if self._workflow is None:
             raise RuntimeError("used before it was entered")
+        if resumed:
+            status = await DBOS.get_workflow_status_async(id)
+            if status and status.app_version != APPLICATION_VERSION:
+                # its recorded steps don't fit any more; every step can run twice, so it begins again
+                await DBOS.delete_workflows_async([id])
         with SetWorkflowID(id):
             handle = await DBOS.start_workflow_async(self._workflow, id)
         outcome: Json = await handle.get_result(polling_interval_sec=RESUMED_POLL_SECONDS)
@@ -113,7 +119,7 @@ class Durable:
             config["system_database_url"] = url.render_as_string(hide_password=False)
         else:
             make_private_file(Path(self._location))
-            config["system_database_url"] = f"sqlite:///{self._location}"
+            config["system_database_url"] = URL.create("sqlite", database=self._location).render_as_string()
             config["db_engine_kwargs"] = {"creator": partial(_connect, self._location), "pool_pre_ping": False}
         return config
 

@@ -17,7 +17,7 @@ READ_AT_ONCE = 500
 
 
 class Events:
-    """Entered before it is watched; when it is left, watchers get what is stored and end."""
+    """Entered before it is watched, closed when it is left."""
 
     def __init__(self, store: Store, *, keep: int = KEEP) -> None:
         self._store = store
@@ -33,6 +33,10 @@ class Events:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Watchers get what is stored, and end."""
         self._closed = True
         self._news.set()
 

@@ -23,7 +23,8 @@ from vendetta.store import Page, Store
 
 from .durable import Durable, Json
 from .events import Events
-from .steps import Run, Steps, as_ours, build_cancelled, build_problem
+from .runs import Run, Runs
+from .steps import Steps, as_ours, build_cancelled, build_problem
 
 __all__ = ["Handler", "Operations", "Steps"]
 
@@ -48,8 +49,7 @@ class Operations:
         self._drain_seconds = drain_seconds
         self._keep = keep
         self._handlers: dict[str, Handler] = {}
-        self._runs: dict[str, Run] = {}
-        self._lanes: dict[tuple[str, str], Run] = {}
+        self._runs = Runs()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._context = contextvars.copy_context()
         self._durable = Durable(build_location(store.location), store.server_id, self._perform)
@@ -63,10 +63,10 @@ class Operations:
     async def __aenter__(self) -> Self:
         # known before the first workflow is resumed, which happens on entering
         for operation in await self._store.operations.unfinished():
-            run = self._line_up(operation, await self._store.operations.input(operation.id))
+            run = self._runs.line_up(operation, await self._store.operations.input(operation.id))
             run.cancelling = await self._store.operations.cancelling(operation.id)
         await self._durable.__aenter__()
-        for run in list(self._runs.values()):
+        for run in self._runs:
             self._spawn(self._live(run))
         await self.prune(keep=self._keep)
         return self
@@ -76,17 +76,19 @@ class Operations:
     ) -> None:
         """What runs may run on for the time to drain; what isn't done then is resumed by the next process."""
         self._stopping = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._drain_seconds)
-        bodies = [run.body for run in self._runs.values() if run.body]
-        for task in (*bodies, *self._tasks):
-            task.cancel()
-        await asyncio.gather(*bodies, *self._tasks, return_exceptions=True)
-        await self._durable.__aexit__(kind, error, trace)
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=self._drain_seconds)
+        finally:
+            bodies = [run.body for run in self._runs if run.body]
+            for task in (*bodies, *self._tasks):
+                task.cancel()
+            await asyncio.gather(*bodies, *self._tasks, return_exceptions=True)
+            await self._durable.__aexit__(kind, error, trace)
 
     @property
     def running(self) -> int:
-        return sum(run.operation.state == "running" for run in self._runs.values())
+        return sum(run.operation.state == "running" for run in self._runs)
 
     async def submit(
         self, kind: str, target: str, input: dict[str, Any], *, actor: str, key: str | None = None
@@ -104,7 +106,7 @@ class Operations:
             id=uuid.uuid4().hex, kind=kind, target=target, state="pending", actor=actor, created_at=now
         )
         # its place in the line is taken before anything is awaited; a caller that goes away doesn't take it back
-        run = self._line_up(operation, msgspec.json.decode(msgspec.json.encode(input)))
+        run = self._runs.line_up(operation, msgspec.json.decode(msgspec.json.encode(input)))
         recorded = await asyncio.shield(self._spawn(self._admit(run, key)))
         if recorded.id == operation.id:
             return operation
@@ -199,20 +201,6 @@ class Operations:
             await self._durable.forget(ids)
         return len(ids)
 
-    def _line_up(self, operation: Operation, input: dict[str, Any]) -> Run:
-        lane = build_lane(operation)
-        run = Run(operation=operation, input=input, after=self._lanes.get(lane))
-        self._lanes[lane] = self._runs[operation.id] = run
-        return run
-
-    def _leave(self, run: Run) -> None:
-        run.end()
-        run.after = None
-        self._runs.pop(run.operation.id, None)
-        lane = build_lane(run.operation)
-        if self._lanes.get(lane) is run:
-            del self._lanes[lane]
-
     def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         # in the server's own context: who submits may itself be a step
         task = asyncio.get_running_loop().create_task(coroutine, context=self._context.copy())
@@ -224,24 +212,23 @@ class Operations:
         try:
             recorded, created = await self._store.operations.add(run.operation, run.input, key)
         except BaseException:
-            self._leave(run)
+            self._runs.leave(run)
             raise
         if created:
             self._spawn(self._live(run))
         else:
-            self._leave(run)
+            self._runs.leave(run)
         return recorded
 
     async def _live(self, run: Run) -> None:
         """From its place in the line to its end."""
         try:
-            if run.after:
-                await run.after.over.wait()
+            await run.first_in_line()
             if self._stopping or not await self._begin(run):
                 return
             run.turn.set()
             try:
-                outcome = await self._durable.execute(run.operation.id)
+                outcome = await self._durable.execute(run.operation.id, resumed=run.operation.attempts > 1)
             except Exception as exc:
                 outcome = build_problem(as_ours(exc, run.operation))
             async with run.transition:
@@ -250,7 +237,7 @@ class Operations:
             # the store failed: the row says that it isn't finished, so the next process goes on with it
             log.exception("operation left unfinished", operation=run.operation.id)
         finally:
-            self._leave(run)
+            self._runs.leave(run)
 
     async def _begin(self, run: Run) -> bool:
         async with run.transition:
@@ -270,6 +257,9 @@ class Operations:
     async def _perform(self, id: str) -> Json:
         """One run of the handler. The durable side may call before the turn has come, after a crash: it waits."""
         run = self._runs.get(id)
+        if run is None and self._stopping:
+            # left for the next process: an outcome would be recorded
+            raise asyncio.CancelledError
         if run is None:
             return build_problem(VendettaError(f"operation {id} is not known any more"))
         run.body = asyncio.current_task()
@@ -310,10 +300,6 @@ class Operations:
     def _with_progress(self, operation: Operation) -> Operation:
         run = self._runs.get(operation.id)
         return run.operation if run else operation
-
-
-def build_lane(operation: Operation) -> tuple[str, str]:
-    return operation.kind.partition(".")[0], operation.target
 
 
 def build_location(state: str) -> str:

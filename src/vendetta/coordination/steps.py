@@ -1,90 +1,24 @@
-"""A run of one operation: its state for those who watch, its place in the line, and the steps of its handler.
+"""The steps of an operation's handler.
 
 A step's outcome is JSON in either case, a value or a problem, so that a replay after a crash does what was done before.
 """
 
 import asyncio
 import contextvars
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 import structlog
 
 from vendetta.errors import Cancelled, VendettaError
-from vendetta.models import FINISHED, Operation, Problem, Progress
+from vendetta.models import Operation, Problem, Progress
 
 from .durable import Durable, Json
+from .runs import Run
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
-
-TELL_EVERY_SECONDS = 0.1
-"""How often watchers hear of progress, at most."""
-
-
-@dataclass(kw_only=True)
-class Run:
-    """What this process knows of an operation that isn't finished. `operation` is its newest snapshot."""
-
-    operation: Operation
-    input: dict[str, Any]
-    after: "Run | None" = None
-    """The one before it on the same target."""
-
-    turn: asyncio.Event = field(default_factory=asyncio.Event)
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    transition: asyncio.Lock = field(default_factory=asyncio.Lock)
-    cancelling: bool = False
-    step: asyncio.Task[Any] | None = None
-    body: asyncio.Task[Any] | None = None
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _told_at: float = 0.0
-    _telling: asyncio.TimerHandle | None = None
-
-    def tell(self, operation: Operation) -> None:
-        """Everyone who watches hears of this state now."""
-        self.operation = operation
-        self._wake()
-
-    def tell_progress(self, progress: Progress) -> None:
-        """Now, or soon where they heard of something a moment ago; the newest then."""
-        self.operation = replace(self.operation, progress=progress)
-        wait = self._told_at + TELL_EVERY_SECONDS - time.monotonic()
-        if wait <= 0:
-            self._wake()
-        elif self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(wait, self._wake)
-
-    def end(self) -> None:
-        """This process is done with it, finished or not: whoever is next in line may go on."""
-        self.over.set()
-        self._wake()
-
-    async def snapshots(self) -> AsyncIterator[Operation]:
-        """The state now, then each newer one, until it is finished or this process is done with it."""
-        seen = None
-        while True:
-            changed = self._changed
-            if self.operation is not seen:
-                seen = self.operation
-                yield seen
-            elif self.over.is_set():
-                return
-            else:
-                await changed.wait()
-            if seen is not None and seen.state in FINISHED:
-                return
-
-    def _wake(self) -> None:
-        if self._telling:
-            self._telling.cancel()
-            self._telling = None
-        self._told_at = time.monotonic()
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
 
 
 class Steps:
@@ -122,12 +56,12 @@ class Steps:
         run.step = None if cleanup else task
         try:
             return {"value": msgspec.json.decode(msgspec.json.encode(await task))}
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as exc:
             current = asyncio.current_task()
             if current and current.cancelling():
                 # the server stops: nothing is recorded, the step runs again
                 raise
-            return build_problem(build_cancelled(run.operation))
+            return build_problem(build_cancelled(run.operation) if run.cancelling else as_ours(exc, run.operation))
         except Exception as exc:
             return build_problem(as_ours(exc, run.operation))
         finally:
@@ -138,7 +72,7 @@ async def _await(fn: Callable[[], Awaitable[T]]) -> T:
     return await fn()
 
 
-def as_ours(error: Exception, operation: Operation) -> VendettaError:
+def as_ours(error: BaseException, operation: Operation) -> VendettaError:
     """An error that we raised as it is; any other is logged, and what is left of it is where to look."""
     if isinstance(error, VendettaError):
         return error

@@ -59,4 +59,4 @@ class Tokens:
 
 def build_hash(secret: str) -> str:
     """Not a password's slow hash: the secret is random, and every request is checked."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()

@@ -1,10 +1,14 @@
 """What the server remembers: nodes, workspaces, operations, events, tokens. No network call happens in here."""
 
 import uuid
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy import insert, select
+from sqlalchemy.exc import DatabaseError
+
+from vendetta.errors import InvalidInput
 
 from .database import Database
 from .events import Events
@@ -23,9 +27,9 @@ class Store:
     """Entered before use. `server_id` is made with the database, and stays for its life."""
 
     def __init__(self, location: str) -> None:
-        self.location = location
+        self.location = location if "://" in location else str(Path(location).expanduser())
         self.server_id = ""
-        self._database = Database(location)
+        self._database = Database(self.location)
         self.nodes = Nodes(self._database)
         self.workspaces = Workspaces(self._database)
         self.operations = Operations(self._database)
@@ -44,6 +48,9 @@ class Store:
         try:
             await self._migrate()
             self.server_id = await self._identify()
+        except DatabaseError as exc:
+            await self._database.close()
+            raise InvalidInput(f"can't open state_file {self.location}: {exc.orig}") from exc
         except BaseException:
             await self._database.close()
             raise

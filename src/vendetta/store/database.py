@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -66,7 +66,7 @@ def _build_engine(location: str) -> AsyncEngine:
         except OSError as exc:
             raise InvalidInput(f"can't open state_file {location}: {exc.strerror}") from exc
         return create_async_engine(
-            f"sqlite+aiosqlite:///{location}",
+            URL.create("sqlite+aiosqlite", database=location),
             connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
             pool_size=POOL_SIZE,
             max_overflow=0,

@@ -12,6 +12,9 @@ from vendetta.errors import InvalidInput
 
 T = TypeVar("T")
 
+LARGEST = 2**63 - 1
+"""Of the integers that a database holds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
@@ -49,6 +52,6 @@ def match_given(table: Table, **wanted: str | None) -> ColumnElement[bool]:
 
 
 def parse_number(cursor: str) -> int:
-    if not cursor.isdecimal():
+    if not cursor.isdecimal() or int(cursor) > LARGEST:
         raise InvalidInput(f'cursor "{cursor}" is none of ours', hint="Take it from next_cursor of the page before.")
     return int(cursor)

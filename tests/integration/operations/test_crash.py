@@ -36,7 +36,6 @@ def read_done(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("point", "done"),
     [
-        ("in one", ["a one", "a one", "a two", "a three"]),
         ("after one", ["a one", "a two", "a three"]),
         ("in two", ["a one", "a two", "a two", "a three"]),
         ("after three", ["a one", "a two", "a three"]),

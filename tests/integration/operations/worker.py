@@ -62,8 +62,9 @@ class Worker:
 
         try:
             await steps.run("fail", fail)
-        except Busy:
-            await steps.run("mend", lambda: self.do(steps, f"mend {exc.details['by'][0]}"))
+        except Busy as exc:
+            by = exc.details["by"][0]
+            await steps.run("mend", lambda: self.do(steps, f"mend {by}"))
             raise
         return {}
 

@@ -84,7 +84,7 @@ def test_a_killed_keeper_takes_its_processes_along() -> None:
         try:
             keeper.eventually(lambda: no_processes(bed["directory"]))
         finally:
-            keeper.tear_down([], bed["bridge"], Path(bed["directory"]))
+            keeper.remove(bed["bridge"], Path(bed["directory"]))
     assert traces(**bed) == []
 
 

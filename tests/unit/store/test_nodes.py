@@ -25,7 +25,7 @@ async def test_the_nearest_name_is_the_hint_for_an_unknown_one(store: Store) -> 
     await store.nodes.add(make_node("gpu-lab"))
     for call in (store.nodes.get, store.nodes.update, store.nodes.remove):
         with pytest.raises(NodeNotFound) as caught:
-            await call("gpu-lap")  # type: ignore[operator]
+            await call("gpu-lap")
         assert caught.value.hint == 'Did you mean "gpu-lab"?'
         assert caught.value.details == {"node": "gpu-lap"}
 
@@ -61,7 +61,7 @@ async def test_pages_hold_each_node_once_also_when_nodes_come_and_go(store: Stor
     last = await store.nodes.list(limit=2, cursor=second.next_cursor)
     assert [node.name for page in (first, second, last) for node in page.items] == ["n0", "n1", "n2", "n3", "n4"]
     assert last.next_cursor is None
-    assert len(await store.nodes.all()) == 5
+    assert len(await store.nodes.all()) == await store.nodes.count() == 5
 
 
 async def test_lists_are_filtered_by_status_and_by_every_label(store: Store) -> None:

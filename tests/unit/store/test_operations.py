@@ -60,8 +60,9 @@ async def test_lists_begin_with_the_newest(store: Store) -> None:
     assert rest.next_cursor is None
     assert [operation.id for operation in (await store.operations.list(target="on-b")).items] == ["b"]
     assert [operation.id for operation in (await store.operations.list(kind="kind.c", state="pending")).items] == ["c"]
-    with pytest.raises(InvalidInput, match="cursor"):
-        await store.operations.list(cursor="abc")
+    for cursor in ("abc", "-1", "9" * 30):
+        with pytest.raises(InvalidInput, match="cursor"):
+            await store.operations.list(cursor=cursor)
 
 
 async def test_pruning_keeps_the_unfinished_and_the_newest(store: Store) -> None:

@@ -21,7 +21,7 @@ async def test_an_unknown_name_is_told_with_the_nearest(store: Store) -> None:
     await store.workspaces.add(make_workspace("webshop"))
     for call in (store.workspaces.get, store.workspaces.update, store.workspaces.remove):
         with pytest.raises(WorkspaceNotFound) as caught:
-            await call("webshup")  # type: ignore[operator]
+            await call("webshup")
         assert caught.value.hint == 'Did you mean "webshop"?'
     with pytest.raises(WorkspaceNotFound) as caught:
         await store.workspaces.get("entirely-different")
@@ -47,6 +47,7 @@ async def test_lists_and_all_are_filtered(store: Store) -> None:
     page = await workspaces.list(limit=2)
     assert [found.name for found in (await workspaces.list(limit=2, cursor=page.next_cursor)).items] == ["c"]
     assert [found.name for found in await workspaces.all(node="two", provider="docker")] == ["c"]
+    assert await workspaces.count() == 3
 
 
 async def test_a_removed_workspace_frees_its_name(store: Store) -> None:

@@ -1,0 +1,123 @@
+"""What this process knows of the operations that aren't finished: their newest state, and their places in line."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vendetta.models import FINISHED, Operation, Progress
+
+TELL_EVERY_SECONDS = 0.1
+"""How often watchers hear of progress, at most."""
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One operation. `operation` is its newest snapshot; `after` the one before it on the same target."""
+
+    operation: Operation
+    input: dict[str, Any]
+    after: "Run | None" = None
+
+    transition: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the state changes."""
+    turn: asyncio.Event = field(default_factory=asyncio.Event)
+    """It is running, and its handler may begin."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """This process is done with it, finished or not."""
+
+    cancelling: bool = False
+    body: asyncio.Task[Any] | None = None
+    step: asyncio.Task[Any] | None = None
+    """The step that is running and may be stopped."""
+
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _told_at: float = 0.0
+    _telling: asyncio.TimerHandle | None = None
+
+    def before(self) -> "Run | None":
+        """The next one to wait for. One that left without its turn doesn't speak for those before it."""
+        before = self.after
+        while before and before.over.is_set():
+            before = before.after
+        return before
+
+    async def first_in_line(self) -> None:
+        """Returns when everyone who came before is done."""
+        while before := self.before():
+            await before.over.wait()
+        self.after = None
+
+    def tell(self, operation: Operation) -> None:
+        """Everyone who watches hears of this state now."""
+        self.operation = operation
+        self._wake()
+
+    def tell_progress(self, progress: Progress) -> None:
+        """Now, or soon where they heard of something a moment ago; the newest then."""
+        self.operation = replace(self.operation, progress=progress)
+        wait = self._told_at + TELL_EVERY_SECONDS - time.monotonic()
+        if wait <= 0:
+            self._wake()
+        elif self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(wait, self._wake)
+
+    def end(self) -> None:
+        self.over.set()
+        self._wake()
+
+    async def snapshots(self) -> AsyncIterator[Operation]:
+        """The state now, then each newer one, until it is finished or this process is done with it."""
+        seen = None
+        while seen is None or seen.state not in FINISHED:
+            changed = self._changed
+            if self.operation is not seen:
+                seen = self.operation
+                yield seen
+            elif self.over.is_set():
+                return
+            else:
+                await changed.wait()
+
+    def _wake(self) -> None:
+        if self._telling:
+            self._telling.cancel()
+            self._telling = None
+        self._told_at = time.monotonic()
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+class Runs:
+    """All of them, by id, and the last in line of each noun and target."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Run] = {}
+        self._last: dict[tuple[str, str], Run] = {}
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(list(self._by_id.values()))
+
+    def get(self, id: str) -> Run | None:
+        return self._by_id.get(id)
+
+    def line_up(self, operation: Operation, input: dict[str, Any]) -> Run:
+        """At the end of the line of its target."""
+        lane = _build_lane(operation)
+        run = Run(operation=operation, input=input, after=self._last.get(lane))
+        self._by_id[operation.id] = self._last[lane] = run
+        return run
+
+    def leave(self, run: Run) -> None:
+        run.end()
+        self._by_id.pop(run.operation.id, None)
+        lane = _build_lane(run.operation)
+        if self._last.get(lane) is run:
+            del self._last[lane]
+            if before := run.before():
+                self._last[lane] = before
+
+
+def _build_lane(operation: Operation) -> tuple[str, str]:
+    return operation.kind.partition(".")[0], operation.target

@@ -1,0 +1,96 @@
+"""The way to a node: one hop for each login, as the endpoint and the user's ssh_config together say it.
+
+ssh_config is read by asyncssh (Host, Match, Include, HostName, Port, User, IdentityFile, ProxyJump, ProxyCommand …).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+from vendetta.errors import InvalidInput
+
+from .endpoint import Endpoint, format_host, parse_address
+
+MOST_HOPS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One login. `alias` is the name that was given, `host` the one it stands for.
+
+    `pinned_as` is the name under which our own pins hold its host key; `known_as` is its name in the user's files.
+    `proxied`: a ProxyCommand leads there.
+    """
+
+    node: str
+    alias: str
+    host: str
+    port: int
+    user: str
+    pinned_as: str
+    known_as: str
+    identity: str | None
+    identity_files: tuple[Path, ...]
+    identities_only: bool
+    agent: str | None
+    proxied: bool
+
+    @property
+    def where(self) -> str:
+        return format_host(self.host, self.port)
+
+
+def build_route(endpoint: Endpoint, ssh_config: Sequence[str]) -> list[Hop]:
+    """The hops in the order of the logins, the node last. Reads ssh_config. Raises `InvalidInput`."""
+    node, proxy_jump = _resolve(endpoint, endpoint.host, endpoint.port, endpoint.user, ssh_config)
+    return [*_bastions(endpoint, endpoint.jump or proxy_jump, ssh_config, depth=0), node]
+
+
+def _bastions(endpoint: Endpoint, jump: Sequence[str], ssh_config: Sequence[str], depth: int) -> list[Hop]:
+    if depth > MOST_HOPS:
+        raise InvalidInput(f"the ProxyJump of node {endpoint.node} goes in a circle", hint="See your ssh config.")
+    hops: list[Hop] = []
+    for text in jump:
+        address = parse_address(text)
+        hop, proxy_jump = _resolve(endpoint, address.host, address.port, address.user, ssh_config)
+        if not hops:  # the first one may itself be behind another
+            hops.extend(_bastions(endpoint, proxy_jump, ssh_config, depth + 1))
+        hops.append(hop)
+    return hops
+
+
+def _resolve(
+    endpoint: Endpoint, alias: str, port: int | None, user: str | None, ssh_config: Sequence[str]
+) -> tuple[Hop, tuple[str, ...]]:
+    try:
+        options = asyncssh.SSHClientConnectionOptions(
+            config=list(ssh_config),
+            host=alias,
+            port=port or (),
+            username=user or (),
+            client_keys=None,
+            client_certs=None,
+            known_hosts=None,
+            gss_host=None,
+        )
+    except (asyncssh.ConfigParseError, ValueError) as exc:
+        raise InvalidInput(f"can't read the ssh config for {alias}: {exc}", hint="Mend that line.") from exc
+    config = options.config
+    is_node = alias == endpoint.host
+    hop = Hop(
+        node=endpoint.node,
+        alias=alias,
+        host=options.host,
+        port=options.port,
+        user=options.username,
+        pinned_as=endpoint.node if is_node else f"[{options.host}]:{options.port}",
+        known_as=options.host_key_alias or options.host,
+        identity=endpoint.identity,
+        identity_files=tuple(Path(str(name)).expanduser() for name in config.get("IdentityFile", [])),
+        identities_only=bool(config.get("IdentitiesOnly")),
+        agent=str(agent) if (agent := config.get("IdentityAgent")) else None,
+        proxied=bool(options.proxy_command),
+    )
+    return hop, tuple(options.tunnel.split(",")) if isinstance(options.tunnel, str) and options.tunnel else ()

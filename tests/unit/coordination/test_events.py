@@ -1,0 +1,93 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from vendetta.coordination.events import Events
+from vendetta.models import Event
+from vendetta.store import Store
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store.open(str(tmp_path / "state.db")) as store:
+        yield store
+
+
+@pytest.fixture
+async def events(store: Store) -> AsyncIterator[Events]:
+    async with Events(store) as events:
+        yield events
+
+
+async def take(count: int, watch: AsyncIterator[Event]) -> list[int]:
+    return [(await anext(watch)).sequence for _ in range(count)]
+
+
+async def test_an_event_says_who_did_what_to_what(events: Events) -> None:
+    emitted = await events.emit("node.added", "gpu", "uid:0", address="10.0.0.1")
+    assert (emitted.kind, emitted.subject, emitted.actor, emitted.data) == (
+        "node.added",
+        "gpu",
+        "uid:0",
+        {"address": "10.0.0.1"},
+    )
+    assert (await events.list()).items == [emitted]
+
+
+async def test_watching_from_a_number_gives_what_is_stored_and_then_what_comes(events: Events) -> None:
+    for _ in range(3):
+        await events.emit("a.b", "x")
+    watch = events.watch(1)
+    assert await take(2, watch) == [2, 3]
+    coming = asyncio.create_task(take(2, watch))
+    await events.emit("a.b", "x")
+    await events.emit("a.b", "x")
+    assert await coming == [4, 5]
+
+
+async def test_watching_from_now_on_counts_from_the_call(events: Events) -> None:
+    await events.emit("a.b", "before")
+    watch = events.watch()
+    await events.emit("a.b", "after")
+    assert await take(1, watch) == [2]
+
+
+async def test_now_is_after_what_an_earlier_process_stored(store: Store) -> None:
+    async with Events(store) as events:
+        await events.emit("a.b", "x")
+    async with Events(store) as events:
+        watch = events.watch()
+        await events.emit("a.b", "x")
+        assert await take(1, watch) == [2]
+
+
+async def test_every_watcher_gets_every_event_once_in_order_however_many_emit(events: Events) -> None:
+    watchers = [asyncio.create_task(take(40, events.watch())) for _ in range(3)]
+    late = events.watch(0)
+    await asyncio.gather(*(events.emit("a.b", str(number)) for number in range(40)))
+    for watcher in watchers:
+        assert await watcher == list(range(1, 41))
+    assert await take(40, late) == list(range(1, 41))
+
+
+async def test_leaving_ends_the_watchers_after_what_is_stored(store: Store) -> None:
+    async with Events(store) as events:
+        waiting = asyncio.create_task(take_all(events.watch()))
+        behind = events.watch(0)
+        await events.emit("a.b", "x")
+    assert await waiting == [1]
+    assert await take_all(behind) == [1]
+
+
+async def test_old_events_are_forgotten_as_new_ones_come(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vendetta.coordination.events.PRUNE_EVERY", 4)
+    async with Events(store, keep=2) as events:
+        for _ in range(4):
+            await events.emit("a.b", "x")
+        assert [event.sequence for event in (await events.list()).items] == [3, 4]
+
+
+async def take_all(watch: AsyncIterator[Event]) -> list[int]:
+    return [event.sequence async for event in watch]
