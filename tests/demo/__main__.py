@@ -42,7 +42,7 @@ class Show:
     def start(self, *argv: str) -> "subprocess.Popen[str]":
         print(f"$ vendetta {shlex.join(argv)} &", flush=True)
         return subprocess.Popen(
-            [self._vendetta, *argv], env=self._environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            [self._vendetta, *argv], env=self._environment, stdout=subprocess.PIPE, text=True
         )
 
     def finish(self) -> None:
@@ -100,8 +100,8 @@ def run(show: Show, site: Site) -> None:
     show.type("workspace", "exec", "work-1", "--", "sh", "-c", serve)
     forward = show.start("workspace", "forward", "work-1", "0:8000")
     try:
-        assert forward.stderr is not None
-        said = forward.stderr.readline().strip()
+        assert forward.stdout is not None
+        said = forward.stdout.readline().strip()
         print(said)
         port = said.split("127.0.0.1:")[1].split()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as page:

@@ -103,8 +103,8 @@ def test_a_port_is_forwarded(vendetta: Vendetta, node: str, name: str) -> None:
     argv = ("--command", "sh -c 'mkdir /www; echo page > /www/index.html; exec httpd -f -p 8000 -h /www'")
     vendetta.create(name, *argv)
     with vendetta.running("workspace", "forward", name, "0:8000") as forward:
-        assert forward.stderr is not None
-        said = forward.stderr.readline()
+        assert forward.stdout is not None
+        said = forward.stdout.readline()
         found = re.search(r"127\.0\.0\.1:(\d+)", said)
         assert found, said
         with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/", timeout=30) as answer:

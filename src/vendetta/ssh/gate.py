@@ -1,81 +1,60 @@
-"""Whether a host key is let through: what is known of the host, and what this one login accepts."""
+"""One login: whether the host key is let through, which keys are offered, and how the connection ends."""
+
+from collections.abc import Callable
 
 import asyncssh
 
 from vendetta.errors import HostKeyChanged, HostKeyUnknown, VendettaError
 from vendetta.models import HostKey
 
-from .endpoint import Endpoint, Login
-from .host_keys import HostKeys, Matches, describe
+from .endpoint import Login
+from .host_keys import Known, describe
+from .route import Hop
 
 
 class Gate(asyncssh.SSHClient):
-    """Decides about the host key of one login, and hears of the connection's end."""
+    """`accepted` is the key to pin from now on; `refusal` says why the host was turned away."""
 
-    def __init__(
-        self,
-        host_keys: HostKeys,
-        alias: str,
-        endpoint: Endpoint,
-        login: Login,
-        tunnel: asyncssh.SSHClientConnection | None,
-    ) -> None:
-        self._host_keys = host_keys
-        self._alias = alias
-        self._endpoint = endpoint
+    def __init__(self, hop: Hop, known: Known, login: Login, offered: list[asyncssh.SSHKeyPair]) -> None:
+        self._hop = hop
+        self._known = known
         self._login = login
-        self._tunnel = tunnel
-        self._expected: list[asyncssh.SSHKey] = []
+        self._offered = offered
+        self._endings: list[Callable[[], None]] = []
         self.accepted: asyncssh.SSHKey | None = None
         self.refusal: VendettaError | None = None
         self.error: Exception | None = None
-        """What ended the connection, where it didn't end by itself."""
+        """What ended the connection, where it wasn't closed by us."""
 
-    def known(self, host: str, addr: str, port: int) -> Matches:
-        known = self._host_keys.known(self._alias, host, port)
-        self._expected = known[0]
-        return known
+    def on_end(self, ending: Callable[[], None]) -> None:
+        self._endings.append(ending)
+
+    def trusted(
+        self, host: str, addr: str, port: int
+    ) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:
+        """What asyncssh checks by itself. It is asked about every other key, and about none that is revoked here."""
+        return [*self._known.keys, *self._known.fallback], self._known.authorities, []
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Called for a key that isn't known."""
         offered = describe(key)
-        if self._expected:
-            self.refusal = changed(self._endpoint.node, host, port, describe(self._expected[0]), offered)
-        elif self._login.accept_new or self._login.host_key == offered.fingerprint:
+        confirmed = self._login.host_key is not None and self._login.host_key.rstrip("=") == offered.fingerprint
+        if key in self._known.revoked:
+            self.refusal = revoked(self._hop, offered)
+        elif self._known.keys and (self._known.pinned or not confirmed):
+            self.refusal = changed(self._hop, describe(self._known.keys[0]), offered)
+        elif confirmed or self._login.accept_new:
             self.accepted = key
             return True
         else:
-            self.refusal = unknown(self._endpoint.node, host, port, offered, self._login.host_key)
+            self.refusal = unknown(self._hop, offered, self._login.host_key)
         return False
+
+    def public_key_auth_requested(self) -> list[asyncssh.SSHKeyPair] | None:
+        """Asked again when all were refused. By this way asyncssh adds none of the agent's before ours."""
+        offered, self._offered = self._offered, []
+        return offered or None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.error = exc
-        if self._tunnel:
-            self._tunnel.close()
-
-
-def changed(node: str, host: str, port: int, expected: HostKey, offered: HostKey) -> HostKeyChanged:
-    return HostKeyChanged(
-        f"the host key of node {node} has CHANGED: {offered.fingerprint} ({offered.type}) instead of "
-        f"{expected.fingerprint} ({expected.type}); nothing was sent",
-        hint=f"If the machine was installed anew, compare the key there, then: vendetta node trust {node} --host-key "
-        f"{offered.fingerprint}. Else somebody may be in between.",
-        node=node,
-        host=host,
-        port=port,
-        expected={"type": expected.type, "fingerprint": expected.fingerprint},
-        offered={"type": offered.type, "fingerprint": offered.fingerprint},
-    )
-
-
-def unknown(node: str, host: str, port: int, offered: HostKey, wanted: str | None) -> HostKeyUnknown:
-    instead = f", not {wanted}" if wanted else ", which nobody has confirmed yet"
-    return HostKeyUnknown(
-        f"node {node} shows the {offered.type} host key {offered.fingerprint}{instead}",
-        hint=f"Compare it on the machine itself, then say --host-key {offered.fingerprint}; or --accept-new.",
-        node=node,
-        host=host,
-        port=port,
-        type=offered.type,
-        fingerprint=offered.fingerprint,
-    )
+        for ending in self._endings:
+            ending()

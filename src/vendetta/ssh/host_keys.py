@@ -1,81 +1,124 @@
 """Who the nodes are: the host keys that were accepted, and those of the user's own known_hosts.
 
-Ours are kept in OpenSSH's known_hosts format (sshd(8)), under the node's name: what OpenSSH calls HostKeyAlias.
+Ours, the pins, are kept in OpenSSH's known_hosts format (sshd(8)), a node's under its name: what OpenSSH calls
+HostKeyAlias. The user's files are only read, and matched by asyncssh: hashed names, ports, wildcards, markers.
 """
 
 import os
-import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
+from asyncssh.known_hosts import SSHKnownHosts
 
 from vendetta.errors import InvalidInput
 from vendetta.models import HostKey
 
-Matches = tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
-"""Host keys, CA keys, revoked keys: what asyncssh takes."""
+from .files import write_private
+
+SSH_PORT = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one host.
+
+    `keys` are the host's own. `fallback` are those of the same name without a port: they may vouch for a host on
+    another port, as with OpenSSH, but that it has others means nothing.
+    """
+
+    keys: list[asyncssh.SSHKey] = field(default_factory=list)
+    fallback: list[asyncssh.SSHKey] = field(default_factory=list)
+    authorities: list[asyncssh.SSHKey] = field(default_factory=list)
+    revoked: list[asyncssh.SSHKey] = field(default_factory=list)
+    pinned: bool = False
 
 
 class HostKeys:
+    """Whether a login goes on is decided in `gate`; this only knows, pins and forgets."""
+
     def __init__(self, pins_file: Path, known_hosts: Sequence[Path] = ()) -> None:
         self._pins_file = pins_file
         self._known_hosts = tuple(known_hosts)
+        self._parsed: dict[Path, tuple[tuple[int, ...], SSHKnownHosts]] = {}
 
-    def known(self, alias: str, host: str, port: int) -> Matches:
-        """All that is known of a host: what we pinned for it, or else what the user's own files say."""
-        pinned = self._match(self._pins_file, alias, 22)
-        found: Matches = ([], [], [])
+    def known(self, pinned_as: str, host: str, port: int) -> Known:
+        """A pin was made on purpose, so it stands for the keys of the user's files; what they revoke stays revoked.
+
+        Raises `InvalidInput` where our own file can't be read.
+        """
+        pins = self._pins(pinned_as)
+        known = Known(keys=pins, pinned=bool(pins))
         for path in self._known_hosts:
-            for kind, keys in zip(found, self._match(path, host, port), strict=True):
-                kind.extend(keys)
-        # a pin was made on purpose, so that it stands for the host keys of the user's files; revoked stays revoked
-        return (pinned[0] or found[0], found[1], found[2])
+            try:
+                parsed = self._parse(path)
+            except OSError:
+                continue  # absent, or not for this user: as ssh does
+            exact = host if port == SSH_PORT else f"[{host}]:{port}"
+            for name in dict.fromkeys((exact, host)):
+                keys, authorities, revoked = parsed.match(name, "", None)[:3]
+                known.authorities.extend(authorities)
+                known.revoked.extend(revoked)
+                if not known.pinned:
+                    (known.keys if name == exact else known.fallback).extend(keys)
+        return known
 
-    def pinned(self, alias: str) -> HostKey | None:
-        keys = self._match(self._pins_file, alias, 22)[0]
+    def pinned(self, pinned_as: str) -> HostKey | None:
+        keys = self._pins(pinned_as)
         return describe(keys[0]) if keys else None
 
-    def pin(self, alias: str, key: asyncssh.SSHKey) -> None:
+    def pin(self, pinned_as: str, key: asyncssh.SSHKey) -> None:
         """From now on this is the host's key, and no other."""
-        line = f"{alias} {key.export_public_key().decode().strip()}"
-        self._write([*self._others(alias), line])
+        line = f"{pinned_as} {key.export_public_key().decode().strip()}"
+        self._write([*self._others(pinned_as), line])
 
-    def forget(self, alias: str) -> None:
-        if self.pinned(alias):
-            self._write(self._others(alias))
+    def forget(self, pinned_as: str) -> None:
+        """Not pinned: nothing happens."""
+        lines = self._others(pinned_as)
+        if lines != self._lines():
+            self._write(lines)
 
-    def _others(self, alias: str) -> list[str]:
+    def _pins(self, pinned_as: str) -> list[asyncssh.SSHKey]:
         try:
-            lines = self._pins_file.read_text().splitlines()
+            return list(self._parse(self._pins_file).match(pinned_as, "", None)[0])
         except FileNotFoundError:
             return []
-        return [line for line in lines if line.split(" ", 1)[0] != alias]
+        except OSError as exc:
+            # to go on as if nothing had been pinned would accept anybody
+            raise InvalidInput(f"can't read {self._pins_file}: {exc.strerror}", hint="Mend its permissions.") from exc
+
+    def _lines(self) -> list[str]:
+        try:
+            return self._pins_file.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _others(self, pinned_as: str) -> list[str]:
+        return [line for line in self._lines() if line.split(" ", 1)[0] != pinned_as]
 
     def _write(self, lines: Sequence[str]) -> None:
-        """Whole or not at all: it is renamed into place."""
-        self._pins_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=self._pins_file.parent, prefix=".known_hosts-")
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.writelines(f"{line}\n" for line in lines)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, self._pins_file)
-        except BaseException:
-            os.unlink(name)
-            raise
+        write_private(self._pins_file, "".join(f"{line}\n" for line in lines).encode())
 
-    def _match(self, path: Path, host: str, port: int) -> Matches:
+    def _parse(self, path: Path) -> SSHKnownHosts:
+        """Parsed again only when the file has changed: these files grow to thousands of lines."""
+        with path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if path not in self._parsed or self._parsed[path][0] != version:
+                self._parsed[path] = version, parse_known_hosts(file.read())
+        return self._parsed[path][1]
+
+
+def parse_known_hosts(data: bytes) -> SSHKnownHosts:
+    """A line that can't be read is passed over, as ssh does: it must not take the others' protection away."""
+    parsed = SSHKnownHosts()
+    for line in data.decode(errors="replace").splitlines():
         try:
-            text = path.read_text(errors="replace")
-        except OSError:
-            return ([], [], [])
-        try:
-            found = asyncssh.match_known_hosts(text.encode(), host, "", port)
-        except (asyncssh.KeyImportError, ValueError) as exc:
-            raise InvalidInput(f"can't read {path}: {exc}", hint="Mend or remove that line.") from exc
-        return (list(found[0]), list(found[1]), list(found[2]))
+            parsed.load(line)
+        except ValueError:
+            continue
+    return parsed
 
 
 def describe(key: asyncssh.SSHKey) -> HostKey:

@@ -11,7 +11,7 @@ import asyncssh
 
 from vendetta.errors import InvalidInput
 
-from .endpoint import Endpoint, format_host, parse_address
+from .endpoint import Address, Endpoint, format_host, parse_address
 
 MOST_HOPS = 8
 
@@ -44,7 +44,8 @@ class Hop:
 
 def build_route(endpoint: Endpoint, ssh_config: Sequence[str]) -> list[Hop]:
     """The hops in the order of the logins, the node last. Reads ssh_config. Raises `InvalidInput`."""
-    node, proxy_jump = _resolve(endpoint, endpoint.host, endpoint.port, endpoint.user, ssh_config)
+    address = Address(host=endpoint.host, port=endpoint.port, user=endpoint.user)
+    node, proxy_jump = _resolve(endpoint, address, ssh_config, pinned_as=endpoint.node)
     return [*_bastions(endpoint, endpoint.jump or proxy_jump, ssh_config, depth=0), node]
 
 
@@ -53,8 +54,7 @@ def _bastions(endpoint: Endpoint, jump: Sequence[str], ssh_config: Sequence[str]
         raise InvalidInput(f"the ProxyJump of node {endpoint.node} goes in a circle", hint="See your ssh config.")
     hops: list[Hop] = []
     for text in jump:
-        address = parse_address(text)
-        hop, proxy_jump = _resolve(endpoint, address.host, address.port, address.user, ssh_config)
+        hop, proxy_jump = _resolve(endpoint, parse_address(text), ssh_config)
         if not hops:  # the first one may itself be behind another
             hops.extend(_bastions(endpoint, proxy_jump, ssh_config, depth + 1))
         hops.append(hop)
@@ -62,30 +62,31 @@ def _bastions(endpoint: Endpoint, jump: Sequence[str], ssh_config: Sequence[str]
 
 
 def _resolve(
-    endpoint: Endpoint, alias: str, port: int | None, user: str | None, ssh_config: Sequence[str]
-) -> tuple[Hop, tuple[str, ...]]:
+    endpoint: Endpoint, address: Address, ssh_config: Sequence[str], pinned_as: str | None = None
+) -> tuple[Hop, Sequence[str]]:
+    """A hop, and the hops that ssh_config wants before it."""
     try:
         options = asyncssh.SSHClientConnectionOptions(
             config=list(ssh_config),
-            host=alias,
-            port=port or (),
-            username=user or (),
+            host=address.host,
+            port=address.port or (),
+            username=address.user or (),
             client_keys=None,
             client_certs=None,
             known_hosts=None,
             gss_host=None,
         )
     except (asyncssh.ConfigParseError, ValueError) as exc:
-        raise InvalidInput(f"can't read the ssh config for {alias}: {exc}", hint="Mend that line.") from exc
+        raise InvalidInput(f"can't read the ssh config for {address.host}: {exc}", hint="Mend that line.") from exc
     config = options.config
-    is_node = alias == endpoint.host
+    jump = options.tunnel.split(",") if isinstance(options.tunnel, str) and options.tunnel else []
     hop = Hop(
         node=endpoint.node,
-        alias=alias,
+        alias=address.host,
         host=options.host,
         port=options.port,
         user=options.username,
-        pinned_as=endpoint.node if is_node else f"[{options.host}]:{options.port}",
+        pinned_as=pinned_as or f"[{options.host}]:{options.port}",
         known_as=options.host_key_alias or options.host,
         identity=endpoint.identity,
         identity_files=tuple(Path(str(name)).expanduser() for name in config.get("IdentityFile", [])),
@@ -93,4 +94,4 @@ def _resolve(
         agent=str(agent) if (agent := config.get("IdentityAgent")) else None,
         proxied=bool(options.proxy_command),
     )
-    return hop, tuple(options.tunnel.split(",")) if isinstance(options.tunnel, str) and options.tunnel else ()
+    return hop, jump

@@ -1,0 +1,33 @@
+"""Files of ours that must be whole or not there, and never readable by others, not even for a moment."""
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from vendetta.errors import Forbidden
+
+
+def write_private(path: Path, data: bytes, *, mode: int = 0o600, replace: bool = True) -> None:
+    """Written beside it and moved into place, in a 0700 folder. Raises `FileExistsError` unless `replace`."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        if replace:
+            os.replace(temporary, path)
+        else:
+            os.link(temporary, path)  # unlike a rename, it never takes another file's place
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def check_private(path: Path) -> None:
+    """Raises `Forbidden` for a private key that others may read."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise Forbidden(f"others may read the private key {path} (mode {mode:04o})", hint=f"Mend it: chmod 600 {path}")
