@@ -41,9 +41,7 @@ class Show:
 
     def start(self, *argv: str) -> "subprocess.Popen[str]":
         print(f"$ vendetta {shlex.join(argv)} &", flush=True)
-        return subprocess.Popen(
-            [self._vendetta, *argv], env=self._environment, stdout=subprocess.PIPE, text=True
-        )
+        return subprocess.Popen([self._vendetta, *argv], env=self._environment, stdout=subprocess.PIPE, text=True)
 
     def finish(self) -> None:
         subprocess.run([self._vendetta, "server", "stop"], env=self._environment, check=False, capture_output=True)

@@ -69,7 +69,7 @@ async def running_services(paths: Paths, config: ServerConfig) -> AsyncIterator[
         told = await stack.enter_async_context(Events(store))
         links = await stack.enter_async_context(Links(store, told))
         host_keys = HostKeys(paths.pins_file, [ssh_dir / "known_hosts", Path("/etc/ssh/ssh_known_hosts")])
-        keys = Keys(paths.keys_dir, ssh_dir, config.ssh_key_path)
+        keys = Keys(paths.keys_dir, ssh_dir, config.ssh_key_path, agent=os.environ.get("SSH_AUTH_SOCK"))
         connector = Connector(
             host_keys,
             keys,

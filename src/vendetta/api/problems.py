@@ -7,10 +7,11 @@ import msgspec
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from vendetta import errors
-from vendetta.coordination.requests import invalid
+from vendetta.coordination.requests import invalid, known_keys
 from vendetta.models import Problem
 
 log = structlog.get_logger(__name__)
@@ -64,7 +65,7 @@ def install(app: FastAPI) -> None:
     async def ill_formed(request: Request, exc: RequestValidationError) -> Response:
         # the first part of a location says where in the request it stands: what users know is the rest
         found = [{**error, "loc": error["loc"][1:]} for error in exc.errors()]
-        return problem_response(invalid(found))
+        return problem_response(invalid(found, known=_body_keys(request)))
 
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, exc: HTTPException) -> Response:
@@ -84,3 +85,10 @@ def install(app: FastAPI) -> None:
                 "the server made a mistake", hint=f"Its log has it under {number}: vendetta server logs", number=number
             )
         )
+
+
+def _body_keys(request: Request) -> frozenset[str]:
+    """The keys that the route's body may have, to suggest the nearest from."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    model = body.field_info.annotation if body else None
+    return known_keys(model) if isinstance(model, type) and issubclass(model, BaseModel) else frozenset()

@@ -47,7 +47,7 @@ class Dispatcher:
         self._workspaces = workspaces
 
     def register(self, operations: Operations) -> None:
-        operations.register("node.execute", self._run)
+        operations.register("node.execute", self._run, takes_turns=False)
 
     async def execute(self, node: str, command: CommandRequest, actor: str) -> ExecutionResult:
         """To the end, at most `timeout_seconds`. What the provider refuses is a result; bad input is raised.

@@ -174,13 +174,18 @@ class Nodes:
                 await process.close()
 
     async def install_key(self, name: str, login: Login, public_key: str | None, actor: str) -> Key | None:
-        """Puts a public key (None: the server's own, made where there is none) into the node's authorized_keys."""
+        """Puts a public key (None: the server's own, made where there is none) into the node's authorized_keys.
+
+        The server's own is then proved by a login with nothing else. Raises `AuthFailed` where the node ignores it.
+        """
         node = await self.get(name)
         key = None if public_key else await self._keys.own()
         text = public_key or (key.public_key if key else "")
         await self._pool.connect(build_endpoint(node), login)
         async with self._engines.connection(name) as connection:
             await authorized_keys.install(connection, text)
+        if key:
+            await self._connector.verify_key(build_endpoint(node), key)
         await self._events.emit("node.key_installed", name, actor, fingerprint=key.fingerprint if key else None)
         return key
 

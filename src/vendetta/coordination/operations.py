@@ -56,9 +56,11 @@ class Operations:
         self._finished = 0
         self._stopping = False
 
-    def register(self, kind: str, handler: Handler) -> None:
-        """`kind` is noun and verb: operations of one noun on one target take turns."""
+    def register(self, kind: str, handler: Handler, *, takes_turns: bool = True) -> None:
+        """`kind` is noun and verb: operations of one noun on one target take turns, unless told otherwise."""
         self._handlers[kind] = handler
+        if not takes_turns:
+            self._runs.side_by_side.add(kind)
 
     async def __aenter__(self) -> Self:
         # known before the first workflow is resumed, which happens on entering

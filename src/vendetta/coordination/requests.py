@@ -50,7 +50,7 @@ def validated(model: type[R], values: Any, *, where: str = "") -> R:
     try:
         return model.model_validate(values)
     except ValidationError as exc:
-        raise invalid(exc.errors(include_url=False), known=_known(model), where=where) from exc
+        raise invalid(exc.errors(include_url=False), known=known_keys(model), where=where) from exc
 
 
 def invalid(errors: Any, *, known: frozenset[str] = frozenset(), where: str = "") -> InvalidInput:
@@ -77,7 +77,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _known(model: type[BaseModel]) -> frozenset[str]:
+def known_keys(model: type[BaseModel]) -> frozenset[str]:
     return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 

@@ -95,6 +95,8 @@ class Runs:
     def __init__(self) -> None:
         self._by_id: dict[str, Run] = {}
         self._last: dict[tuple[str, str], Run] = {}
+        self.side_by_side: set[str] = set()
+        """The kinds whose operations wait for no other on their target."""
 
     def __iter__(self) -> Iterator[Run]:
         return iter(list(self._by_id.values()))
@@ -104,7 +106,7 @@ class Runs:
 
     def line_up(self, operation: Operation, input: dict[str, Any]) -> Run:
         """At the end of the line of its target."""
-        lane = _build_lane(operation)
+        lane = self._lane(operation)
         run = Run(operation=operation, input=input, after=self._last.get(lane))
         self._by_id[operation.id] = self._last[lane] = run
         return run
@@ -112,12 +114,13 @@ class Runs:
     def leave(self, run: Run) -> None:
         run.end()
         self._by_id.pop(run.operation.id, None)
-        lane = _build_lane(run.operation)
+        lane = self._lane(run.operation)
         if self._last.get(lane) is run:
             del self._last[lane]
             if before := run.before():
                 self._last[lane] = before
 
-
-def _build_lane(operation: Operation) -> tuple[str, str]:
-    return operation.kind.partition(".")[0], operation.target
+    def _lane(self, operation: Operation) -> tuple[str, str]:
+        if operation.kind in self.side_by_side:
+            return operation.kind, operation.id
+        return operation.kind.partition(".")[0], operation.target

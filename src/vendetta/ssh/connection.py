@@ -8,48 +8,49 @@ import asyncio
 import shlex
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 import asyncssh
-import stamina
 
-from vendetta.errors import ConnectFailed, EngineForbidden, EngineUnavailable, LinkTimeout, VendettaError
+from vendetta.errors import ConnectFailed, LinkTimeout, VendettaError
 from vendetta.models import HostKey
 from vendetta.transport import CommandResult, OnBytes, Terminal
 
-from .failures import lost, using
+from .diagnosis import DIAGNOSE, explain
+from .failures import copying, lost, no_sftp, using
+from .process import ChannelProcess, exit_status, hang_up
+from .sessions import Sessions, is_refused
 from .sockets import ChannelConnector
-from .streams import ChannelProcess, ChannelStream, exit_status
+from .streams import ChannelStream
 
-SESSIONS = 10
-"""How many sessions sshd allows on one connection unless told otherwise (MaxSessions)."""
 WINDOW_BYTES = 16 * 2**20
 PACKET_BYTES = 256 * 2**10
 """Windows this large carry several hundred MB/s where the defaults carry about a hundred."""
 OPEN_SECONDS = 30.0
-SESSION_SECONDS = 20.0
-"""How long a session is asked for while sshd has none left."""
 PING_SECONDS = 15.0
+DIAGNOSIS_SECONDS = 5.0
+CLOSE_SECONDS = 5.0
 
 
 class Ending(Protocol):
-    """Knows how a connection ended."""
+    """Knows when and how a connection ended."""
 
     error: Exception | None
 
+    def on_end(self, ending: Callable[[], None]) -> None: ...
+
 
 class Connection:
-    def __init__(
-        self, node: str, connection: asyncssh.SSHClientConnection, host_key: HostKey, ending: "Ending"
-    ) -> None:
+    def __init__(self, node: str, connection: asyncssh.SSHClientConnection, host_key: HostKey, ending: Ending) -> None:
         self._node = node
         self._connection = connection
         self.host_key = host_key
         self._ending = ending
-        self._sessions = asyncio.Semaphore(SESSIONS)
+        self._sessions = Sessions()
         self._connectors: dict[str, ChannelConnector] = {}
+        ending.on_end(self._sessions.end)
 
     @property
     def node(self) -> str:
@@ -73,72 +74,68 @@ class Connection:
         await self._connection.wait_closed()
 
     async def close(self) -> None:
+        """Again: nothing happens. A link that has stalled isn't waited for."""
         for connector in self._connectors.values():
             await connector.close()
         self._connection.close()
-        await self._connection.wait_closed()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._connection.wait_closed()
+        except TimeoutError:
+            self._connection.abort()
 
-    async def ping(self) -> float:
+    async def ping(self, timeout_seconds: float = PING_SECONDS) -> float:
         """Seconds for one round trip. Raises `LinkTimeout`, `ConnectionLost`."""
         started = time.monotonic()
         with using(self._node, "ping"):
-            async with asyncio.timeout(PING_SECONDS):
+            async with asyncio.timeout(timeout_seconds):
                 # sshd answers a request that it doesn't know, which is all that is wanted
                 await self._connection._make_global_request(b"keepalive@openssh.com")  # noqa: SLF001
+        if self.closed:
+            raise lost(self._node, "ping")
         return time.monotonic() - started
 
     async def run(
         self, argv: Sequence[str], *, input: bytes | None = None, timeout_seconds: float = 60.0
     ) -> CommandResult:
         what = f"run {argv[0]}"
-        async with self._sessions:
+        try:
             with using(self._node, what):
-                process = await self._create(argv, None)
-                try:
-                    async with asyncio.timeout(timeout_seconds):
+                async with asyncio.timeout(timeout_seconds), self._sessions.slot():
+                    process = await self._create(argv, None)
+                    try:
                         stdout, stderr = await process.communicate(input)
-                        await process.wait_closed()
-                except TimeoutError as exc:
-                    raise LinkTimeout(
-                        f"{what} on node {self._node}: not done after {timeout_seconds:g} s", node=self._node
-                    ) from exc
-                finally:
-                    process.close()
-            status = exit_status(process)
-            if status is None:
-                raise lost(self._node, what)
-            return CommandResult(status, bytes(stdout or b""), bytes(stderr or b""))
+                    finally:
+                        hang_up(process, "KILL")
+        except LinkTimeout as exc:
+            exc.message = f"{what} on node {self._node}: not done after {timeout_seconds:g} s"
+            raise
+        status = exit_status(process)
+        if status is None:
+            raise lost(self._node, what)
+        return CommandResult(status, bytes(stdout or b""), bytes(stderr or b""))
 
     async def open_process(
         self, argv: Sequence[str], *, terminal: Terminal | None = None, env: Mapping[str, str] | None = None
     ) -> ChannelProcess:
-        await self._sessions.acquire()
-        released = False
-
-        def release() -> None:
-            nonlocal released
-            if not released:
-                released = True
-                self._sessions.release()
-
-        try:
-            with using(self._node, "open a session"):
+        with using(self._node, "open a session"):
+            await self._sessions.acquire()
+            try:
                 process = await self._create(with_env(argv, env), terminal)
-        except BaseException:
-            release()
-            raise
-        return ChannelProcess(self._node, process, terminal, release)
+            except BaseException:
+                self._sessions.release()
+                raise
+        return ChannelProcess(self._node, process, terminal, self._sessions.release)
 
     async def open_unix(self, path: str) -> ChannelStream:
-        what = f"use {path}"
         async with self._reaching(path):
             reader, writer = await self._connection.open_unix_connection(
                 path, encoding=None, window=WINDOW_BYTES, max_pktsize=PACKET_BYTES
             )
-        return ChannelStream(self._node, what, reader, writer)
+        return ChannelStream(self._node, f"use {path}", reader, writer)
 
-    async def open_unix_session(self, path: str, factory: Callable[[], "asyncssh.SSHUNIXSession[bytes]"]) -> None:
-        """A channel to a unix socket whose bytes go to a session of the caller's."""
+    async def open_unix_session(self, path: str, factory: "Callable[[], asyncssh.SSHUNIXSession[bytes]]") -> None:
+        """A channel to a unix socket whose bytes go to a session of the caller's. Raises as `open_unix` does."""
         async with self._reaching(path):
             await self._connection.create_unix_connection(
                 factory, path, encoding=None, window=WINDOW_BYTES, max_pktsize=PACKET_BYTES
@@ -158,14 +155,16 @@ class Connection:
         return ChannelStream(self._node, what, reader, writer)
 
     async def put(self, local: Path, remote: str, *, on_bytes: OnBytes | None = None) -> None:
-        async with self._sftp(f"copy {local.name} to the node") as sftp:
-            await sftp.put(
-                str(local), remote, recurse=await asyncio.to_thread(local.is_dir), progress_handler=_progress(on_bytes)
-            )
+        """A file, or a folder with all that is in it. Raises `NotFound`, `Forbidden`, `OutOfResources`."""
+        recurse = await asyncio.to_thread(local.is_dir)
+        async with self._sftp(f"copy {local.name} to {remote}") as sftp:
+            await sftp.put(str(local), remote, recurse=recurse, progress_handler=_progress(on_bytes))
 
     async def get(self, remote: str, local: Path, *, on_bytes: OnBytes | None = None) -> None:
-        async with self._sftp(f"copy {remote} from the node") as sftp:
-            await sftp.get(remote, str(local), recurse=await sftp.isdir(remote), progress_handler=_progress(on_bytes))
+        """As `put`, the other way."""
+        async with self._sftp(f"copy {remote} to {local.name}") as sftp:
+            recurse = await sftp.isdir(remote)
+            await sftp.get(remote, str(local), recurse=recurse, progress_handler=_progress(on_bytes))
 
     def http(self, socket_path: str) -> ChannelConnector:
         if socket_path not in self._connectors:
@@ -173,25 +172,17 @@ class Connection:
         return self._connectors[socket_path]
 
     async def _create(self, argv: Sequence[str], terminal: Terminal | None) -> "asyncssh.SSHClientProcess[bytes]":
-        """sshd counts a session until it has reaped the process, a moment after we see the end: it is asked again."""
-        async for attempt in stamina.retry_context(
-            on=_is_session_refused,
-            timeout=SESSION_SECONDS,
-            attempts=None,
-            wait_initial=0.01,
-            wait_max=0.5,
-            wait_jitter=0.01,
-        ):
-            with attempt:
-                process: asyncssh.SSHClientProcess[bytes] = await self._connection.create_process(
-                    shlex.join(argv) or None,
-                    encoding=None,
-                    term_type=terminal.type if terminal else None,
-                    term_size=(terminal.columns, terminal.rows) if terminal else None,
-                    window=WINDOW_BYTES,
-                    max_pktsize=PACKET_BYTES,
-                )
-        return process
+        async def ask() -> "asyncssh.SSHClientProcess[bytes]":
+            return await self._connection.create_process(
+                shlex.join(argv) or None,
+                encoding=None,
+                term_type=terminal.type if terminal else None,
+                term_size=(terminal.columns, terminal.rows) if terminal else None,
+                window=WINDOW_BYTES,
+                max_pktsize=PACKET_BYTES,
+            )
+
+        return await self._sessions.open(ask)
 
     @asynccontextmanager
     async def _reaching(self, path: str) -> AsyncIterator[None]:
@@ -203,35 +194,27 @@ class Connection:
             raise await self._why_closed(path) from exc
 
     async def _why_closed(self, path: str) -> VendettaError:
-        """sshd says "failed" to all of it, so that the node is asked what is the matter with the socket."""
-        if (await self.run(["test", "-S", path])).exit_status:
-            return EngineUnavailable(
-                f"there is no {path} on node {self._node}",
-                hint="Is the engine installed and running there?",
-                node=self._node,
-                path=path,
-            )
-        if (await self.run(["test", "-w", path])).exit_status:
-            group = (await self.run(["stat", "-c", "%G", path])).stdout.decode(errors="replace").strip()
-            return EngineForbidden(
-                f"user {self.user} may not use {path} on node {self._node}",
-                hint=f"Add the user to the socket's group, then connect again: sudo usermod -aG {group} {self.user}",
-                node=self._node,
-                path=path,
-                group=group,
-            )
-        return EngineUnavailable(
-            f"nobody answers at {path} on node {self._node}",
-            hint="The socket is there, but no engine behind it: start the engine.",
-            node=self._node,
-            path=path,
-        )
+        """sshd says "failed" to all of it, so the node is asked what is the matter with the socket."""
+        answer = ""
+        with suppress(VendettaError):
+            result = await self.run(["sh", "-c", DIAGNOSE, "sh", path], timeout_seconds=DIAGNOSIS_SECONDS)
+            answer = result.stdout.decode(errors="replace")
+        if self.closed:
+            return lost(self._node, f"use {path}")
+        return explain(answer, node=self._node, user=self.user, path=path)
 
     @asynccontextmanager
     async def _sftp(self, what: str) -> AsyncIterator[asyncssh.SFTPClient]:
-        async with self._sessions:
-            with using(self._node, what):
-                async with self._connection.start_sftp_client() as sftp:
+        with using(self._node, what), copying(self._node, what):
+            async with self._sessions.slot():
+                try:
+                    async with asyncio.timeout(OPEN_SECONDS):
+                        sftp = await self._sessions.open(self._connection.start_sftp_client)
+                except asyncssh.ChannelOpenError as exc:
+                    if is_refused(exc):
+                        raise
+                    raise no_sftp(self._node, what) from exc
+                async with sftp:
                     yield sftp
 
 
@@ -241,11 +224,6 @@ def with_env(argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
         return list(argv)
     shell = ["sh", "-c", 'exec "${SHELL:-sh}" -l']
     return ["env", *(f"{name}={value}" for name, value in env.items()), *(argv or shell)]
-
-
-def _is_session_refused(error: Exception) -> bool:
-    """All that sshd says when `MaxSessions` are open."""
-    return isinstance(error, asyncssh.ChannelOpenError) and error.code == asyncssh.OPEN_CONNECT_FAILED
 
 
 def _progress(on_bytes: OnBytes | None) -> Callable[[bytes, bytes, int, int], None] | None:

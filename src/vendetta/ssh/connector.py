@@ -1,47 +1,39 @@
-"""Logging in to a node: route, host key, keys, password; with modern algorithms alone."""
+"""Logging in to a node: route, host keys, keys, password; with modern algorithms alone."""
 
 import asyncio
+import math
+import random
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 
-from vendetta.errors import ConnectFailed, VendettaError
-from vendetta.models import HostKey
+from vendetta.errors import ConnectFailed, LinkTimeout
+from vendetta.models import HostKey, Key
 
+from .algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key_algorithms
 from .connection import Connection
-from .endpoint import Endpoint, Login, parse_address
-from .failures import from_connecting
-from .gate import Gate
+from .endpoint import Endpoint, Login
+from .failures import from_connecting, is_dropped
+from .gate import Gate, untrusted
 from .host_keys import HostKeys, describe
-from .keys import Keys
+from .keys import Keys, Offer
+from .pacing import Pacing
+from .route import Hop, build_route
 
-# aes-gcm first: it carries ten times what chacha20-poly1305 does in Python. No SHA-1, no CBC, no MAC without EtM.
-CIPHERS = (
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "chacha20-poly1305@openssh.com",
-    "aes256-ctr",
-    "aes128-ctr",
-)
-MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
-SIGNATURES = (
-    "ssh-ed25519",
-    "sk-ssh-ed25519@openssh.com",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
-)
-KEEPALIVE_COUNT = 4
-"""Unanswered in a row before a link counts as dead: at the default interval of 20 s it rides out a minute's stall."""
+STALL_SECONDS = 60.0
+"""A link that is silent for so long, and then goes on, is not lost."""
+FEWEST_KEEPALIVES = 3
+DROPPED_TRIES = 6
+FIRST_PAUSE_SECONDS = 0.1
 
 
 class Connector:
+    """Holds no connections: that is the pool's part."""
+
     def __init__(
         self,
         host_keys: HostKeys,
@@ -53,97 +45,134 @@ class Connector:
     ) -> None:
         self._host_keys = host_keys
         self._keys = keys
-        self._ssh_config = [str(path) for path in ssh_config if path.is_file()]
+        self._ssh_config = tuple(ssh_config)
         self._timeout = connection_timeout_seconds
         self._keepalive = keepalive_seconds
+        self._pacing = Pacing()
 
     async def open(self, endpoint: Endpoint, login: Login = Login()) -> Connection:  # noqa: B008 - frozen
         """Raises `HostKeyUnknown`, `HostKeyChanged`, `AuthFailed`, `ConnectFailed`, `LinkTimeout`, `InvalidInput`."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await self._open(endpoint, login)
-        except TimeoutError as exc:
-            raise from_connecting(exc, endpoint.node, *_where(endpoint)) from exc
+        return await self._open(endpoint, login, None)
+
+    async def verify_key(self, endpoint: Endpoint, key: Key) -> None:
+        """Logs in to the node with that key file alone. Raises `AuthFailed` where the node doesn't take it."""
+        connection = await self._open(endpoint, Login(), Path(key.path) if key.path else None)
+        await connection.close()
 
     async def host_key(self, endpoint: Endpoint) -> HostKey:
         """The host key that the node offers now; nothing is sent but the question. Raises `LinkError`."""
-        tunnel = None
-        try:
-            async with asyncio.timeout(self._timeout):
-                tunnel = await self._open_hops(endpoint)
-                key = await asyncssh.get_server_host_key(
-                    endpoint.host, endpoint.port or (), tunnel=tunnel, config=self._ssh_config
-                )
-        except (OSError, TimeoutError, asyncssh.Error) as exc:
-            raise from_connecting(exc, endpoint.node, *_where(endpoint)) from exc
-        finally:
-            if tunnel:
-                tunnel.close()
+        *bastions, hop = await self._route(endpoint)
+        async with self._pacing.turn((bastions or [hop])[0].where):
+            with ExitStack() as stack:
+                try:
+                    async with asyncio.timeout(self._timeout):
+                        tunnel = await self._open_tunnel(bastions, Login(), stack)
+                        key = await asyncssh.get_server_host_key(
+                            hop.alias,
+                            hop.port,
+                            tunnel=tunnel,
+                            config=self._config_files(),
+                            kex_algs=KEY_EXCHANGES,
+                            server_host_key_algs=build_host_key_algorithms((), certificates=False),
+                        )
+                except (OSError, asyncssh.Error) as exc:
+                    raise from_connecting(exc, hop, []) from exc
         if key is None:
             raise ConnectFailed(f"node {endpoint.node} offers no host key", node=endpoint.node)
         return describe(key)
 
-    async def _open(self, endpoint: Endpoint, login: Login) -> Connection:
-        tunnel = await self._open_hops(endpoint)
-        gate = Gate(self._host_keys, endpoint.node, endpoint, login, tunnel)
-        raw = await self._log_in(gate, endpoint, login, tunnel)
-        key = raw.get_server_host_key()
-        assert key is not None  # noqa: S101 - a connection that stands has shown one
-        if gate.accepted:
-            self._host_keys.pin(endpoint.node, gate.accepted)
-        return Connection(endpoint.node, raw, describe(key), gate)
+    async def _open(self, endpoint: Endpoint, login: Login, only: Path | None) -> Connection:
+        *bastions, hop = await self._route(endpoint)
+        async with self._pacing.turn((bastions or [hop])[0].where):
+            with ExitStack() as stack:
+                try:
+                    async with asyncio.timeout(self._timeout):
+                        tunnel = await self._open_tunnel(bastions, login, stack)
+                        gate, raw = await self._log_in(hop, login, tunnel, only)
+                except TimeoutError as exc:
+                    raise from_connecting(exc, hop, []) from exc
+                gate.on_end(stack.pop_all().close)
+                key = raw.get_server_host_key()
+                assert key is not None  # noqa: S101 - a connection that stands has shown one
+                return Connection(endpoint.node, raw, describe(key), gate)
 
-    async def _open_hops(self, endpoint: Endpoint) -> asyncssh.SSHClientConnection | None:
-        """The last of the hosts to go through; each takes the one before it along when it closes."""
+    async def _route(self, endpoint: Endpoint) -> list[Hop]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                # in a thread: a `Match exec` of ssh_config waits for a program
+                return await asyncio.to_thread(build_route, endpoint, self._config_files())
+        except TimeoutError as exc:
+            raise LinkTimeout(
+                f"read the ssh config for node {endpoint.node}: not done in time",
+                hint="Which `Match exec` in it takes so long?",
+                node=endpoint.node,
+            ) from exc
+
+    async def _open_tunnel(
+        self, bastions: Sequence[Hop], login: Login, stack: ExitStack
+    ) -> asyncssh.SSHClientConnection | None:
+        """The last of the hosts to go through. All of them are closed with `stack`; the password isn't for them."""
         tunnel: asyncssh.SSHClientConnection | None = None
-        for text in endpoint.jump:
-            address = parse_address(text)
-            hop = replace(endpoint, host=address.host, port=address.port, user=address.user, jump=())
-            alias = f"[{address.host}]:{address.port or 22}"
-            gate = Gate(self._host_keys, alias, hop, Login(), tunnel)
-            tunnel = await self._log_in(gate, hop, Login(), tunnel)
+        for hop in bastions:
+            _, tunnel = await self._log_in(hop, replace(login, password=None), tunnel)
+            stack.callback(tunnel.close)
         return tunnel
 
     async def _log_in(
-        self, gate: Gate, endpoint: Endpoint, login: Login, tunnel: asyncssh.SSHClientConnection | None
-    ) -> asyncssh.SSHClientConnection:
-        try:
-            raw, _ = await asyncssh.create_connection(
-                lambda: gate, endpoint.host, tunnel=tunnel, known_hosts=gate.known, **self._options(endpoint, login)
-            )
-        except (OSError, asyncssh.Error, VendettaError) as exc:
-            if tunnel:
-                tunnel.close()
-            raise gate.refusal or from_connecting(exc, endpoint.node, *_where(endpoint)) from exc
-        return raw
+        self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | None = None
+    ) -> tuple[Gate, asyncssh.SSHClientConnection]:
+        async with self._keys.offer(hop, only) as offer:
+            gate, raw = await self._knock(hop, login, tunnel, offer)
+        if gate.accepted:
+            self._host_keys.pin(hop.pinned_as, gate.accepted)
+        return gate, raw
 
-    def _options(self, endpoint: Endpoint, login: Login) -> dict[str, Any]:
-        options: dict[str, Any] = {
-            "config": self._ssh_config,
+    async def _knock(
+        self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, offer: Offer
+    ) -> tuple[Gate, asyncssh.SSHClientConnection]:
+        """Comes again where sshd hung up before it had listened."""
+        known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.port)
+        options = self._options(hop, login)
+        algorithms = build_host_key_algorithms([*known.keys, *known.fallback], certificates=bool(known.authorities))
+        for tries in range(1, DROPPED_TRIES + 1):
+            gate = Gate(hop, known, login, list(offer.pairs))
+            try:
+                raw, _ = await asyncssh.create_connection(
+                    lambda gate=gate: gate,  # type: ignore[misc]
+                    hop.alias,
+                    tunnel=tunnel,
+                    known_hosts=gate.trusted,
+                    server_host_key_algs=algorithms,
+                    **options,
+                )
+                return gate, raw
+            except asyncssh.HostKeyNotVerifiable as exc:
+                raise gate.refusal or untrusted(hop, exc.reason) from exc
+            except (OSError, asyncssh.Error, ValueError) as exc:
+                if not is_dropped(exc) or tries == DROPPED_TRIES:
+                    raise from_connecting(exc, hop, offer.skipped) from exc
+            await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311
+        raise AssertionError("unreachable")  # pragma: no cover - the last try returns or raises
+
+    def _options(self, hop: Hop, login: Login) -> dict[str, Any]:
+        return {
+            "config": self._config_files(),
+            "port": hop.port,
+            "username": hop.user,
+            "password": login.password,
+            # a password was given for this very login, so it isn't kept waiting behind keys that use up the tries
+            "preferred_auth": "password,keyboard-interactive,publickey" if login.password else "publickey",
+            "client_keys": None,  # offered by the gate
+            "gss_host": None,
+            "kex_algs": KEY_EXCHANGES,
             "encryption_algs": CIPHERS,
             "mac_algs": MACS,
             "signature_algs": SIGNATURES,
             "compression_algs": None,
+            "login_timeout": 0,  # ours counts for the whole route
             "keepalive_interval": self._keepalive,
-            "keepalive_count_max": KEEPALIVE_COUNT,
-            "login_timeout": self._timeout,
-            "preferred_auth": "publickey,password,keyboard-interactive" if login.password else "publickey",
-            **_port(endpoint),
+            "keepalive_count_max": max(FEWEST_KEEPALIVES, math.ceil(STALL_SECONDS / self._keepalive)),
         }
-        if endpoint.user:
-            options["username"] = endpoint.user
-        if login.password:
-            options["password"] = login.password
-        if keys := self._keys.load(endpoint):
-            options["client_keys"] = keys
-        return options
 
-
-def _port(endpoint: Endpoint) -> dict[str, int]:
-    return {"port": endpoint.port} if endpoint.port else {}
-
-
-def _where(endpoint: Endpoint) -> tuple[str, str]:
-    """Host and port, and the user, as they were given."""
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    return f"{host}:{endpoint.port or 22}", endpoint.user or "you"
+    def _config_files(self) -> list[str]:
+        return [str(path) for path in self._ssh_config if path.is_file()]

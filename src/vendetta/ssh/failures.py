@@ -4,68 +4,182 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import asyncssh
 
 from vendetta.errors import (
     AuthFailed,
+    CommandFailed,
     ConnectFailed,
     ConnectionLost,
+    Forbidden,
     ForwardingRefused,
-    HostKeyChanged,
     InvalidInput,
     LinkError,
     LinkTimeout,
+    NotFound,
+    OutOfResources,
+    Unsupported,
     VendettaError,
 )
 
-LOST = (asyncssh.ConnectionLost, asyncssh.DisconnectError, ConnectionError, BrokenPipeError)
+from .route import Hop
+
+LOST = (asyncssh.DisconnectError, asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, ConnectionError)
+ABSENT = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, FileNotFoundError, NotADirectoryError)
+DENIED = (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect, PermissionError)
+FULL = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
+TOO_MANY_TRIES = "Too many authentication failures"
 
 
-def from_connecting(error: BaseException, node: str, where: str, user: str) -> VendettaError:
-    """Why a login failed. `where` is `host:port`."""
-    details = {"node": node, "address": where}
+def from_connecting(error: Exception, hop: Hop, skipped: list[str]) -> VendettaError:
+    """Why a login failed. `skipped` are the keys that were there and not offered, each with its reason."""
+    to = f"connect to node {hop.node} ({hop.where})"
+    details: dict[str, Any] = {"node": hop.node, "address": hop.where}
     match error:
         case VendettaError():
             return error
         case TimeoutError():
             return LinkTimeout(
-                f"connect to node {node} ({where}): no answer in time",
-                hint="Is the machine up, and does a firewall let you through?",
-                **details,
+                f"{to}: no answer in time", hint="Is the machine up, and does a firewall let you through?", **details
             )
-        case asyncssh.HostKeyNotVerifiable():
-            return HostKeyChanged(f"connect to node {node} ({where}): its host key is not to be trusted", **details)
         case asyncssh.PermissionDenied():
-            return AuthFailed(
-                f"log in to node {node} as {user}: refused",
-                hint=f"Put the server's public key (vendetta key list) into {user}'s authorized_keys, or install it "
-                "with a password: --password-stdin --install-key. Another key: --identity FILE.",
-                user=user,
+            return _denied(hop, skipped, details)
+        case asyncssh.DisconnectError() if TOO_MANY_TRIES in error.reason:
+            return _denied(hop, skipped, details)
+        case asyncssh.KeyExchangeFailed():
+            return ConnectFailed(
+                f"{to}: it offers no algorithm that is safe enough",
+                hint="Update its OpenSSH, or allow a modern one of each kind there: curve25519-sha256, ssh-ed25519, "
+                "aes128-gcm@openssh.com.",
                 **details,
             )
-        case asyncssh.KeyImportError() | asyncssh.ConfigParseError():
-            return InvalidInput(f"connect to node {node}: {error}", **details)
-        case asyncssh.ConnectionLost() | asyncssh.DisconnectError():
+        case asyncssh.ProtocolError() | asyncssh.ProtocolNotSupported():
+            return ConnectFailed(f"{to}: it doesn't speak SSH", hint="Is that the port of sshd?", **details)
+        case asyncssh.DisconnectError() | ConnectionResetError():
             return ConnectFailed(
-                f"connect to node {node} ({where}): it ended the connection",
+                f"{to}: it ended the connection",
                 hint="sshd may be refusing new connections for a moment (MaxStartups), or it is no SSH server.",
                 **details,
             )
+        case asyncssh.ChannelOpenError():
+            return _not_tunnelled(error, to, details)
         case socket.gaierror():
             return ConnectFailed(
-                f"connect to node {node}: there is no host {where.rpartition(':')[0]}",
+                f"connect to node {hop.node}: there is no host {hop.host}",
                 hint="Check the spelling, or use its IP address.",
                 **details,
             )
         case OSError():
-            return ConnectFailed(
-                f"connect to node {node} ({where}): {_reason(error)}",
-                hint="Is sshd running there, on that port?",
-                **details,
-            )
+            return ConnectFailed(f"{to}: {_reason(error)}", hint=_mending(error), **details)
+        case ValueError():
+            return InvalidInput(f"{to}: {error}", **details)
         case _:
-            return LinkError(f"connect to node {node} ({where}): {error}", **details)
+            return LinkError(f"{to}: {error}", **details)
+
+
+@contextmanager
+def using(node: str, what: str) -> Iterator[None]:
+    """Around everything that is done on a connection that stands; `what` is verb and object."""
+    try:
+        yield
+    except asyncssh.ChannelOpenError as exc:
+        raise _not_opened(exc, node, what) from exc
+    except LOST as exc:
+        raise lost(node, what) from exc
+    except TimeoutError as exc:
+        raise LinkTimeout(
+            f"{what} on node {node}: not done in time",
+            hint=f"Is it slow or stalled? vendetta node probe {node}",
+            node=node,
+        ) from exc
+    except asyncssh.Error as exc:
+        raise LinkError(f"{what} on node {node}: {exc.reason}", node=node) from exc
+
+
+@contextmanager
+def copying(node: str, what: str) -> Iterator[None]:
+    """Around a copy, inside `using`: tells whether a file was the reason. Links broken are left to `using`."""
+    try:
+        yield
+    except LOST:
+        raise
+    except ABSENT as exc:
+        raise NotFound(f"{what} on node {node}: {_said(exc)}", node=node) from exc
+    except DENIED as exc:
+        raise Forbidden(f"{what} on node {node}: {_said(exc)}", node=node) from exc
+    except FULL as exc:
+        raise OutOfResources(f"{what} on node {node}: {_said(exc)}", hint="Make room on that disk.", node=node) from exc
+    except asyncssh.SFTPError as exc:
+        raise CommandFailed(
+            f"{what} on node {node}: {_said(exc)}",
+            hint="sshd says no more than that: is the disk full, or a folder where a file should be?",
+            argv=["sftp"],
+            exit_status=exc.code,
+            stderr=exc.reason,
+        ) from exc
+    except TimeoutError:
+        raise
+    except OSError as exc:
+        full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (OutOfResources if full else InvalidInput)(f"{what}: {exc.filename or 'here'}: {exc.strerror}") from exc
+
+
+def lost(node: str, what: str) -> ConnectionLost:
+    return ConnectionLost(
+        f"{what} on node {node}: the connection was lost",
+        hint=f"See its link with: vendetta node status {node}",
+        node=node,
+    )
+
+
+def no_sftp(node: str, what: str) -> Unsupported:
+    return Unsupported(
+        f"{what}: the sshd of node {node} has no SFTP",
+        hint="Add to its sshd_config: Subsystem sftp internal-sftp",
+        node=node,
+    )
+
+
+def is_dropped(error: Exception) -> bool:
+    """sshd hangs up on some of those who come when `MaxStartups` are about to log in: worth coming again."""
+    return isinstance(error, asyncssh.ConnectionLost | ConnectionResetError | BrokenPipeError)
+
+
+def _denied(hop: Hop, skipped: list[str], details: dict[str, Any]) -> AuthFailed:
+    hint = (
+        f"Put the server's public key (vendetta key list) into {hop.user}'s authorized_keys, or install it "
+        "with a password: --password-stdin --install-key. Another key: --identity FILE."
+    )
+    also = f" Not offered: {'; '.join(skipped)}." if skipped else ""
+    where = f"node {hop.node}" if hop.pinned_as == hop.node else f"{hop.where}, on the way to node {hop.node},"
+    return AuthFailed(f"log in to {where} as {hop.user}: refused", hint=hint + also, user=hop.user, **details)
+
+
+def _not_tunnelled(error: asyncssh.ChannelOpenError, to: str, details: dict[str, Any]) -> LinkError:
+    if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+        return ForwardingRefused(
+            f"{to}: the host before it forbids going on", hint="Allow it there: AllowTcpForwarding yes.", **details
+        )
+    return ConnectFailed(
+        f"{to}: it can't be reached from the host before it",
+        hint="Is sshd running there, on that port, and the way open between the two?",
+        **details,
+    )
+
+
+def _not_opened(error: asyncssh.ChannelOpenError, node: str, what: str) -> LinkError:
+    if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+        return ForwardingRefused(
+            f"{what} on node {node}: its sshd forbids that",
+            hint="Allow it in sshd_config: AllowTcpForwarding yes, AllowStreamLocalForwarding yes.",
+            node=node,
+        )
+    # these are asyncssh's own words, for a connection that ended before or while it was asked
+    if "closed" in error.reason.lower() or "lost" in error.reason.lower():
+        return lost(node, what)
+    return ConnectFailed(f"{what} on node {node}: {error.reason}", node=node)
 
 
 def _reason(error: OSError) -> str:
@@ -78,35 +192,16 @@ def _reason(error: OSError) -> str:
     if error.errno in words:
         return words[error.errno]
     # asyncio joins the errors of several addresses into one text without a number
-    return "nothing listens on that port" if "Connect call failed" in str(error) else (error.strerror or str(error))
+    return words[errno.ECONNREFUSED] if "Connect call failed" in str(error) else (error.strerror or str(error))
 
 
-@contextmanager
-def using(node: str, what: str) -> Iterator[None]:
-    """Around everything that is done on a connection that stands; `what` is verb and object."""
-    try:
-        yield
-    except asyncssh.ChannelOpenError as exc:
-        if exc.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
-            raise ForwardingRefused(
-                f"{what} on node {node}: its sshd forbids that",
-                hint="Allow it in sshd_config: AllowTcpForwarding yes, AllowStreamLocalForwarding yes.",
-                node=node,
-            ) from exc
-        if "closed" in exc.reason.lower() or "lost" in exc.reason.lower():
-            raise lost(node, what) from exc
-        raise ConnectFailed(f"{what} on node {node}: {exc.reason}", node=node) from exc
-    except LOST as exc:
-        raise lost(node, what) from exc
-    except TimeoutError as exc:
-        raise LinkTimeout(f"{what} on node {node}: not done in time", node=node) from exc
-    except asyncssh.Error as exc:
-        raise LinkError(f"{what} on node {node}: {exc.reason}", node=node) from exc
+def _mending(error: OSError) -> str:
+    if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return "Is the network (or the VPN) up that leads there?"
+    return "Is sshd running there, on that port?"
 
 
-def lost(node: str, what: str) -> ConnectionLost:
-    return ConnectionLost(
-        f"{what} on node {node}: the connection was lost",
-        hint=f"See its link with: vendetta node status {node}",
-        node=node,
-    )
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+    return str(getattr(error, "reason", error))

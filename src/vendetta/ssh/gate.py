@@ -21,26 +21,29 @@ class Gate(asyncssh.SSHClient):
         self._login = login
         self._offered = offered
         self._endings: list[Callable[[], None]] = []
+        self._ended = False
         self.accepted: asyncssh.SSHKey | None = None
         self.refusal: VendettaError | None = None
         self.error: Exception | None = None
         """What ended the connection, where it wasn't closed by us."""
 
     def on_end(self, ending: Callable[[], None]) -> None:
-        self._endings.append(ending)
+        """Ended already: at once."""
+        if self._ended:
+            ending()
+        else:
+            self._endings.append(ending)
 
     def trusted(
         self, host: str, addr: str, port: int
     ) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:
-        """What asyncssh checks by itself. It is asked about every other key, and about none that is revoked here."""
-        return [*self._known.keys, *self._known.fallback], self._known.authorities, []
+        """What asyncssh checks by itself; about any other key, unless it is revoked, it asks us."""
+        return [*self._known.keys, *self._known.fallback], self._known.authorities, self._known.revoked
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         offered = describe(key)
         confirmed = self._login.host_key is not None and self._login.host_key.rstrip("=") == offered.fingerprint
-        if key in self._known.revoked:
-            self.refusal = revoked(self._hop, offered)
-        elif self._known.keys and (self._known.pinned or not confirmed):
+        if self._known.keys and (self._known.pinned or not confirmed):
             self.refusal = changed(self._hop, describe(self._known.keys[0]), offered)
         elif confirmed or self._login.accept_new:
             self.accepted = key
@@ -56,5 +59,54 @@ class Gate(asyncssh.SSHClient):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.error = exc
+        self._ended = True
         for ending in self._endings:
             ending()
+
+
+def changed(hop: Hop, expected: HostKey, offered: HostKey) -> HostKeyChanged:
+    return HostKeyChanged(
+        f"the host key of {_named(hop)} has CHANGED: {offered.fingerprint} ({offered.type}) instead of "
+        f"{expected.fingerprint} ({expected.type}); nothing was sent",
+        hint=f"If the machine was installed anew, compare the key there, then: {_acceptance(hop, offered)} "
+        "Else somebody may be in between.",
+        node=hop.node,
+        host=hop.host,
+        port=hop.port,
+        expected={"type": expected.type, "fingerprint": expected.fingerprint},
+        offered={"type": offered.type, "fingerprint": offered.fingerprint},
+    )
+
+
+def unknown(hop: Hop, offered: HostKey, wanted: str | None) -> HostKeyUnknown:
+    instead = f", not {wanted}" if wanted else ", which nobody has confirmed yet"
+    return HostKeyUnknown(
+        f"{_named(hop)} shows the {offered.type} host key {offered.fingerprint}{instead}",
+        hint=f"Compare it on the machine itself, then say --host-key {offered.fingerprint}; or --accept-new.",
+        node=hop.node,
+        host=hop.host,
+        port=hop.port,
+        type=offered.type,
+        fingerprint=offered.fingerprint,
+    )
+
+
+def untrusted(hop: Hop, reason: str) -> HostKeyChanged:
+    """For what asyncssh itself turns away: a revoked key, a certificate that doesn't hold."""
+    return HostKeyChanged(
+        f"{_named(hop)} can't be trusted: {reason[:1].lower()}{reason[1:]}; nothing was sent",
+        hint="What your known_hosts files say of that host decides: see @revoked and @cert-authority in them.",
+        node=hop.node,
+        host=hop.host,
+        port=hop.port,
+    )
+
+
+def _named(hop: Hop) -> str:
+    return f"node {hop.node}" if hop.pinned_as == hop.node else f"{hop.where}, on the way to node {hop.node},"
+
+
+def _acceptance(hop: Hop, offered: HostKey) -> str:
+    if hop.pinned_as == hop.node:
+        return f"vendetta node trust {hop.node} --host-key {offered.fingerprint}."
+    return f"remove the line of {hop.pinned_as} from the server's known_hosts."

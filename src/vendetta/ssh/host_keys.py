@@ -44,7 +44,7 @@ class HostKeys:
         self._parsed: dict[Path, tuple[tuple[int, ...], SSHKnownHosts]] = {}
 
     def known(self, pinned_as: str, host: str, port: int) -> Known:
-        """A pin was made on purpose, so it stands for the keys of the user's files; what they revoke stays revoked.
+        """A pin was made on purpose, so it stands for all that the user's files trust; what they revoke stays revoked.
 
         Raises `InvalidInput` where our own file can't be read.
         """
@@ -58,9 +58,9 @@ class HostKeys:
             exact = host if port == SSH_PORT else f"[{host}]:{port}"
             for name in dict.fromkeys((exact, host)):
                 keys, authorities, revoked = parsed.match(name, "", None)[:3]
-                known.authorities.extend(authorities)
                 known.revoked.extend(revoked)
                 if not known.pinned:
+                    known.authorities.extend(authorities)
                     (known.keys if name == exact else known.fallback).extend(keys)
         return known
 

@@ -1,13 +1,16 @@
-"""Who we are to the nodes: keys that are there, keys made here, and which of them to offer first.
+"""Who we are to the nodes: keys that are there, keys made here, and which of them are offered, in which order.
 
 Private keys are 0600 in a 0700 folder, written whole or not at all, and never leave this machine.
 """
 
+import asyncio
+import base64
 import getpass
 import os
 import socket
-import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
@@ -15,7 +18,9 @@ import asyncssh
 from vendetta.errors import Conflict, Forbidden, InvalidInput, KeyNotFound
 from vendetta.models import Key
 
-from .endpoint import Endpoint
+from .files import check_private, write_private
+from .private_keys import describe_file, describe_key, is_encrypted, load_pairs
+from .route import Hop
 
 STANDARD_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
 GENERATED = {
@@ -25,116 +30,174 @@ GENERATED = {
 }
 MOST_OFFERED = 5
 """sshd ends a login after six tries (MaxAuthTries), one of which is left for a password."""
+AGENT_SECONDS = 3.0
+
+
+@dataclass(slots=True)
+class Offer:
+    """The keys to log in with, the likeliest first. `skipped` says of each other one why it isn't offered."""
+
+    pairs: list[asyncssh.SSHKeyPair] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
 
 class Keys:
-    """`keys_dir` holds the server's own keys, `ssh_dir` is the user's; `preferred` is offered first on every node."""
+    """`keys_dir` holds the server's own keys, `ssh_dir` is the user's; `preferred` is offered first on every node.
 
-    def __init__(self, keys_dir: Path, ssh_dir: Path, preferred: Path | None = None) -> None:
+    `agent` is the socket of the ssh-agent, where there is one.
+    """
+
+    def __init__(
+        self, keys_dir: Path, ssh_dir: Path, preferred: Path | None = None, *, agent: str | None = None
+    ) -> None:
         self._keys_dir = keys_dir
         self._ssh_dir = ssh_dir
         self._preferred = preferred
+        self._agent = agent
 
-    def detect(self) -> list[Key]:
-        """Every key that could be offered, in the order in which they are."""
-        return [describe(path) for path in self._paths(None)]
+    async def detect(self) -> list[Key]:
+        """Every key there is, in the order in which they are offered; encrypted ones are said to be."""
+        found = self._in_files()
+        async with self._agent_pairs(self._agent) as pairs:
+            of_agent = [_describe_agent_pair(pair) for pair in pairs]
+        return [*found, *(key for key in of_agent if key)]
 
     async def own(self) -> Key:
-        """The key that is put onto nodes: the first usable one there is, or a new ed25519 key."""
-        usable = [key for key in self.detect() if not key.encrypted]
-        return usable[0] if usable else self.generate()
+        """The key that is put onto nodes: the first in a file that can be used unattended, or a new ed25519 key."""
+        for key in self._in_files():
+            if not key.encrypted and not key.type.startswith("sk-"):
+                return key
+        return self.generate()
 
     def generate(self, type: str = "ed25519") -> Key:
         """A new key of the server's own. Raises `InvalidInput`, `Conflict` where there is one of that type."""
         if type not in GENERATED:
             raise InvalidInput(f'"{type}" is no type of key', hint=f"Types: {', '.join(GENERATED)}.")
         path = self._keys_dir / f"id_{type}"
-        if path.exists():
-            raise Conflict(f"there is already a key {path}", hint="Use it, or move it away first.")
         algorithm, options = GENERATED[type]
-        comment = f"vendetta {getpass.getuser()}@{socket.gethostname()}"
-        key = asyncssh.generate_private_key(algorithm, comment=comment, **options)
-        self._keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_new(path.with_suffix(".pub"), key.export_public_key(), 0o644)
-        write_new(path, key.export_private_key(), 0o600)
-        return describe(path)
+        key = asyncssh.generate_private_key(algorithm, comment=f"{_who()} vendetta", **options)
+        try:
+            write_private(path, key.export_private_key(), replace=False)
+        except FileExistsError as exc:
+            raise Conflict(f"there is already a key {path}", hint="Use it, or move it away first.") from exc
+        write_private(path.with_name(f"{path.name}.pub"), key.export_public_key(), mode=0o644)
+        return describe_file(path)
 
-    def find(self, fingerprint: str) -> Key:
+    async def find(self, fingerprint: str) -> Key:
         """Raises `KeyNotFound`."""
-        for key in self.detect():
+        for key in await self.detect():
             if key.fingerprint == fingerprint:
                 return key
         raise KeyNotFound(f"there is no key {fingerprint}", hint="See: vendetta key list")
 
-    def load(self, endpoint: Endpoint) -> list[asyncssh.SSHKey]:
-        """The keys to offer a node, the likeliest first. Raises `InvalidInput` for a named one that is unusable."""
-        loaded: list[asyncssh.SSHKey] = []
-        for path in self._paths(endpoint.identity):
-            named = str(path) == endpoint.identity or path == self._preferred
-            check_mode(path)
-            try:
-                loaded.append(asyncssh.read_private_key(path))
-            except (asyncssh.KeyImportError, OSError) as exc:
-                if named:
-                    raise InvalidInput(
-                        f"can't use the key {path}: {exc}", hint="A key with a passphrase is used through ssh-agent."
-                    ) from exc
-        return loaded[:MOST_OFFERED]
+    def candidates(self, hop: Hop) -> list[Path]:
+        """The key files to try on that hop: what was named for it, then the server's, then the standard names.
 
-    def _paths(self, identity: str | None) -> Sequence[Path]:
-        own = [self._keys_dir / f"id_{kind}" for kind in GENERATED]
-        standard = [self._ssh_dir / name for name in STANDARD_NAMES]
-        named = [Path(identity).expanduser()] if identity else []
+        Raises `InvalidInput` where a named one is absent.
+        """
+        named = [Path(hop.identity).expanduser()] if hop.identity else []
         preferred = [self._preferred] if self._preferred else []
         for path in named + preferred:
             if not path.is_file():
                 raise InvalidInput(f"there is no key {path}", hint="See the keys there are: vendetta key list")
-        return list(dict.fromkeys([*named, *preferred, *_existing(own + standard)]))
+        standard = [] if hop.identities_only else self._standard()
+        found = [*named, *_existing(hop.identity_files), *preferred, *self._own(), *standard]
+        return list(dict.fromkeys(found))
+
+    @asynccontextmanager
+    async def offer(self, hop: Hop, only: Path | None = None) -> AsyncIterator[Offer]:
+        """The keys for that hop, while the agent is held open to sign with its own. `only`: that one and no other.
+
+        Raises `InvalidInput` or `Forbidden` where a key that was named, or is the server's, can't be used.
+        """
+        async with self._agent_pairs(hop.agent or self._agent) as of_agent:
+            offer = Offer()
+            for path in [only] if only else self.candidates(hop):
+                self._add(offer, path, of_agent, must=path not in self._standard())
+            if not only and not hop.identities_only:
+                offer.pairs.extend(of_agent)
+            unique = {pair.public_data: pair for pair in reversed(offer.pairs)}
+            offer.pairs = list(reversed(unique.values()))[:MOST_OFFERED]
+            yield offer
+
+    def _add(self, offer: Offer, path: Path, of_agent: Sequence[asyncssh.SSHKeyPair], *, must: bool) -> None:
+        try:
+            check_private(path)
+            if is_encrypted(path.read_bytes()):
+                key = describe_file(path)
+                unlocked = [pair for pair in of_agent if _blob(key) == pair.public_data]
+                if not unlocked:
+                    raise InvalidInput(f"the key {path} has a passphrase", hint=f"Add it to the agent: ssh-add {path}")
+                offer.pairs.extend(unlocked)
+            else:
+                pairs = load_pairs(path)
+                if pairs[0].get_algorithm().startswith("sk-"):
+                    raise InvalidInput(f"the key {path} is on a device", hint=f"Add it to the agent: ssh-add {path}")
+                offer.pairs.extend(pairs)
+        except (InvalidInput, Forbidden, OSError) as exc:
+            if must and not isinstance(exc, OSError):
+                raise
+            offer.skipped.append(f"{exc}. {exc.hint}" if isinstance(exc, InvalidInput | Forbidden) else str(exc))
+
+    def _own(self) -> list[Path]:
+        return _existing([self._keys_dir / f"id_{kind}" for kind in GENERATED])
+
+    def _standard(self) -> list[Path]:
+        return _existing([self._ssh_dir / name for name in STANDARD_NAMES])
+
+    def _in_files(self) -> list[Key]:
+        preferred = _existing([self._preferred]) if self._preferred else []
+        found = []
+        for path in dict.fromkeys([*preferred, *self._own(), *self._standard()]):
+            with suppress(InvalidInput):  # a file of that name which is no key is none of ours
+                found.append(describe_file(path))
+        return found
+
+    @asynccontextmanager
+    async def _agent_pairs(self, path: str | None) -> AsyncIterator[Sequence[asyncssh.SSHKeyPair]]:
+        """None where there is no agent, or it doesn't answer: a login goes on without it."""
+        agent = await _connect_agent(path) if path else None
+        if agent is None:
+            yield []
+            return
+        async with agent:
+            pairs: Sequence[asyncssh.SSHKeyPair] = []
+            with suppress(ValueError, TimeoutError):
+                async with asyncio.timeout(AGENT_SECONDS):
+                    pairs = await agent.get_keys()
+            yield pairs
 
 
-def _existing(paths: Iterable[Path]) -> list[Path]:
+async def _connect_agent(path: str) -> asyncssh.SSHAgentClient | None:
+    try:
+        async with asyncio.timeout(AGENT_SECONDS):
+            return await asyncssh.connect_agent(path)
+    except OSError:
+        return None
+
+
+def _existing(paths: Sequence[Path]) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def describe(path: Path) -> Key:
-    """What is known of a private key without its passphrase. Raises `InvalidInput` for what is no key."""
-    encrypted = False
+def _who() -> str:
     try:
-        key = asyncssh.read_private_key(path)
-    except asyncssh.KeyEncryptionError:
-        encrypted = True
-    except asyncssh.KeyImportError as exc:
-        encrypted = "passphrase" in str(exc).lower()
-        if not encrypted:
-            raise InvalidInput(f"{path} is not a private key: {exc}") from exc
-    public = asyncssh.read_public_key(path.with_name(f"{path.name}.pub")) if encrypted else key.convert_to_public()
-    text = public.export_public_key().decode().strip()
-    return Key(
-        path=str(path),
-        type=public.get_algorithm(),
-        fingerprint=public.get_fingerprint(),
-        comment=str(public.get_comment() or ""),
-        public_key=text,
-        encrypted=encrypted,
-    )
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())  # a user without an entry, as in some containers
+    return f"{user}@{socket.gethostname()}"
 
 
-def check_mode(path: Path) -> None:
-    """Raises `Forbidden` for a private key that others may read."""
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        raise Forbidden(f"others may read the private key {path} (mode {mode:04o})", hint=f"Mend it: chmod 600 {path}")
-
-
-def write_new(path: Path, data: bytes, mode: int) -> None:
-    """A file that must not exist yet, never to be seen half written or with another mode."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+def _describe_agent_pair(pair: asyncssh.SSHKeyPair) -> Key | None:
+    """None for what the agent holds and asyncssh doesn't know."""
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, path)
-    finally:
-        os.unlink(temporary)
+        public = asyncssh.import_public_key(f"{pair.get_algorithm()} {base64.b64encode(pair.public_data).decode()}")
+    except asyncssh.KeyImportError:
+        return None
+    if comment := pair.get_comment(errors="replace"):
+        public.set_comment(comment)
+    return describe_key(public, None, source="agent")
+
+
+def _blob(key: Key) -> bytes:
+    return base64.b64decode(key.public_key.split()[1])

@@ -1,60 +1,33 @@
 """The pool: one connection a node, however many callers; leased while in use, closed when idle for long.
 
-A caller that finds none opens it, and everybody who arrives meanwhile waits for that one login. What is leased is
-never closed for age or room. Logins are paced, for each host and overall, so as not to trip sshd's `MaxStartups`.
+A caller that finds none logs in, and everybody who arrives meanwhile waits for that one login. What is leased is never
+closed for age or room. A connection that nobody used for a while is asked whether it still answers before it is
+leased, so that one which died unnoticed is replaced without the caller seeing an error.
 """
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from vendetta.errors import Busy, VendettaError
+from vendetta.errors import AuthFailed, Busy, ConnectionLost, HostKeyUnknown, LinkError, VendettaError
 
 from .connection import Connection
 from .connector import Connector
 from .endpoint import Endpoint, Login
+from .links import Flight, Link, LinkObserver
+from .room import Room
 
-LOGINS_PER_HOST = 2
-LOGINS = 32
 ROOM_SECONDS = 60.0
 DRAIN_SECONDS = 10.0
+SWEEP_SECONDS = 60.0
+FRESH_SECONDS = 10.0
+"""A connection that was in use within that time is leased without being asked first."""
+CHECK_SECONDS = 5.0
 
-
-class LinkObserver(Protocol):
-    """Told what the links do, at once and in order. Must not wait."""
-
-    def connecting(self, node: str) -> None: ...
-
-    def connected(self, node: str, connection: Connection) -> None: ...
-
-    def lost(self, node: str, error: VendettaError) -> None:
-        """A connection that stood has ended, and not by our doing."""
-
-    def failed(self, node: str, error: VendettaError) -> None:
-        """A login failed."""
-
-    def closed(self, node: str) -> None:
-        """We closed it: asked to, or because nobody used it."""
-
-
-@dataclass
-class Slot:
-    """A node's place in the pool. `users` counts leases and callers that wait for the login."""
-
-    connection: Connection | None = None
-    opening: asyncio.Task[Connection] | None = None
-    users: int = 0
-    last_used: float = 0.0
-    closing: bool = field(default=False)
-
-    @property
-    def live(self) -> Connection | None:
-        return self.connection if self.connection and not self.connection.closed else None
+NO_LOGIN = Login()
 
 
 class Pool:
@@ -65,153 +38,228 @@ class Pool:
         *,
         max_connections: int = 1000,
         max_idle_seconds: float = 3600.0,
+        room_seconds: float = ROOM_SECONDS,
+        drain_seconds: float = DRAIN_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connector = connector
         self._observer = observer
-        self._max_connections = max_connections
         self._max_idle = max_idle_seconds
+        self._drain_seconds = drain_seconds
         self._clock = clock
-        self._slots: dict[str, Slot] = {}
-        self._tasks: set[asyncio.Task[object]] = set()
-        self._overall = asyncio.Semaphore(LOGINS)
-        self._per_host: defaultdict[tuple[str, int | None], asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(LOGINS_PER_HOST)
-        )
-        self._freed = asyncio.Condition()
+        self._links: dict[str, Link] = {}
+        self._room = Room(max_connections, room_seconds, self._make_room)
+        self._tasks = asyncio.TaskGroup()
+        self._leaving = 0
+        self._leases = 0
+        self._unused = asyncio.Event()
+        self._draining = False
 
     async def __aenter__(self) -> Self:
-        self._keep(self._close_idle())
+        await self._tasks.__aenter__()
+        self._sweeping = self._tasks.create_task(self._sweep())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Waits for what is leased, for a while, then closes everything."""
+        self._draining = True
         try:
-            async with asyncio.timeout(DRAIN_SECONDS), self._freed:
-                await self._freed.wait_for(lambda: not any(slot.users for slot in self._slots.values()))
-        except TimeoutError:
-            pass  # whoever still holds a lease learns it from the closed connection
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(self.disconnect(node) for node in list(self._slots)))
+            await self._drain()
+        finally:
+            self._sweeping.cancel()
+            await self._tasks.__aexit__(None, None, None)
 
     def __len__(self) -> int:
-        return sum(slot.live is not None for slot in self._slots.values())
+        return sum(link.live is not None for link in self._links.values())
 
     def connection(self, node: str) -> Connection | None:
         """The live connection, if there is one, without a lease."""
-        slot = self._slots.get(node)
-        return slot.live if slot else None
+        link = self._links.get(node)
+        return link.live if link else None
 
     @asynccontextmanager
     async def lease(self, endpoint: Endpoint) -> AsyncIterator[Connection]:
-        """The node's connection, opened if need be, and kept for as long as the block lasts. Raises `LinkError`."""
-        slot = self._slots.setdefault(endpoint.node, Slot())
-        slot.users += 1
-        try:
-            yield await self._opened(slot, endpoint, Login())
-        finally:
-            slot.users -= 1
-            slot.last_used = self._clock()
-            if not slot.users:
-                self._keep(self._tell_freed())
+        """The node's connection, opened if need be, kept for as long as the block lasts. Raises `LinkError`, `Busy`."""
+        async with self._using(endpoint.node) as link:
+            yield await self._reach(link, endpoint, NO_LOGIN)
 
-    async def connect(self, endpoint: Endpoint, login: Login = Login()) -> Connection:  # noqa: B008 - frozen
-        """Makes sure that there is a connection. Raises `LinkError`."""
-        slot = self._slots.setdefault(endpoint.node, Slot())
-        slot.users += 1
-        try:
-            return await self._opened(slot, endpoint, login)
-        finally:
-            slot.users -= 1
-            slot.last_used = self._clock()
+    async def connect(self, endpoint: Endpoint, login: Login = NO_LOGIN) -> Connection:
+        """Makes sure that there is a connection. Raises `LinkError`, `Busy`."""
+        async with self._using(endpoint.node) as link:
+            return await self._reach(link, endpoint, login)
 
     async def disconnect(self, node: str) -> None:
-        """Closes it, whoever uses it. None there: nothing happens."""
-        slot = self._slots.pop(node, None)
-        if slot is None:
+        """Closes it, whoever uses it. Who waits for its login gets `ConnectionLost`. None there: nothing happens."""
+        link = self._links.pop(node, None)
+        if link is None:
             return
-        slot.closing = True
-        if slot.opening:
-            slot.opening.cancel()
-            await asyncio.gather(slot.opening, return_exceptions=True)
-        if slot.live:
-            await slot.live.close()
-            self._observer.closed(node)
+        if link.flight:
+            link.flight.cancel()
+            await asyncio.wait([link.flight.outcome])
+        await self._close(link)
 
-    async def _opened(self, slot: Slot, endpoint: Endpoint, login: Login) -> Connection:
-        if slot.live:
-            return slot.live
-        if slot.opening is None:
-            slot.opening = asyncio.create_task(self._open(slot, endpoint, login))
-            slot.opening.add_done_callback(lambda task: self._opening_done(slot, task))
-        # a caller that gives up doesn't take the login away from the others
-        return await asyncio.shield(slot.opening)
+    # leases
 
-    @staticmethod
-    def _opening_done(slot: Slot, task: asyncio.Task[Connection]) -> None:
-        slot.opening = None
-        if not task.cancelled():
-            task.exception()  # seen: every caller may have given up
-
-    async def _open(self, slot: Slot, endpoint: Endpoint, login: Login) -> Connection:
-        node = endpoint.node
-        await self._make_room(node)
-        self._observer.connecting(node)
+    @asynccontextmanager
+    async def _using(self, node: str) -> AsyncIterator[Link]:
+        if self._draining:
+            raise Busy(f"connect to node {node}: the server is stopping", node=node)
+        link = self._links.setdefault(node, Link(node))
+        link.users += 1
+        self._leases += 1
         try:
-            async with self._overall, self._per_host[endpoint.host, endpoint.port]:
-                connection = await self._connector.open(endpoint, login)
-        except VendettaError as exc:
-            self._observer.failed(node, exc)
+            yield link
+        finally:
+            link.users -= 1
+            self._leases -= 1
+            link.last_used = self._clock()
+            self._after_use(link)
+
+    def _after_use(self, link: Link) -> None:
+        if not self._leases:
+            self._unused.set()
+        self._tidy(link)
+        if self._room.wanted and not link.users:
+            self._make_room()
+
+    def _tidy(self, link: Link) -> None:
+        """A place without a connection, nor anybody who wants one, goes."""
+        if link.is_empty and self._links.get(link.node) is link:
+            del self._links[link.node]
+
+    async def _reach(self, link: Link, endpoint: Endpoint, login: Login) -> Connection:
+        while True:
+            flight = link.flight
+            if flight is None:
+                if link.live and (link.users > 1 or self._clock() - link.last_used < FRESH_SECONDS):
+                    return link.live
+                return await asyncio.shield(self._start(link, endpoint, login).outcome)
+            try:
+                # a caller that gives up doesn't take the login away from the others
+                return await asyncio.shield(flight.outcome)
+            except (AuthFailed, HostKeyUnknown):
+                if login == NO_LOGIN:
+                    raise
+                # another's login failed for the want of what this caller brings
+
+    # logins
+
+    def _start(self, link: Link, endpoint: Endpoint, login: Login) -> Flight:
+        flight = Flight(asyncio.get_running_loop().create_future())
+        flight.outcome.add_done_callback(lambda outcome: outcome.exception())  # seen: every caller may have given up
+        link.flight = flight
+        flight.task = self._tasks.create_task(self._fly(link, flight, endpoint, login), name=f"connect {link.node}")
+        flight.task.add_done_callback(lambda _: self._land(link, flight))
+        return flight
+
+    async def _fly(self, link: Link, flight: Flight, endpoint: Endpoint, login: Login) -> None:
+        try:
+            connection = await self._checked(link) or await self._log_in(link, endpoint, login)
+        except Exception as exc:
+            # the callers' to know: in the task group it would end everything
+            link.flight = None
+            flight.outcome.set_exception(exc)
+        else:
+            link.flight = None
+            link.last_used = self._clock()
+            flight.outcome.set_result(connection)
+
+    def _land(self, link: Link, flight: Flight) -> None:
+        """However it went, also where it was cancelled before it began."""
+        if link.flight is flight:
+            link.flight = None
+        if not flight.outcome.done():
+            flight.outcome.set_exception(
+                ConnectionLost(f"connect to node {link.node}: it was disconnected meanwhile", node=link.node)
+            )
+        self._tidy(link)
+
+    async def _checked(self, link: Link) -> Connection | None:
+        """The connection that is there, if it answers."""
+        if link.live is None:
+            return None
+        try:
+            await link.live.ping(CHECK_SECONDS)
+        except LinkError:
+            return None
+        return link.live
+
+    async def _log_in(self, link: Link, endpoint: Endpoint, login: Login) -> Connection:
+        # one that is silent may only have stalled: it stays until there is another
+        silent = link.live
+        await self._room.take(link.node, instead=silent is not None)
+        try:
+            self._observer.connecting(link.node)
+            connection = await self._connector.open(endpoint, login)
+        except BaseException as exc:
+            self._room.give()
+            if isinstance(exc, VendettaError):
+                self._observer.failed(link.node, exc)
+            else:
+                self._observer.closed(link.node)
             raise
-        slot.connection = connection
-        slot.last_used = self._clock()
-        self._observer.connected(node, connection)
-        self._keep(self._tell_end(slot, connection))
+        link.connection = connection
+        self._observer.connected(link.node, connection)
+        self._tasks.create_task(self._follow(link, connection), name=f"follow {link.node}")
+        if silent is not None:
+            self._tasks.create_task(silent.close(), name=f"close {link.node}")
         return connection
 
-    async def _tell_end(self, slot: Slot, connection: Connection) -> None:
+    async def _follow(self, link: Link, connection: Connection) -> None:
+        """Until it ends, and tells that unless it was closed or replaced by us."""
         await connection.wait_closed()
-        if not slot.closing and slot.connection is connection:
-            slot.connection = None
+        self._room.give()
+        if link.connection is connection:
+            link.connection = None
             if connection.error:
-                self._observer.lost(connection.node, connection.error)
-        await self._tell_freed()
+                self._observer.lost(link.node, connection.error)
+            self._tidy(link)
+        await connection.close()  # what was opened on this side
 
-    async def _make_room(self, node: str) -> None:
-        """Closes the idlest where there are too many; waits where all are in use. Raises `Busy`."""
-        try:
-            async with asyncio.timeout(ROOM_SECONDS), self._freed:
-                while len(self) >= self._max_connections:
-                    idle = [
-                        (slot.last_used, name) for name, slot in self._slots.items() if slot.live and not slot.users
-                    ]
-                    if idle:
-                        await self.disconnect(min(idle)[1])
-                    else:
-                        await self._freed.wait()
-        except TimeoutError as exc:
-            raise Busy(
-                f"connect to node {node}: all {self._max_connections} connections are in use",
-                hint="Raise max_connections, or try again later.",
-            ) from exc
+    # room
 
-    async def _close_idle(self) -> None:
+    def _make_room(self) -> None:
+        """As many of the idlest go as callers wait."""
+        idle = sorted((link for link in self._links.values() if link.is_idle), key=lambda link: link.last_used)
+        for link in idle[: max(0, self._room.wanted - self._leaving)]:
+            self._evict(link)
+
+    def _evict(self, link: Link) -> None:
+        del self._links[link.node]
+        self._leaving += 1
+        task = self._tasks.create_task(self._close(link), name=f"close {link.node}")
+        task.add_done_callback(self._evicted)
+
+    def _evicted(self, _: "asyncio.Task[None]") -> None:
+        self._leaving -= 1
+
+    async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(min(self._max_idle / 4, 60.0))
-            now = self._clock()
-            for name, slot in list(self._slots.items()):
-                if slot.live and not slot.users and now - slot.last_used > self._max_idle:
-                    await self.disconnect(name)
+            await asyncio.sleep(min(self._max_idle / 4, SWEEP_SECONDS))
+            oldest = self._clock() - self._max_idle
+            for link in list(self._links.values()):
+                if link.is_idle and link.last_used < oldest:
+                    self._evict(link)
 
-    async def _tell_freed(self) -> None:
-        async with self._freed:
-            self._freed.notify_all()
+    async def _close(self, link: Link) -> None:
+        connection, link.connection = link.connection, None
+        if connection is None:
+            return
+        await connection.close()
+        self._observer.closed(link.node)
 
-    def _keep(self, work: Coroutine[object, object, object]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _drain(self) -> None:
+        for link in self._links.values():
+            if link.flight:
+                link.flight.cancel()
+        try:
+            async with asyncio.timeout(self._drain_seconds):
+                while self._leases:
+                    self._unused.clear()
+                    await self._unused.wait()
+        except TimeoutError:
+            pass  # whoever still holds a lease learns it from the closed connection
+        finally:
+            await asyncio.gather(*(self.disconnect(node) for node in list(self._links)))

@@ -6,6 +6,7 @@ ssh_config is read by asyncssh (Host, Match, Include, HostName, Port, User, Iden
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import asyncssh
 
@@ -21,7 +22,6 @@ class Hop:
     """One login. `alias` is the name that was given, `host` the one it stands for.
 
     `pinned_as` is the name under which our own pins hold its host key; `known_as` is its name in the user's files.
-    `proxied`: a ProxyCommand leads there.
     """
 
     node: str
@@ -35,7 +35,6 @@ class Hop:
     identity_files: tuple[Path, ...]
     identities_only: bool
     agent: str | None
-    proxied: bool
 
     @property
     def where(self) -> str:
@@ -79,6 +78,7 @@ def _resolve(
     except (asyncssh.ConfigParseError, ValueError) as exc:
         raise InvalidInput(f"can't read the ssh config for {address.host}: {exc}", hint="Mend that line.") from exc
     config = options.config
+    identity_files = cast("list[str]", config.get("IdentityFile", []))
     jump = options.tunnel.split(",") if isinstance(options.tunnel, str) and options.tunnel else []
     hop = Hop(
         node=endpoint.node,
@@ -89,9 +89,8 @@ def _resolve(
         pinned_as=pinned_as or f"[{options.host}]:{options.port}",
         known_as=options.host_key_alias or options.host,
         identity=endpoint.identity,
-        identity_files=tuple(Path(str(name)).expanduser() for name in config.get("IdentityFile", [])),
+        identity_files=tuple(Path(name).expanduser() for name in identity_files),
         identities_only=bool(config.get("IdentitiesOnly")),
         agent=str(agent) if (agent := config.get("IdentityAgent")) else None,
-        proxied=bool(options.proxy_command),
     )
     return hop, jump

@@ -1,8 +1,8 @@
 """HTTP over a channel: an aiohttp connector whose connections are unix sockets on the node.
 
 An asyncssh channel has the methods that aiohttp uses of a transport (write, pause, resume, eof), so aiohttp's protocol
-is joined to it directly. `_create_connection` and `_factory` are private names of aiohttp: its version is bounded for
-that, and tests/integration/ssh/test_sockets.py holds what is relied on.
+is joined to it directly. `_create_connection` is a private name of aiohttp: its version is bounded for that, and
+tests/integration/ssh/test_sockets.py holds what is relied on.
 """
 
 import asyncio
@@ -21,8 +21,6 @@ KEEP_ALIVE_SECONDS = 300.0
 
 class ChannelConnector(aiohttp.BaseConnector):
     """Opens a channel for each HTTP connection that is wanted at once, and keeps them alive for the next request."""
-
-    allowed_protocol_schema_set = aiohttp.BaseConnector.allowed_protocol_schema_set | frozenset({"http"})
 
     def __init__(self, connection: "Connection", path: str) -> None:
         super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS)
@@ -45,7 +43,7 @@ class Joint(asyncssh.SSHUNIXSession[bytes]):
     def __init__(self, protocol: asyncio.Protocol) -> None:
         self._protocol = protocol
 
-    def connection_made(self, chan: asyncssh.SSHUNIXChannel[bytes]) -> None:
+    def connection_made(self, chan: "asyncssh.SSHUNIXChannel[bytes]") -> None:
         self._protocol.connection_made(cast("asyncio.Transport", chan))
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
@@ -61,4 +59,7 @@ class Joint(asyncssh.SSHUNIXSession[bytes]):
         self._protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """asyncssh's own errors mean nothing outside: aiohttp's users expect those of a socket."""
+        if exc is not None and not isinstance(exc, OSError):
+            exc = ConnectionResetError(str(exc))
         self._protocol.connection_lost(exc)

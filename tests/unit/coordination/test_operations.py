@@ -498,3 +498,16 @@ async def test_old_operations_are_forgotten(open_operations: Open) -> None:
 def test_steps_are_kept_beside_the_state() -> None:
     assert build_location("/home/me/state.db") == "/home/me/state-operations.db"
     assert build_location("postgresql://host/name") == "postgresql://host/name"
+
+
+async def test_kinds_that_take_no_turns_run_side_by_side(store: Store) -> None:
+    gate = Gate()
+    async with Events(store) as events:
+        operations = Operations(store, events)
+        operations.register("node.execute", gate, takes_turns=False)
+        async with operations:
+            for _ in range(2):
+                await operations.submit("node.execute", "gpu", {}, actor="me")
+            await gate.begun.get()
+            await gate.begun.get()
+            gate.open.set()

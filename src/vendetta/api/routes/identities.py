@@ -24,7 +24,7 @@ class TokenRequest(Request):
 
 @router.get("/keys", response_model=PageOf[Key], tags=["keys"])
 async def list_keys(services: Offered, caller: Called) -> Response:
-    return json_response({"items": services.keys.detect(), "next_cursor": None})
+    return json_response({"items": await services.keys.detect(), "next_cursor": None})
 
 
 @router.post("/keys", response_model=Key, status_code=201, tags=["keys"])

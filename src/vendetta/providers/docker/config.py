@@ -38,6 +38,7 @@ def build_config(name: str, spec: InstanceSpec, owner: str, own: "OwnCommand | N
     """`own` is what the image runs, for a spec without a command: kept up by us. None: the image's as it is."""
     config: dict[str, Any] = {
         "Image": spec.image,
+        "Hostname": name,
         "Env": [f"{key}={value}" for key, value in spec.env.items()],
         "Labels": build_labels(name, spec, owner),
         "HostConfig": build_host_config(spec),

@@ -1,0 +1,68 @@
+"""What is known of hosts: our pins, and the user's own known_hosts in the forms OpenSSH writes."""
+
+import stat
+import subprocess
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from vendetta.errors import InvalidInput
+from vendetta.ssh.host_keys import HostKeys, describe
+
+
+def new_key() -> asyncssh.SSHKey:
+    return asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
+
+
+def line_of(key: asyncssh.SSHKey) -> str:
+    return key.export_public_key().decode().strip()
+
+
+@pytest.fixture
+def host_keys(tmp_path: Path) -> HostKeys:
+    return HostKeys(tmp_path / "state/known_hosts", [tmp_path / "user", tmp_path / "global"])
+
+
+def test_a_pin_is_kept_privately_replaced_and_forgotten(tmp_path: Path, host_keys: HostKeys) -> None:
+    first, second, other = new_key(), new_key(), new_key()
+    host_keys.pin("gpu", first)
+    host_keys.pin("lab", other)
+    host_keys.pin("gpu", second)
+    assert host_keys.pinned("gpu") == describe(second)
+    assert stat.S_IMODE((tmp_path / "state/known_hosts").stat().st_mode) == 0o600
+    host_keys.forget("gpu")
+    assert host_keys.pinned("gpu") is None
+    assert host_keys.pinned("lab") == describe(other)
+
+
+def test_a_pin_wins_over_the_users_file(tmp_path: Path, host_keys: HostKeys) -> None:
+    theirs, ours = new_key(), new_key()
+    (tmp_path / "user").write_text(f"gpu.lan {line_of(theirs)}\n")
+    assert host_keys.known("gpu", "gpu.lan", 22).keys == [theirs]
+    host_keys.pin("gpu", ours)
+    assert host_keys.known("gpu", "gpu.lan", 22).keys == [ours]
+
+
+def test_ports_hashes_authorities_and_revocations_of_the_users_files(tmp_path: Path, host_keys: HostKeys) -> None:
+    hashed, other_port, authority, revoked = new_key(), new_key(), new_key(), new_key()
+    (tmp_path / "user").write_text(f"gpu.lan {line_of(hashed)}\n")
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", tmp_path / "user"], check=True, capture_output=True)
+    assert "gpu.lan" not in (tmp_path / "user").read_text()
+    (tmp_path / "global").write_text(
+        f"[gpu.lan]:2222 {line_of(other_port)}\n@revoked * {line_of(revoked)}\n# a comment\n"
+        f"@cert-authority *.lan {line_of(authority)}\n"
+    )
+    known = host_keys.known("a", "gpu.lan", 22)
+    assert (known.keys, known.authorities, known.revoked) == ([hashed], [authority], [revoked])
+    known = host_keys.known("a", "gpu.lan", 2222)
+    assert (known.keys, known.fallback) == ([other_port], [hashed])
+    known = host_keys.known("a", "elsewhere", 22)
+    assert (known.keys, known.authorities, known.pinned) == ([], [], False)
+
+
+def test_our_own_file_must_make_sense(tmp_path: Path, host_keys: HostKeys) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/known_hosts").write_text("gpu ssh-ed25519 nonsense\n")
+    with pytest.raises(InvalidInput, match="known_hosts"):
+        host_keys.known("gpu", "gpu.lan", 22)
