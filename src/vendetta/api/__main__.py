@@ -1,15 +1,16 @@
-"""`python -m vendetta.api`: the server, in the foreground, its log on stderr."""
+"""`python -m vendetta.api`: the server, in the foreground, its log on stderr. Exits 0 where another one runs."""
 
 import asyncio
+import os
 import sys
 
 import structlog
 
-from vendetta import settings
 from vendetta.errors import VendettaError
 from vendetta.paths import Paths
 
-from .logs import configure
+from .lock import AlreadyRunning, one_server
+from .logs import LEVEL_VARIABLE, configure, parse_level
 
 
 def main() -> int:
@@ -17,17 +18,25 @@ def main() -> int:
     log = structlog.get_logger("vendetta.api")
     paths = Paths.from_environment()
     try:
-        config = settings.load(paths)
-        from .process import AlreadyRunning, serve  # a second late: bad settings are told before
-
-        try:
-            asyncio.run(serve(paths, config))
-        except AlreadyRunning:
-            log.info("another server is running", socket=str(paths.socket))
+        configure(parse_level(os.environ.get(LEVEL_VARIABLE, "info")))
+        with one_server(paths):
+            run(paths)
+    except AlreadyRunning:
+        log.info("another server is running", socket=str(paths.socket))
     except VendettaError as exc:
         log.error("can't start", error=exc.message, hint=exc.hint)  # noqa: TRY400 - no traceback for a wrong setting
         return 2
     return 0
+
+
+def run(paths: Paths) -> None:
+    """Imports late: pydantic takes a tenth of a second, the server a whole one; only who has the lock needs them."""
+    from vendetta import settings
+
+    config = settings.load(paths)
+    from .process import serve
+
+    asyncio.run(serve(paths, config))
 
 
 if __name__ == "__main__":

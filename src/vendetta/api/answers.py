@@ -1,34 +1,49 @@
-"""How routes answer: pages, operations that are waited for or not, streams of events."""
+"""How routes answer: JSON, pages, operations that are waited for or not. And the parameters that many share."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from fastapi import Header, Query, Response
-from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, WithJsonSchema
 
 from vendetta.errors import InvalidInput
-from vendetta.models import Operation, Problem
+from vendetta.models import Operation
 from vendetta.store import Page
 
 from .services import Services
 
 T = TypeVar("T")
 
-KEEP_ALIVE_SECONDS = 15.0
+API = "/api/v1"
+LONGEST_WAIT = 3600.0
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
 Cursor = Annotated[str | None, Query(description="next_cursor of the page before")]
-Labels = Annotated[list[str], Query(alias="label", description="KEY=VALUE; may be repeated")]
+Labels = Annotated[list[str], Query(alias="label", default_factory=list, description="KEY=VALUE; may be repeated")]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
-Wait = Annotated[
-    str | None, Query(description="seconds to wait for the end; without it the operation is returned at once")
-]
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {"default": {"model": Problem, "description": "What went wrong"}}
+
+def parse_wait(value: object) -> float:
+    """Seconds; 0 where nobody waits. Raises ValueError."""
+    if value in ("true", "false"):
+        return LONGEST_WAIT if value == "true" else 0.0
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_WAIT:
+        raise ValueError(f"must be seconds (at most {LONGEST_WAIT:g}), true or false")
+    return seconds
+
+
+Wait = Annotated[
+    float,
+    BeforeValidator(parse_wait),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": LONGEST_WAIT}, {"type": "boolean"}]}),
+    Query(description="seconds to wait for the end, true, or false; without it the operation is returned as it is"),
+]
 
 
 class PageOf(BaseModel, Generic[T]):
@@ -51,25 +66,25 @@ def parse_labels(labels: list[str]) -> dict[str, str]:
     return dict(label.split("=", 1) for label in labels)
 
 
-def parse_wait(text: str | None) -> float:
-    """Seconds; 0 where nobody waits. Raises `InvalidInput`."""
-    if text is None or text == "false":
-        return 0.0
+async def wait_for(services: Services, id: str, seconds: float) -> Operation:
+    """The operation once it has ended; as it is when the time is over, or the server stops."""
+    waiting = asyncio.create_task(services.operations.wait(id, seconds))
+    stopping = asyncio.create_task(services.stopping.wait())
     try:
-        seconds = 3600.0 if text == "true" else float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 3600:
-        raise InvalidInput(f"wait: {text!r} is neither seconds (at most 3600) nor true or false")
-    return seconds
+        await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return waiting.result() if waiting.done() else await services.operations.get(id)
+    finally:
+        waiting.cancel()
+        stopping.cancel()
+        await asyncio.gather(waiting, stopping, return_exceptions=True)
 
 
 async def operation_response(
-    services: Services, operation: Operation, wait: str | None, done: Callable[[Operation], Awaitable[Response]]
+    services: Services, operation: Operation, wait: float, done: Callable[[Operation], Awaitable[Response]]
 ) -> Response:
     """202 and the operation; or, if it ends within `wait`, what `done` makes of it, and its problem if it failed."""
-    if seconds := parse_wait(wait):
-        operation = await services.operations.wait(operation.id, seconds)
+    if wait:
+        operation = await wait_for(services, operation.id, wait)
         if operation.error is not None:
             raise operation.error.to_error()
         if operation.state == "succeeded":
@@ -77,56 +92,14 @@ async def operation_response(
     return json_response(operation, 202)
 
 
+async def created(operation: Operation) -> Response:
+    return json_response(operation.result, 201)
+
+
 async def result_of(operation: Operation) -> Response:
-    """The object that the operation has made or changed."""
+    """The object that the operation has changed."""
     return json_response(operation.result)
 
 
 async def nothing_left(operation: Operation) -> Response:
     return Response(status_code=204)
-
-
-def event_stream(source: AsyncIterator[T], services: Services, number: Callable[[T], int] | None = None) -> Response:
-    """Server-sent events, each a JSON value; `number` makes the stream resumable. Ends when the server stops."""
-
-    async def lines() -> AsyncIterator[bytes]:
-        yield b"retry: 1000\n\n"
-        async with aclosing(until_stopping(source, services)) as items:
-            async for item in items:
-                if item is None:
-                    yield b": still here\n\n"
-                    continue
-                id_line = b"id: %d\n" % number(item) if number else b""
-                yield id_line + b"data: " + msgspec.json.encode(item) + b"\n\n"
-
-    return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-
-
-async def until_stopping(source: AsyncIterator[T], services: Services) -> AsyncGenerator[T | None, None]:
-    """What `source` gives, and None whenever it was silent for a while."""
-    stopping = asyncio.create_task(services.stopping.wait())
-    pending: asyncio.Task[T] | None = None
-    try:
-        while not stopping.done():
-            pending = pending or asyncio.create_task(_next(source))
-            both: set[asyncio.Task[Any]] = {pending, stopping}
-            await asyncio.wait(both, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if pending.done():
-                try:
-                    item = pending.result()
-                except StopAsyncIteration:
-                    return
-                pending = None
-                yield item
-            elif not stopping.done():
-                yield None
-    finally:
-        for task in (stopping, pending):
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(*(task for task in (stopping, pending) if task is not None), return_exceptions=True)
-
-
-async def _next(source: AsyncIterator[T]) -> T:
-    """A coroutine, which a task wants, where `anext` promises only something to await."""
-    return await anext(source)

@@ -1,5 +1,6 @@
 """The composition root: the only place that names concrete classes and puts them together."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,12 +33,12 @@ from vendetta.ssh.keys import Keys
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store
 
-from . import problems
+from . import openapi, problems
+from .boundary import Boundary
+from .identity import Identity
 from .metrics import Metrics
 from .routes import events, health, identities, nodes, operations, workspaces
 from .services import Services
-
-API = "/api/v1"
 
 
 def create_app(services: Services, metrics: Metrics) -> FastAPI:
@@ -46,6 +47,7 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
         title="Vendetta",
         version=__version__,
         summary="Isolated workspaces on any Linux machine that can be reached by SSH.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         docs_url=None,
         redoc_url=None,
     )
@@ -53,14 +55,19 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     app.state.metrics = metrics
     problems.install(app)
     for routes in (nodes, workspaces, operations, events, identities):
-        app.include_router(routes.router, prefix=API)
+        app.include_router(routes.router)
     app.include_router(health.router)
-    app.middleware("http")(metrics.measure)
+    openapi.install(app)
+    app.add_middleware(Identity, tokens=services.tokens)
+    # the last one added is the outermost: it sees what the others answer
+    app.add_middleware(Boundary, metrics=metrics, stopping=services.stopping)
     return app
 
 
 @asynccontextmanager
-async def running_services(paths: Paths, config: ServerConfig) -> AsyncIterator[Services]:
+async def running_services(
+    paths: Paths, config: ServerConfig, stopping: asyncio.Event | None = None
+) -> AsyncIterator[Services]:
     """Everything the server is made of, opened in order and closed in reverse."""
     home = Path.home()
     ssh_dir = home / ".ssh"
@@ -129,6 +136,8 @@ async def running_services(paths: Paths, config: ServerConfig) -> AsyncIterator[
             tokens=Tokens(store, told),
             keys=keys,
             status=status,
+            nodes_by_status=store.nodes.count_by_status,
+            stopping=stopping or asyncio.Event(),
         )
 
 

@@ -7,11 +7,26 @@ from typing import Any
 
 import structlog
 
+from vendetta.errors import InvalidInput, nearest
+
+LEVEL_VARIABLE = "VENDETTA_LOG_LEVEL"
+LEVELS = ("debug", "info", "warning", "error")
+
 SECRET = ("password", "passphrase", "secret", "token", "authorization", "private_key")
 HIDDEN = "(hidden)"
 
 QUIET = ("asyncssh", "uvicorn", "aiosqlite", "sqlalchemy", "alembic", "dbos", "stamina", "asyncio")
 """Libraries whose news isn't ours: warnings and worse are."""
+
+
+def parse_level(text: str) -> int:
+    """Raises `InvalidInput`."""
+    if text.lower() not in LEVELS:
+        raise InvalidInput(
+            f'{LEVEL_VARIABLE}: unknown level "{text}".{nearest(text.lower(), LEVELS)}',
+            hint=f"Levels: {', '.join(LEVELS)}.",
+        )
+    return logging.getLevelNamesMapping()[text.upper()]
 
 
 def configure(level: int = logging.INFO) -> None:
@@ -53,4 +68,6 @@ def _hidden(name: str, value: Any) -> Any:
         return HIDDEN
     if isinstance(value, Mapping):
         return {str(key): _hidden(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden(name, inner) for inner in value]
     return value

@@ -1,12 +1,20 @@
 """Figures for Prometheus: requests by route, and what the server holds. Labels are bounded: routes, never paths."""
 
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 
-from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from vendetta.models import ServerStatus
+
+HELD = {
+    "workspaces": "Workspaces recorded.",
+    "connections": "SSH connections held.",
+    "operations_running": "Operations running.",
+    "memory_bytes": "Resident memory.",
+}
+"""Fields of the server's status, each a gauge."""
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Metrics:
@@ -15,32 +23,26 @@ class Metrics:
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self._registry = registry = CollectorRegistry()
         labels = ("method", "route", "status")
-        self._requests = Counter("vendetta_http_requests", "Requests answered.", labels, registry=self._registry)
+        self._requests = Counter("vendetta_http_requests", "Requests answered.", labels, registry=registry)
         self._seconds = Histogram(
-            "vendetta_http_request_seconds", "Until the answer began.", ("route",), registry=self._registry
+            "vendetta_http_request_seconds", "Until the answer began.", ("route",), registry=registry, buckets=BUCKETS
         )
-        self._held = {
-            field: Gauge(f"vendetta_{field}", text, registry=self._registry)
-            for field, text in {
-                "nodes": "Nodes recorded.",
-                "workspaces": "Workspaces recorded.",
-                "connections": "SSH connections held.",
-                "operations_running": "Operations running.",
-                "memory_bytes": "Resident memory.",
-            }.items()
-        }
+        self._nodes = Gauge(
+            "vendetta_nodes", "Nodes recorded, by the status of their link.", ["status"], registry=registry
+        )
+        self._held = {field: Gauge(f"vendetta_{field}", text, registry=registry) for field, text in HELD.items()}
 
-    async def measure(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        started = time.perf_counter()
-        response = await call_next(request)
-        route = getattr(request.scope.get("route"), "path", "unknown")
-        self._requests.labels(request.method, route, response.status_code).inc()
-        self._seconds.labels(route).observe(time.perf_counter() - started)
-        return response
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(route).observe(seconds)
 
-    def render(self, status: ServerStatus) -> bytes:
+    def render(self, status: ServerStatus, nodes_by_status: Mapping[str, int]) -> bytes:
         for field, gauge in self._held.items():
             gauge.set(getattr(status, field))
+        # a status that no node has any more must not stay
+        self._nodes.clear()
+        for name, number in nodes_by_status.items():
+            self._nodes.labels(name).set(number)
         return generate_latest(self._registry)

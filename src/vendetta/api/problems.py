@@ -1,18 +1,21 @@
 """The one table from error to HTTP status, and every failure as a problem (RFC 9457)."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import structlog
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from fastapi import FastAPI, Response
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from vendetta import errors
-from vendetta.coordination.requests import invalid, known_keys
+from vendetta.coordination.requests import invalid
 from vendetta.models import Problem
+
+from .unknown_keys import known_beside
 
 log = structlog.get_logger(__name__)
 
@@ -47,48 +50,63 @@ def build_problem(error: errors.VendettaError) -> Problem:
     return Problem.from_error(error, status=status_of(error))
 
 
-def problem_response(error: errors.VendettaError) -> Response:
-    problem = build_problem(error)
-    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
+def refuse(connection: HTTPConnection, error: errors.VendettaError) -> Response:
+    """The answer to a request, or to a WebSocket that isn't accepted yet. The cause goes to the log alone."""
+    cause = repr(error.__cause__) if error.__cause__ else None
+    log.info("refused", **describe(connection), code=error.code, error=error.message, cause=cause)
+    return build_response(build_problem(error))
+
+
+def as_ours(error: Exception, connection: HTTPConnection) -> errors.VendettaError:
+    """Ours stays as it is. Anything else is logged under a number, and nothing of it is told."""
+    if isinstance(error, errors.VendettaError):
+        return error
+    request_id = uuid.uuid4().hex[:12]
+    log.error("request failed", **describe(connection), request_id=request_id, exc_info=error)
+    return errors.VendettaError(
+        "the server made a mistake",
+        hint=f"Its log has it under {request_id}: vendetta server logs",
+        request_id=request_id,
+    )
+
+
+def describe(connection: HTTPConnection) -> dict[str, str]:
+    return {"method": connection.scope.get("method", "WEBSOCKET"), "path": connection.scope["path"]}
+
+
+def build_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    if problem.status == 401:
+        headers = {"WWW-Authenticate": "Bearer"}
     return Response(
         msgspec.json.encode(problem), status_code=problem.status or 500, media_type=MEDIA_TYPE, headers=headers
     )
 
 
+def build_invalid(connection: HTTPConnection, found: Sequence[Any]) -> errors.InvalidInput:
+    """Of pydantic's errors. A location begins with the part of the request: what users know is the rest."""
+    for error in found:
+        if error["type"] == "json_invalid":
+            return errors.InvalidInput(f"the body is not JSON: {error['ctx']['error']} at character {error['loc'][-1]}")
+    known = next((known_beside(connection, error) for error in found if error["type"] == "extra_forbidden"), None)
+    located = [{**error, "loc": error["loc"][1:] or error["loc"]} for error in found]
+    return invalid(located, known=known or frozenset())
+
+
 def install(app: FastAPI) -> None:
     @app.exception_handler(errors.VendettaError)
-    async def refused(request: Request, exc: errors.VendettaError) -> Response:
-        log.info("refused", method=request.method, path=request.url.path, code=exc.code, error=exc.message)
-        return problem_response(exc)
+    async def refused(connection: HTTPConnection, exc: errors.VendettaError) -> Response:
+        return refuse(connection, exc)
 
     @app.exception_handler(RequestValidationError)
-    async def ill_formed(request: Request, exc: RequestValidationError) -> Response:
-        # the first part of a location says where in the request it stands: what users know is the rest
-        found = [{**error, "loc": error["loc"][1:]} for error in exc.errors()]
-        return problem_response(invalid(found, known=_body_keys(request)))
+    @app.exception_handler(WebSocketRequestValidationError)
+    async def ill_formed(
+        connection: HTTPConnection, exc: RequestValidationError | WebSocketRequestValidationError
+    ) -> Response:
+        return refuse(connection, build_invalid(connection, exc.errors()))
 
     @app.exception_handler(HTTPException)
-    async def no_route(request: Request, exc: HTTPException) -> Response:
+    async def no_route(connection: HTTPConnection, exc: HTTPException) -> Response:
+        where = describe(connection)
         kind = errors.NotFound if exc.status_code == 404 else errors.InvalidInput
-        error = kind(f"{request.method} {request.url.path}: {exc.detail}", hint="The API is described at /docs.")
-        problem = Problem.from_error(error, status=exc.status_code)
-        return Response(
-            msgspec.json.encode(problem), status_code=exc.status_code, media_type=MEDIA_TYPE, headers=exc.headers
-        )
-
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, exc: Exception) -> Response:
-        number = uuid.uuid4().hex[:12]
-        log.error("request failed", method=request.method, path=request.url.path, number=number, exc_info=exc)
-        return problem_response(
-            errors.VendettaError(
-                "the server made a mistake", hint=f"Its log has it under {number}: vendetta server logs", number=number
-            )
-        )
-
-
-def _body_keys(request: Request) -> frozenset[str]:
-    """The keys that the route's body may have, to suggest the nearest from."""
-    body = getattr(request.scope.get("route"), "body_field", None)
-    model = body.field_info.annotation if body else None
-    return known_keys(model) if isinstance(model, type) and issubclass(model, BaseModel) else frozenset()
+        error = kind(f"{where['method']} {where['path']}: {exc.detail}", hint="The API is described at /docs.")
+        return build_response(Problem.from_error(error, status=exc.status_code), exc.headers)

@@ -6,20 +6,22 @@ text frames with `{"open": true}`, `{"exit_status": N}` or `{"problem": …}`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Any
 
 import msgspec
 from fastapi import WebSocket, WebSocketDisconnect
 
 from vendetta.coordination.requests import ExecRequest, validated
-from vendetta.errors import InvalidInput, ServerUnavailable, VendettaError
+from vendetta.errors import InvalidInput, LinkError, ServerUnavailable, VendettaError
 from vendetta.transport import Process, Stream
 
-from .problems import build_problem
+from .peer import gone
+from .problems import as_ours, build_problem
 from .services import Services
 
+LARGEST_SCREEN = 10000
 CHANNELS = {"stdout": b"\x01", "stderr": b"\x02"}
 
 
@@ -29,7 +31,7 @@ async def serve_process(
     """The first message is the request; then the process's streams, until it ends or the caller is gone."""
 
     async def work() -> None:
-        request = validated(ExecRequest, parse_text(await websocket.receive_text()))
+        request = validated(ExecRequest, await receive_object(websocket))
         async with run(request) as process:
             feeding = asyncio.create_task(feed_process(websocket, process))
             telling = asyncio.create_task(tell_process(websocket, process))
@@ -47,44 +49,56 @@ async def serve_port(
             feeding = asyncio.create_task(feed_stream(websocket, stream))
             telling = asyncio.create_task(tell_stream(websocket, stream))
             # each direction ends by itself: a half-closed connection is still one
-            await first_to_end(asyncio.create_task(both(feeding, telling)))
+            await all_to_end(feeding, telling)
 
     await serve(websocket, services, work)
 
 
-async def serve(websocket: WebSocket, services: Services, work: Callable[[], Awaitable[None]]) -> None:
-    """Runs `work` on an accepted WebSocket; what it raises is the last thing said."""
+async def serve(websocket: WebSocket, services: Services, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs `work` on an accepted WebSocket until it ends, the caller is gone or the server stops.
+
+    What it raises is the last thing said.
+    """
     await websocket.accept()
-    stopping = asyncio.create_task(services.stopping.wait())
-    working = asyncio.ensure_future(work())
+    working = asyncio.create_task(work())
+    ends = [asyncio.create_task(end.wait()) for end in (gone(websocket), services.stopping)]
     try:
-        await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ServerUnavailable("the server is stopping", hint="What runs in the workspace goes on.")
-        working.result()
+        await asyncio.wait([working, *ends], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+        elif services.stopping.is_set():
+            raise ServerUnavailable("the server is stopping", hint="What was started without a terminal may go on.")
         await websocket.close()
     except WebSocketDisconnect:
-        pass
-    except VendettaError as exc:
-        await websocket.send_text(msgspec.json.encode({"problem": build_problem(exc)}).decode())
-        await websocket.close()
+        return
+    except Exception as exc:
+        await end_with(websocket, as_ours(exc, websocket))
     finally:
-        stopping.cancel()
-        working.cancel()
-        await asyncio.gather(stopping, working, return_exceptions=True)
+        await cancel(working, *ends)
+
+
+async def end_with(websocket: WebSocket, error: VendettaError) -> None:
+    # whoever is gone meanwhile isn't told
+    with suppress(WebSocketDisconnect):
+        await websocket.send_text(msgspec.json.encode({"problem": build_problem(error)}).decode())
+        await websocket.close()
 
 
 async def feed_process(websocket: WebSocket, process: Process) -> None:
-    """Until the caller is gone. What a process that ended doesn't take is dropped, as a pipe's end does."""
+    """Until the caller is gone."""
     while True:
         message = await receive(websocket)
         if isinstance(message, bytes):
-            await process.write(message)
+            with dropping():
+                await process.write(message)
             continue
         match message:
             case {"eof": True}:
-                await process.write_eof()
-            case {"resize": {"columns": int(columns), "rows": int(rows)}}:
+                with dropping():
+                    await process.write_eof()
+            case {"resize": {"columns": int(columns), "rows": int(rows)}} if (
+                min(columns, rows) > 0 and max(columns, rows) <= LARGEST_SCREEN
+            ):
                 await process.resize(columns, rows)
             case {"signal": str(name)}:
                 await process.signal(name)
@@ -99,12 +113,14 @@ async def tell_process(websocket: WebSocket, process: Process) -> None:
 
 
 async def feed_stream(websocket: WebSocket, stream: Stream) -> None:
-    while True:
-        message = await receive(websocket)
-        if not isinstance(message, bytes):
-            await stream.write_eof()
-            return
-        await stream.write(message)
+    """Until the caller has sent its end."""
+    while isinstance(message := await receive(websocket), bytes):
+        with dropping():
+            await stream.write(message)
+    if message != {"eof": True}:
+        raise InvalidInput(f"not a message for a port: {str(message)[:80]}")
+    with dropping():
+        await stream.write_eof()
 
 
 async def tell_stream(websocket: WebSocket, stream: Stream) -> None:
@@ -113,12 +129,19 @@ async def tell_stream(websocket: WebSocket, stream: Stream) -> None:
     await websocket.send_json({"eof": True})
 
 
-async def both(*tasks: asyncio.Task[None]) -> None:
+@contextmanager
+def dropping() -> Iterator[None]:
+    """What the other side takes no more is dropped: reading on tells how it ended, and what it said before."""
+    with suppress(LinkError, ConnectionError):
+        yield
+
+
+async def all_to_end(*tasks: asyncio.Task[None]) -> None:
+    """Or one to fail; the rest is cancelled."""
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
+        await cancel(*tasks)
 
 
 async def first_to_end(main: asyncio.Task[None], *others: asyncio.Task[None]) -> None:
@@ -131,9 +154,13 @@ async def first_to_end(main: asyncio.Task[None], *others: asyncio.Task[None]) ->
                 task.result()
         await main
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(*tasks)
+
+
+async def cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def receive(websocket: WebSocket) -> bytes | dict[str, Any]:
@@ -143,6 +170,13 @@ async def receive(websocket: WebSocket) -> bytes | dict[str, Any]:
         raise WebSocketDisconnect(message.get("code", 1000))
     data = message.get("bytes")
     return data if data is not None else parse_text(message.get("text") or "")
+
+
+async def receive_object(websocket: WebSocket) -> dict[str, Any]:
+    message = await receive(websocket)
+    if isinstance(message, bytes):
+        raise InvalidInput("the first message must be a JSON object: what to run")
+    return message
 
 
 def parse_text(text: str) -> dict[str, Any]:

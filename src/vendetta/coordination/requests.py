@@ -4,6 +4,7 @@ Sizes are bytes, or text such as `512M` or `2G` (powers of 1024).
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
@@ -15,6 +16,8 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 NAME_RULE = "1 to 40 small letters, digits and hyphens, beginning and ending with a letter or digit"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+_SECRET = ("password", "passphrase", "secret", "token", "login")
 
 
 def parse_size(value: object) -> int:
@@ -64,7 +67,7 @@ def invalid(errors: Any, *, known: frozenset[str] = frozenset(), where: str = ""
         elif error["type"] == "missing":
             message = "is required"
         else:
-            message = f"{_shown(error['input'])}: {message}"
+            message = f"{_shown(path, error['input'])}: {message}"
         problems.append({"path": path, "message": message})
     first = problems[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -72,7 +75,14 @@ def invalid(errors: Any, *, known: frozenset[str] = frozenset(), where: str = ""
     return InvalidInput(f"{first['path'] or 'request'}: {first['message']}{more}", hint=hint, problems=problems)
 
 
-def _shown(value: object) -> str:
+def _shown(path: str, value: object) -> str:
+    """What was given, but never what may be a secret or hold one."""
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    if any(word in path.lower() for word in _SECRET):
+        return "what was given"
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import asyncssh
 
-from vendetta.errors import ConnectFailed, LinkTimeout, VendettaError
+from vendetta.errors import ConnectFailed, VendettaError
 from vendetta.models import HostKey
 from vendetta.transport import CommandResult, OnBytes, Terminal
 
@@ -99,17 +99,17 @@ class Connection:
         self, argv: Sequence[str], *, input: bytes | None = None, timeout_seconds: float = 60.0
     ) -> CommandResult:
         what = f"run {argv[0]}"
-        try:
-            with using(self._node, what):
-                async with asyncio.timeout(timeout_seconds), self._sessions.slot():
-                    process = await self._create(argv, None)
-                    try:
-                        stdout, stderr = await process.communicate(input)
-                    finally:
-                        hang_up(process, "KILL")
-        except LinkTimeout as exc:
-            exc.message = f"{what} on node {self._node}: not done after {timeout_seconds:g} s"
-            raise
+        with using(self._node, what, timeout_seconds):
+            async with asyncio.timeout(timeout_seconds), self._sessions.slot():
+                process = await self._create(argv, None)
+                try:
+                    # asyncssh itself ends the input only where there is some
+                    if input:
+                        process.stdin.write(input)
+                    process.stdin.write_eof()
+                    stdout, stderr = await process.communicate()
+                finally:
+                    hang_up(process, "KILL")
         status = exit_status(process)
         if status is None:
             raise lost(self._node, what)
@@ -125,7 +125,7 @@ class Connection:
             except BaseException:
                 self._sessions.release()
                 raise
-        return ChannelProcess(self._node, process, terminal, self._sessions.release)
+        return ChannelProcess(self._node, process, terminal, self._sessions.release, signals=self.user != "root")
 
     async def open_unix(self, path: str) -> ChannelStream:
         async with self._reaching(path):

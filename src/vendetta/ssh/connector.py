@@ -28,6 +28,7 @@ STALL_SECONDS = 60.0
 """A link that is silent for so long, and then goes on, is not lost."""
 FEWEST_KEEPALIVES = 3
 DROPPED_TRIES = 6
+KEYS, PASSWORD = ("publickey",), ("password", "keyboard-interactive")
 FIRST_PAUSE_SECONDS = 0.1
 
 
@@ -76,7 +77,7 @@ class Connector:
                             server_host_key_algs=build_host_key_algorithms((), certificates=False),
                         )
                 except (OSError, asyncssh.Error) as exc:
-                    raise from_connecting(exc, hop, []) from exc
+                    raise from_connecting(exc, hop) from exc
         if key is None:
             raise ConnectFailed(f"node {endpoint.node} offers no host key", node=endpoint.node)
         return describe(key)
@@ -90,7 +91,7 @@ class Connector:
                         tunnel = await self._open_tunnel(bastions, login, stack)
                         gate, raw = await self._log_in(hop, login, tunnel, only)
                 except TimeoutError as exc:
-                    raise from_connecting(exc, hop, []) from exc
+                    raise from_connecting(exc, hop) from exc
                 gate.on_end(stack.pop_all().close)
                 key = raw.get_server_host_key()
                 assert key is not None  # noqa: S101 - a connection that stands has shown one
@@ -150,7 +151,7 @@ class Connector:
                 raise gate.refusal or untrusted(hop, exc.reason) from exc
             except (OSError, asyncssh.Error, ValueError) as exc:
                 if not is_dropped(exc) or tries == DROPPED_TRIES:
-                    raise from_connecting(exc, hop, offer.skipped) from exc
+                    raise from_connecting(exc, hop, offer.skipped, gate.methods) from exc
             await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311
         raise AssertionError("unreachable")  # pragma: no cover - the last try returns or raises
 
@@ -161,7 +162,7 @@ class Connector:
             "username": hop.user,
             "password": login.password,
             # a password was given for this very login, so it isn't kept waiting behind keys that use up the tries
-            "preferred_auth": "password,keyboard-interactive,publickey" if login.password else "publickey",
+            "preferred_auth": (*PASSWORD, *KEYS) if login.password else (*KEYS, *PASSWORD),
             "client_keys": None,  # offered by the gate
             "gss_host": None,
             "kex_algs": KEY_EXCHANGES,

@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,8 +33,13 @@ FULL = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
 TOO_MANY_TRIES = "Too many authentication failures"
 
 
-def from_connecting(error: Exception, hop: Hop, skipped: list[str]) -> VendettaError:
-    """Why a login failed. `skipped` are the keys that were there and not offered, each with its reason."""
+def from_connecting(
+    error: Exception, hop: Hop, skipped: Sequence[str] = (), methods: Sequence[str] = ()
+) -> VendettaError:
+    """Why a login failed. `skipped` are the keys that were there and not offered, each with its reason.
+
+    `methods` are the ways of logging in that the host offered.
+    """
     to = f"connect to node {hop.node} ({hop.where})"
     details: dict[str, Any] = {"node": hop.node, "address": hop.where}
     match error:
@@ -45,9 +50,9 @@ def from_connecting(error: Exception, hop: Hop, skipped: list[str]) -> VendettaE
                 f"{to}: no answer in time", hint="Is the machine up, and does a firewall let you through?", **details
             )
         case asyncssh.PermissionDenied():
-            return _denied(hop, skipped, details)
+            return _denied(hop, skipped, {**details, "methods": list(methods)})
         case asyncssh.DisconnectError() if TOO_MANY_TRIES in error.reason:
-            return _denied(hop, skipped, details)
+            return _denied(hop, skipped, {**details, "methods": list(methods)})
         case asyncssh.KeyExchangeFailed():
             return ConnectFailed(
                 f"{to}: it offers no algorithm that is safe enough",
@@ -80,8 +85,11 @@ def from_connecting(error: Exception, hop: Hop, skipped: list[str]) -> VendettaE
 
 
 @contextmanager
-def using(node: str, what: str) -> Iterator[None]:
-    """Around everything that is done on a connection that stands; `what` is verb and object."""
+def using(node: str, what: str, seconds: float | None = None) -> Iterator[None]:
+    """Around everything that is done on a connection that stands; `what` is verb and object.
+
+    `seconds` are those that the caller gave it, where it did.
+    """
     try:
         yield
     except asyncssh.ChannelOpenError as exc:
@@ -90,7 +98,7 @@ def using(node: str, what: str) -> Iterator[None]:
         raise lost(node, what) from exc
     except TimeoutError as exc:
         raise LinkTimeout(
-            f"{what} on node {node}: not done in time",
+            f"{what} on node {node}: not done {'in time' if seconds is None else f'after {seconds:g} s'}",
             hint=f"Is it slow or stalled? vendetta node probe {node}",
             node=node,
         ) from exc
@@ -147,7 +155,7 @@ def is_dropped(error: Exception) -> bool:
     return isinstance(error, asyncssh.ConnectionLost | ConnectionResetError | BrokenPipeError)
 
 
-def _denied(hop: Hop, skipped: list[str], details: dict[str, Any]) -> AuthFailed:
+def _denied(hop: Hop, skipped: Sequence[str], details: dict[str, Any]) -> AuthFailed:
     hint = (
         f"Put the server's public key (vendetta key list) into {hop.user}'s authorized_keys, or install it "
         "with a password: --password-stdin --install-key. Another key: --identity FILE."

@@ -24,6 +24,8 @@ class Gate(asyncssh.SSHClient):
         self._ended = False
         self.accepted: asyncssh.SSHKey | None = None
         self.refusal: VendettaError | None = None
+        self.methods: list[str] = []
+        """The ways of logging in that the host has offered."""
         self.error: Exception | None = None
         """What ended the connection, where it wasn't closed by us."""
 
@@ -54,8 +56,22 @@ class Gate(asyncssh.SSHClient):
 
     def public_key_auth_requested(self) -> list[asyncssh.SSHKeyPair] | None:
         """Asked again when all were refused. By this way asyncssh adds none of the agent's before ours."""
+        self._note("publickey")
         offered, self._offered = self._offered, []
         return offered or None
+
+    def password_auth_requested(self) -> None:
+        """Asked where there is no password: none is given, but that it would be taken is good to know."""
+        self._note("password")
+
+    def kbdint_auth_requested(self) -> str | None:
+        """The password, if there is one, answers the question: asyncssh sees to it."""
+        self._note("keyboard-interactive")
+        return NotImplemented if self._login.password else None
+
+    def _note(self, method: str) -> None:
+        if method not in self.methods:
+            self.methods.append(method)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.error = exc

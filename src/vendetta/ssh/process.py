@@ -8,7 +8,7 @@ from typing import Literal
 
 import asyncssh
 
-from vendetta.errors import InvalidInput, VendettaError
+from vendetta.errors import InvalidInput, Unsupported, VendettaError
 from vendetta.transport import Output, Terminal
 
 from .failures import lost, using
@@ -18,11 +18,16 @@ SIGNALS = frozenset(
     {"ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2"}
 )
 """Those that RFC 4254 names, 6.10."""
+KEYSTROKES = {"INT": b"\x03", "QUIT": b"\x1c"}
+"""What a terminal turns into signals by itself."""
 HUNG_UP = 128 + Signals.SIGHUP
 
 
 class ChannelProcess:
-    """`release` gives its session slot back, and is called once, however it ends."""
+    """`release` gives its session slot back, and is called once, however it ends.
+
+    `signals`: sshd passes them on, which it does not for root (it has no second process to do it from).
+    """
 
     def __init__(
         self,
@@ -30,10 +35,13 @@ class ChannelProcess:
         process: asyncssh.SSHClientProcess[bytes],
         terminal: Terminal | None,
         release: Callable[[], None],
+        *,
+        signals: bool = True,
     ) -> None:
         self._node = node
         self._process = process
         self._terminal = terminal
+        self._signals = signals
         self._closed = False
         # a piece or two are enough to keep going; what isn't read stays with the sender
         self._outputs: asyncio.Queue[Output | None] = asyncio.Queue(maxsize=2)
@@ -66,8 +74,18 @@ class ChannelProcess:
     async def signal(self, name: str) -> None:
         if name not in SIGNALS:
             raise InvalidInput(f'"{name}" is not a signal', hint=f"Signals: {', '.join(sorted(SIGNALS))}.")
-        if not self._ended:
+        if self._ended:
+            return
+        if self._signals:
             self._process.send_signal(name)
+        elif self._terminal and name in KEYSTROKES:
+            await self.write(KEYSTROKES[name])
+        else:
+            raise Unsupported(
+                f"signal a process on node {self._node}: sshd passes no signals on for root",
+                hint="Log in as another user, or use a terminal, which takes INT and QUIT.",
+                node=self._node,
+            )
 
     async def wait(self) -> int:
         """128 + HUP where it was closed before it ended."""

@@ -58,6 +58,12 @@ class Nodes:
         async with self._database.read() as connection:
             return (await connection.execute(select(func.count()).select_from(nodes))).scalar_one()
 
+    async def count_by_status(self) -> Mapping[str, int]:
+        query = select(nodes.c.status, func.count().label("number")).group_by(nodes.c.status)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return {row.status: row.number for row in rows}
+
     async def all(self) -> Sequence[Node]:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(nodes).order_by(nodes.c.name))).all()

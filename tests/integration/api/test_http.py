@@ -124,7 +124,7 @@ async def test_health_figures_and_documents(local: httpx.AsyncClient, far: httpx
     problem(await far.get("/metrics"), 401, "unauthorized")
     await local.get("/api/v1/nodes/one-of-many")
     figures = (await local.get("/metrics")).text
-    assert 'route="/nodes/{name}",status="404"' in figures
+    assert 'route="/api/v1/nodes/{name}",status="404"' in figures
     assert "one-of-many" not in figures
     schema = (await local.get("/openapi.json")).json()
     assert "/api/v1/workspaces/{name}/start" in schema["paths"]
@@ -160,7 +160,7 @@ async def test_workspaces_that_make_no_sense_are_refused_at_once(local: httpx.As
     problem(await local.delete("/api/v1/workspaces/web"), 404, "workspace_not_found")
     problem(await local.get("/api/v1/workspaces/web/logs"), 404, "workspace_not_found")
     problem(await local.get("/api/v1/workspaces/web/stats"), 404, "workspace_not_found")
-    problem(await local.post("/api/v1/workspaces?wait=long", json=good), 404, "node_not_found")
+    problem(await local.post("/api/v1/workspaces?wait=long", json=good), 400, "invalid_input")
 
 
 async def test_an_idempotency_key_makes_one_operation(local: httpx.AsyncClient) -> None:

@@ -1,15 +1,18 @@
-"""Nodes that are an sshd on loopback: enough for the link, and started in a tenth of a second."""
+"""Two kinds of nodes: those of the test bed, and an sshd on loopback, enough for the link and started at once."""
 
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from tests.integration.ssh.sshd import Sshd
+from tests.testbed import Node
 
+from vendetta.errors import VendettaError
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint, Login
@@ -17,6 +20,9 @@ from vendetta.ssh.host_keys import HostKeys
 from vendetta.ssh.keys import Keys
 
 ACCEPT = Login(accept_new=True)
+
+
+Opening = Callable[[Node], AbstractAsyncContextManager[Connection]]
 
 
 class MakeSshd(Protocol):
@@ -49,7 +55,58 @@ def endpoint(sshd: Sshd, node: str = "n", **changes: Any) -> Endpoint:
     return Endpoint(node=node, **route)
 
 
-@pytest.fixture(scope="session", autouse=True)
+def endpoint_of(node: Node, name: str = "gpu") -> Endpoint:
+    """A node of the test bed, with the key that it knows."""
+    return Endpoint(node=name, host=node.address, port=node.port, user=node.user, identity=str(node.key))
+
+
+class Told:
+    """What the pool's observer hears, in order."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+
+    def connecting(self, node: str) -> None:
+        self.heard.append(("connecting", node))
+
+    def connected(self, node: str, connection: Connection) -> None:
+        self.heard.append(("connected", node))
+
+    def lost(self, node: str, error: VendettaError) -> None:
+        self.heard.append(("lost", node))
+
+    def failed(self, node: str, error: VendettaError) -> None:
+        self.heard.append(("failed", node))
+
+    def closed(self, node: str) -> None:
+        self.heard.append(("closed", node))
+
+
+@pytest.fixture
+def host_keys(tmp_path: Path) -> HostKeys:
+    return HostKeys(tmp_path / "known_hosts")
+
+
+@pytest.fixture
+def connector(tmp_path: Path, host_keys: HostKeys) -> Connector:
+    return Connector(
+        host_keys, Keys(tmp_path / "keys", tmp_path / "ssh"), connection_timeout_seconds=10, keepalive_seconds=0.5
+    )
+
+
+@pytest.fixture
+def opened(connector: Connector) -> Opening:
+    @asynccontextmanager
+    async def opened(node: Node) -> AsyncIterator[Connection]:
+        connection = await connector.open(endpoint_of(node), ACCEPT)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    return opened
+
+
 def require_root() -> None:
     if os.geteuid() or not Path("/usr/sbin/sshd").exists():
         pytest.skip("needs root and openssh-server: sshd starts sessions of its user")
@@ -57,6 +114,7 @@ def require_root() -> None:
 
 @pytest.fixture
 def make_sshd(tmp_path: Path) -> Iterator[MakeSshd]:
+    require_root()
     made: list[Sshd] = []
 
     def make(**options: str) -> Sshd:
@@ -73,6 +131,7 @@ def make_sshd(tmp_path: Path) -> Iterator[MakeSshd]:
 @pytest.fixture(scope="session")
 def sshd() -> Iterator[Sshd]:
     """Shared: leave it as you found it."""
+    require_root()
     directory = Path(tempfile.mkdtemp(prefix="vendetta-sshd-"))  # short, for the sockets in it
     sshd = Sshd(directory / "sshd", {})
     try:

@@ -76,7 +76,8 @@ class Sshd:
         config = "".join(f"{name} {value}\n" for name, value in options.items() if value)
         (self.directory / "sshd_config").write_text(config.replace("{directory}", str(self.directory)))
         self._process = subprocess.Popen(
-            ["/usr/sbin/sshd", "-D", "-e", "-f", str(self.directory / "sshd_config")],
+            # it goes when this test run dies, however it dies
+            ["setpriv", "--pdeathsig", "KILL", "/usr/sbin/sshd", "-D", "-e", "-f", f"{self.directory}/sshd_config"],
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from tests.conftest import NodeFactory
@@ -9,12 +10,18 @@ from tests.integration.ssh.conftest import ACCEPT, Told, endpoint_of
 from tests.testbed import Node
 
 from vendetta.errors import AuthFailed, Busy
-from vendetta.ssh import pool as pool_module
 from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint
 from vendetta.ssh.pool import Pool
 
 pytestmark = pytest.mark.root
+
+
+@asynccontextmanager
+async def leased(pool: Pool, node: Node) -> AsyncIterator[None]:
+    await pool.connect(endpoint_of(node, "z"), ACCEPT)
+    async with pool.lease(endpoint_of(node, "z")):
+        yield
 
 
 @pytest.fixture
@@ -50,10 +57,11 @@ async def test_a_thousand_callers_make_one_login(make_node: NodeFactory, pool: P
 
 
 async def test_a_failed_login_is_everybodys_and_the_next_caller_tries_again(
-    docker_node: Node, pool: Pool, told: Told
+    docker_node: Node, pool: Pool, connector: Connector, told: Told
 ) -> None:
+    await (await connector.open(endpoint_of(docker_node), ACCEPT)).close()
     stranger = Endpoint(node="gpu", host=docker_node.address, user="dev")
-    outcomes = await asyncio.gather(*(pool.connect(stranger, ACCEPT) for _ in range(3)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(pool.connect(stranger) for _ in range(3)), return_exceptions=True)
     assert all(isinstance(outcome, AuthFailed) for outcome in outcomes)
     assert told.heard == [("connecting", "gpu"), ("failed", "gpu")]
     await pool.connect(endpoint_of(docker_node), ACCEPT)
@@ -72,9 +80,7 @@ async def test_a_connection_that_died_while_idle_is_replaced_unnoticed(
     assert second is not first
 
 
-async def test_the_idlest_makes_room_and_one_in_use_never_does(
-    docker_node: Node, pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_idlest_makes_room_and_one_in_use_never_does(docker_node: Node, pool: Pool) -> None:
     await pool.connect(endpoint_of(docker_node, "a"), ACCEPT)
     await pool.connect(endpoint_of(docker_node, "b"), ACCEPT)
     await pool.connect(endpoint_of(docker_node, "a"), ACCEPT)
@@ -82,12 +88,21 @@ async def test_the_idlest_makes_room_and_one_in_use_never_does(
     assert (pool.connection("b"), len(pool)) == (None, 2)
     async with pool.lease(endpoint_of(docker_node, "a")), pool.lease(endpoint_of(docker_node, "c")) as held:
         waiting = asyncio.create_task(pool.connect(endpoint_of(docker_node, "b"), ACCEPT))
-        monkeypatch.setattr(pool_module, "ROOM_SECONDS", 0.05)
-        with pytest.raises(Busy, match="all 2 connections are in use"):
-            await pool.connect(endpoint_of(docker_node, "d"), ACCEPT)
+        await (await pool.connect(endpoint_of(docker_node, "a"), ACCEPT)).run(["true"])
         assert not waiting.done()
         assert not held.closed
     assert not (await waiting).closed
+
+
+async def test_where_all_are_in_use_for_too_long_the_limit_is_named(
+    docker_node: Node, connector: Connector, told: Told
+) -> None:
+    async with (
+        Pool(connector, told, max_connections=1, room_seconds=0.05) as pool,
+        leased(pool, docker_node),
+    ):
+        with pytest.raises(Busy, match="all 1 connections are in use"):
+            await pool.connect(endpoint_of(docker_node, "d"), ACCEPT)
 
 
 async def test_idle_ones_are_closed_and_told(docker_node: Node, connector: Connector, told: Told) -> None:

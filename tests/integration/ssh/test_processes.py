@@ -1,12 +1,12 @@
 """Commands and processes on a real sshd: what is passed, what comes back, how they end."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
-from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, endpoint
+from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Opening, Side, endpoint
+from tests.testbed import Node
 
-from vendetta.errors import ConnectionLost, InvalidInput, LinkTimeout
+from vendetta.errors import ConnectionLost, InvalidInput, LinkTimeout, Unsupported
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.process import ChannelProcess
 from vendetta.transport import Terminal
@@ -43,13 +43,14 @@ async def test_a_signal_ends_as_shells_count(connection: Connection) -> None:
     assert (await connection.run(["sh", "-c", "kill -TERM $$"])).exit_status == 128 + 15
 
 
-async def test_past_its_time_a_command_is_ended(connection: Connection, tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    with pytest.raises(LinkTimeout, match=r"run sh on node n: not done after 0\.5 s"):
-        await connection.run(["sh", "-c", f"echo $$ > {pid_file}; exec sleep 100"], timeout_seconds=0.5)
-    pid = pid_file.read_text().strip()
-    gone = ["sh", "-c", f"while kill -0 {pid} 2>/dev/null; do sleep 0.01; done"]
-    assert (await connection.run(gone, timeout_seconds=20)).exit_status == 0
+@pytest.mark.root
+async def test_past_its_time_a_command_is_ended(docker_node: Node, opened: Opening) -> None:
+    async with opened(docker_node) as connection:
+        with pytest.raises(LinkTimeout, match=r"run sh on node gpu: not done after 0\.5 s"):
+            await connection.run(["sh", "-c", "echo $$ > late; exec sleep 100"], timeout_seconds=0.5)
+        await connection.run(
+            ["sh", "-c", "while kill -0 $(cat late); do sleep 0.01; done; rm late"], timeout_seconds=20
+        )
 
 
 async def test_a_process_streams_both_ways(connection: Connection) -> None:
@@ -102,29 +103,32 @@ async def test_environment_is_passed(connection: Connection) -> None:
     assert await read_all(process) == (b"x y'z\n", b"")
 
 
-async def test_signals(connection: Connection) -> None:
-    process = await connection.open_process(
-        ["sh", "-c", "trap 'echo got; exit 6' USR1; echo up; while :; do sleep 0.05; done"]
-    )
+async def test_sshd_passes_no_signals_on_for_root_but_a_terminal_does(connection: Connection) -> None:
+    waiting = ["sh", "-c", "trap 'echo got; exit 6' INT; echo up; while :; do sleep 0.05; done"]
+    process = await connection.open_process(waiting)
+    with pytest.raises(Unsupported, match="root"):
+        await process.signal("INT")
+    await process.close()
+    process = await connection.open_process(waiting, terminal=Terminal())
     assert await process.read()
     with pytest.raises(InvalidInput, match="NONSENSE"):
         await process.signal("NONSENSE")
-    await process.signal("USR1")
-    assert await read_all(process) == (b"got\n", b"")
+    await process.signal("INT")
+    assert b"got" in (await read_all(process))[0]
     assert await process.wait() == 6
 
 
-async def test_a_closed_process_is_hung_up(connection: Connection, tmp_path: Path) -> None:
-    left = tmp_path / "left"
-    process = await connection.open_process(
-        ["sh", "-c", f"trap 'echo bye > {left}; exit' HUP; echo up; sleep 100 & wait"]
-    )
-    assert await process.read()
-    await process.close()
-    await process.close()
-    assert await process.read() is None
-    assert await process.wait() == 129
-    await connection.run(["sh", "-c", f"until [ -s {left} ]; do sleep 0.01; done"], timeout_seconds=20)
+@pytest.mark.root
+async def test_a_closed_process_is_hung_up(docker_node: Node, opened: Opening) -> None:
+    async with opened(docker_node) as connection:
+        script = "trap 'echo bye > left; exit' HUP; echo up; sleep 100 & wait"
+        process = await connection.open_process(["sh", "-c", script])
+        assert await process.read()
+        await process.close()
+        await process.close()
+        assert await process.read() is None
+        assert await process.wait() == 129
+        await connection.run(["sh", "-c", "until [ -s left ]; do sleep 0.01; done; rm left"], timeout_seconds=20)
 
 
 async def test_a_program_that_is_not_there(connection: Connection) -> None:

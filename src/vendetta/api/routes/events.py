@@ -4,19 +4,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from vendetta.api.answers import PROBLEMS, Limit, PageOf, event_stream, page_response
-from vendetta.api.services import Called, Offered
+from vendetta.api.answers import API, Limit, PageOf, page_response
+from vendetta.api.feeds import event_response
+from vendetta.api.openapi import PROBLEMS
+from vendetta.api.services import Offered
 from vendetta.models import Event
 
-router = APIRouter(prefix="/events", tags=["events"], responses=PROBLEMS)
+router = APIRouter(prefix=f"{API}/events", tags=["events"], responses=PROBLEMS)
 
 Number = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
 
 
-@router.get("", response_model=PageOf[Event])
+@router.get("", response_model=PageOf[Event], responses={200: {"content": {"text/event-stream": {}}}})
 async def events(
     services: Offered,
-    caller: Called,
     since: Annotated[Number, Query(description="those after this number")] = None,
     cursor: Number = None,
     limit: Limit = 100,
@@ -26,5 +27,5 @@ async def events(
     """With `Accept: text/event-stream`: a stream, from `Last-Event-ID` or `since`, else from now on."""
     if "text/event-stream" in accept:
         after = last_event_id if last_event_id is not None else since
-        return event_stream(services.events.watch(after), services, number=lambda event: event.sequence)
+        return event_response(services.events.watch(after), services, number=lambda event: event.sequence)
     return page_response(await services.events.list(cursor or since or 0, limit))

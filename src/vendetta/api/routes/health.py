@@ -1,31 +1,46 @@
 """Alive, ready, figures, and the API's description of itself. Outside of `/api/v1`."""
 
+from dataclasses import dataclass
 from html import escape
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from vendetta.api.answers import json_response
-from vendetta.api.services import Called, Offered
+from vendetta.api.openapi import PROBLEMS
+from vendetta.api.services import Offered
+from vendetta.errors import ServerUnavailable
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 
-@router.get("/healthz")
+@dataclass(frozen=True)
+class Health:
+    status: str
+
+
+@router.get("/healthz", response_model=Health)
 async def healthz() -> Response:
-    return json_response({"status": "ok"})
+    return json_response(Health("ok"))
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=Health)
 async def readyz(services: Offered) -> Response:
-    await services.status()
-    return json_response({"status": "ready"})
+    """The store answers, and the server isn't about to stop."""
+    if services.stopping.is_set():
+        raise ServerUnavailable("the server is stopping")
+    try:
+        await services.nodes_by_status()
+    except Exception as exc:
+        raise ServerUnavailable("the store does not answer") from exc
+    return json_response(Health("ready"))
 
 
-@router.get("/metrics")
-async def metrics(request: Request, services: Offered, caller: Called) -> Response:
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request, services: Offered) -> Response:
     figures = request.app.state.metrics
-    return Response(figures.render(await services.status()), media_type=figures.content_type)
+    content = figures.render(await services.status(), await services.nodes_by_status())
+    return Response(content, media_type=figures.content_type)
 
 
 @router.get("/docs", response_class=HTMLResponse, include_in_schema=False)

@@ -5,12 +5,14 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from vendetta.api.answers import PROBLEMS, PageOf, json_response
-from vendetta.api.services import Administrator, Called, Offered
+from vendetta.api.answers import API, PageOf, json_response
+from vendetta.api.identity import Administrator
+from vendetta.api.openapi import PROBLEMS
+from vendetta.api.services import Offered
 from vendetta.coordination.requests import Request
 from vendetta.models import Key, ServerStatus, Token, TokenCreated
 
-router = APIRouter(responses=PROBLEMS)
+router = APIRouter(prefix=API, responses=PROBLEMS)
 
 
 class KeyRequest(Request):
@@ -23,7 +25,7 @@ class TokenRequest(Request):
 
 
 @router.get("/keys", response_model=PageOf[Key], tags=["keys"])
-async def list_keys(services: Offered, caller: Called) -> Response:
+async def list_keys(services: Offered) -> Response:
     return json_response({"items": await services.keys.detect(), "next_cursor": None})
 
 
@@ -49,5 +51,5 @@ async def revoke_token(id: str, services: Offered, caller: Administrator) -> Res
 
 
 @router.get("/server", response_model=ServerStatus, tags=["server"])
-async def server(services: Offered, caller: Called) -> Response:
+async def server(services: Offered) -> Response:
     return json_response(await services.status())

@@ -4,25 +4,26 @@ from fastapi import APIRouter, Response, WebSocket
 from pydantic import Field
 
 from vendetta.api.answers import (
-    PROBLEMS,
+    API,
     Cursor,
     Key,
     Labels,
     Limit,
     PageOf,
-    Wait,
     json_response,
     page_response,
     parse_labels,
 )
-from vendetta.api.services import Called, Offered
+from vendetta.api.identity import Called
+from vendetta.api.openapi import PROBLEMS
+from vendetta.api.services import Offered
 from vendetta.api.streams import serve_process
 from vendetta.coordination.requests import CommandRequest, LoginRequest, NodeEdit, NodeRequest, Request
-from vendetta.models import ExecutionResult, Node, NodeStatus
+from vendetta.models import ExecutionResult, Node, NodeStatus, Operation
 from vendetta.models import Key as PublicKey
 from vendetta.ssh.endpoint import Login
 
-router = APIRouter(prefix="/nodes", tags=["nodes"], responses=PROBLEMS)
+router = APIRouter(prefix=f"{API}/nodes", tags=["nodes"], responses=PROBLEMS)
 
 
 class AddRequest(NodeRequest):
@@ -46,8 +47,7 @@ class TrustBody(Request):
 @router.get("", response_model=PageOf[Node])
 async def list_nodes(
     services: Offered,
-    caller: Called,
-    label: Labels = [],  # noqa: B006 - FastAPI copies it
+    label: Labels,
     status: NodeStatus | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -69,7 +69,7 @@ async def add(request: AddRequest, services: Offered, caller: Called) -> Respons
 
 
 @router.get("/{name}", response_model=Node)
-async def get(name: str, services: Offered, caller: Called) -> Response:
+async def get(name: str, services: Offered) -> Response:
     return json_response(await services.nodes.get(name))
 
 
@@ -95,7 +95,7 @@ async def disconnect(name: str, services: Offered, caller: Called) -> Response:
 
 
 @router.post("/{name}/probe", response_model=Node)
-async def probe(name: str, services: Offered, caller: Called) -> Response:
+async def probe(name: str, services: Offered) -> Response:
     return json_response(await services.nodes.probe(name))
 
 
@@ -110,17 +110,17 @@ async def install_key(name: str, body: InstallBody, services: Offered, caller: C
     return json_response(await services.nodes.install_key(name, login, body.public_key, caller.actor))
 
 
-@router.post("/{name}/execute", response_model=ExecutionResult)
+@router.post("/{name}/execute", response_model=ExecutionResult, responses={202: {"model": Operation}})
 async def execute(
-    name: str, command: CommandRequest, services: Offered, caller: Called, key: Key = None, wait: Wait = None
+    name: str, command: CommandRequest, services: Offered, caller: Called, key: Key = None, wait: bool = True
 ) -> Response:
-    if wait == "false":
-        return json_response(await services.dispatcher.submit(name, command, caller.actor, key), 202)
-    return json_response(await services.dispatcher.execute(name, command, caller.actor))
+    if wait:
+        return json_response(await services.dispatcher.execute(name, command, caller.actor))
+    return json_response(await services.dispatcher.submit(name, command, caller.actor, key), 202)
 
 
 @router.websocket("/{name}/exec")
-async def exec_(websocket: WebSocket, name: str, services: Offered, caller: Called) -> None:
+async def exec_(websocket: WebSocket, name: str, services: Offered) -> None:
     await serve_process(websocket, services, lambda request: services.nodes.exec(name, request))
 
 

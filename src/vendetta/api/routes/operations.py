@@ -1,29 +1,28 @@
 """`/operations`: changes, tracked."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Response
 
 from vendetta.api.answers import (
-    PROBLEMS,
+    API,
     Cursor,
     Limit,
     PageOf,
-    event_stream,
+    Wait,
     json_response,
     page_response,
+    wait_for,
 )
-from vendetta.api.services import Called, Offered
+from vendetta.api.feeds import event_response
+from vendetta.api.openapi import PROBLEMS
+from vendetta.api.services import Offered
 from vendetta.models import Operation, OperationState
 
-router = APIRouter(prefix="/operations", tags=["operations"], responses=PROBLEMS)
+router = APIRouter(prefix=f"{API}/operations", tags=["operations"], responses=PROBLEMS)
 
 
 @router.get("", response_model=PageOf[Operation])
 async def list_operations(
     services: Offered,
-    caller: Called,
     state: OperationState | None = None,
     target: str | None = None,
     kind: str | None = None,
@@ -36,22 +35,20 @@ async def list_operations(
 
 
 @router.get("/{id}", response_model=Operation)
-async def get(
-    id: str, services: Offered, caller: Called, wait: Annotated[float | None, Query(ge=0, le=3600)] = None
-) -> Response:
+async def get(id: str, services: Offered, wait: Wait = 0.0) -> Response:
     """With `wait`: once it has ended, or those seconds are over."""
     if wait:
-        return json_response(await services.operations.wait(id, wait))
+        return json_response(await wait_for(services, id, wait))
     return json_response(await services.operations.get(id))
 
 
 @router.post("/{id}/cancel", response_model=Operation)
-async def cancel(id: str, services: Offered, caller: Called) -> Response:
+async def cancel(id: str, services: Offered) -> Response:
     return json_response(await services.operations.cancel(id))
 
 
-@router.get("/{id}/watch", response_class=StreamingResponse)
-async def watch(id: str, services: Offered, caller: Called) -> Response:
+@router.get("/{id}/watch", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
+async def watch(id: str, services: Offered) -> Response:
     """Server-sent events: the operation whenever it changes, until it has ended."""
     await services.operations.get(id)
-    return event_stream(services.operations.watch(id), services)
+    return event_response(services.operations.watch(id), services)

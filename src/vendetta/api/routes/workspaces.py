@@ -1,44 +1,45 @@
 """`/workspaces`: what is run on the nodes. Changes are operations."""
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response, WebSocket
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Path, Query, Response, WebSocket
 
 from vendetta.api.answers import (
-    PROBLEMS,
+    API,
     Cursor,
     Key,
     Labels,
     Limit,
     PageOf,
     Wait,
+    created,
     json_response,
     nothing_left,
     operation_response,
     page_response,
     parse_labels,
     result_of,
-    until_stopping,
 )
-from vendetta.api.services import Called, Offered
+from vendetta.api.feeds import output_response
+from vendetta.api.identity import Called
+from vendetta.api.openapi import PROBLEMS
+from vendetta.api.services import Offered
 from vendetta.api.streams import serve_port, serve_process
 from vendetta.coordination.requests import RemoveRequest, StopRequest, WorkspaceRequest
 from vendetta.models import Operation, Stats, Workspace, WorkspaceState
 
-router = APIRouter(prefix="/workspaces", tags=["workspaces"], responses=PROBLEMS)
+router = APIRouter(prefix=f"{API}/workspaces", tags=["workspaces"], responses=PROBLEMS)
+
+CHANGED: dict[int | str, dict[str, Any]] = {200: {"model": Workspace, "description": "Waited for, and done."}}
 
 
 @router.get("", response_model=PageOf[Workspace])
 async def list_workspaces(
     services: Offered,
-    caller: Called,
+    label: Labels,
     node: str | None = None,
     provider: str | None = None,
     state: WorkspaceState | None = None,
-    label: Labels = [],  # noqa: B006 - FastAPI copies it
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
@@ -48,99 +49,82 @@ async def list_workspaces(
     return page_response(page)
 
 
-@router.post("", response_model=Operation, status_code=202)
+@router.post("", response_model=Operation, status_code=202, responses={201: {"model": Workspace}})
 async def create(
-    request: WorkspaceRequest, services: Offered, caller: Called, key: Key = None, wait: Wait = None
+    request: WorkspaceRequest, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0
 ) -> Response:
     operation = await services.workspaces.create(request, caller.actor, key)
     return await operation_response(services, operation, wait, created)
 
 
 @router.get("/{name}", response_model=Workspace)
-async def get(name: str, services: Offered, caller: Called) -> Response:
+async def get(name: str, services: Offered) -> Response:
     return json_response(await services.workspaces.get(name))
 
 
-@router.delete("/{name}", response_model=Operation, status_code=202)
+@router.delete("/{name}", response_model=Operation, status_code=202, responses={204: {"description": "It is gone."}})
 async def remove(
-    name: str, services: Offered, caller: Called, force: bool = False, key: Key = None, wait: Wait = None
+    name: str, services: Offered, caller: Called, force: bool = False, key: Key = None, wait: Wait = 0.0
 ) -> Response:
     operation = await services.workspaces.remove(name, RemoveRequest(force=force), caller.actor, key)
     return await operation_response(services, operation, wait, nothing_left)
 
 
-@router.post("/{name}/start", response_model=Operation, status_code=202)
-async def start(name: str, services: Offered, caller: Called, key: Key = None, wait: Wait = None) -> Response:
+@router.post("/{name}/start", response_model=Operation, status_code=202, responses=CHANGED)
+async def start(name: str, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0) -> Response:
     operation = await services.workspaces.start(name, caller.actor, key)
     return await operation_response(services, operation, wait, result_of)
 
 
-@router.post("/{name}/stop", response_model=Operation, status_code=202)
+@router.post("/{name}/stop", response_model=Operation, status_code=202, responses=CHANGED)
 async def stop(
     name: str,
     services: Offered,
     caller: Called,
     body: StopRequest | None = None,
     key: Key = None,
-    wait: Wait = None,
+    wait: Wait = 0.0,
 ) -> Response:
     operation = await services.workspaces.stop(name, body or StopRequest(), caller.actor, key)
     return await operation_response(services, operation, wait, result_of)
 
 
-@router.post("/{name}/restart", response_model=Operation, status_code=202)
+@router.post("/{name}/restart", response_model=Operation, status_code=202, responses=CHANGED)
 async def restart(
     name: str,
     services: Offered,
     caller: Called,
     body: StopRequest | None = None,
     key: Key = None,
-    wait: Wait = None,
+    wait: Wait = 0.0,
 ) -> Response:
     operation = await services.workspaces.restart(name, body or StopRequest(), caller.actor, key)
     return await operation_response(services, operation, wait, result_of)
 
 
-@router.get("/{name}/logs", response_class=StreamingResponse)
+@router.get("/{name}/logs", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
 async def logs(
     name: str,
     services: Offered,
-    caller: Called,
     follow: bool = False,
     tail: Annotated[int | None, Query(ge=0)] = None,
     since: Annotated[float | None, Query(ge=0, description="seconds since the epoch")] = None,
 ) -> Response:
     """What the workspace's own command wrote, raw, as it comes."""
     outputs = services.workspaces.logs(name, follow=follow, tail=tail, since=since)
-    pieces = until_stopping(outputs, services)
-    # the first piece is awaited here, so that what goes wrong is still a problem with a status
-    first = await anext(pieces, None)
-
-    async def body() -> AsyncIterator[bytes]:
-        async with aclosing(pieces):
-            if first is not None:
-                yield first.data
-            async for output in pieces:
-                if output is not None:
-                    yield output.data
-
-    return StreamingResponse(body(), media_type="application/octet-stream")
+    return await output_response(outputs, services)
 
 
 @router.get("/{name}/stats", response_model=Stats)
-async def stats(name: str, services: Offered, caller: Called) -> Response:
+async def stats(name: str, services: Offered) -> Response:
     return json_response(await services.workspaces.stats(name))
 
 
 @router.websocket("/{name}/exec")
-async def exec_(websocket: WebSocket, name: str, services: Offered, caller: Called) -> None:
+async def exec_(websocket: WebSocket, name: str, services: Offered) -> None:
     await serve_process(websocket, services, lambda request: services.workspaces.exec(name, request))
 
 
 @router.websocket("/{name}/ports/{port}")
-async def port(websocket: WebSocket, name: str, port: int, services: Offered, caller: Called) -> None:
+async def port(websocket: WebSocket, name: str, port: Annotated[int, Path(ge=1, le=65535)], services: Offered) -> None:
     await serve_port(websocket, services, lambda: services.workspaces.dial(name, port))
-
-
-async def created(operation: Operation) -> Response:
-    return json_response(operation.result, 201)

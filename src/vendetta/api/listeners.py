@@ -1,0 +1,65 @@
+"""The sockets that the server listens on: a private unix socket always, TCP where the settings say so."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vendetta.errors import InvalidInput
+
+LONGEST_PATH = 107
+"""The kernel keeps 108 bytes for it, one of which ends it (unix(7))."""
+BACKLOG = 1024
+
+
+def check_path(path: Path) -> None:
+    """Raises `InvalidInput` for a path that no unix socket can have."""
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise InvalidInput(
+            f"the path of the server's socket is longer than {LONGEST_PATH} bytes: {path}",
+            hint="Set VENDETTA_HOME to a shorter path.",
+        )
+
+
+@contextmanager
+def listen_privately(path: Path) -> Iterator[socket.socket]:
+    """0600 in a 0700 folder, removed in the end. One that a dead server left is replaced: the caller has the lock."""
+    path.parent.chmod(0o700)
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as sock:
+        before = os.umask(0o177)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(before)
+        sock.listen(BACKLOG)
+        try:
+            yield sock
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def listen_on_tcp(address: str) -> Iterator[socket.socket]:
+    """`host:port`, `[IPv6]:port`; port 0 is a free one. Raises `InvalidInput` where that can't be had."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        sock = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+    except OSError as exc:
+        raise InvalidInput(f"can't listen on {address}: {exc.strerror or exc}", hint="Change listen_address.") from exc
+    # a terminal may be silent for hours: the kernel notices when the other machine went away; accepted ones inherit it
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    with sock:
+        yield sock
+
+
+def describe(sock: socket.socket) -> str:
+    """As a client names it: `unix:///path`, `http://host:port`."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"unix://{name}"
+    host = f"[{name[0]}]" if sock.family == socket.AF_INET6 else name[0]
+    return f"http://{host}:{name[1]}"
