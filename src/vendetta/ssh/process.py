@@ -69,7 +69,8 @@ class ChannelProcess:
 
     async def resize(self, columns: int, rows: int) -> None:
         if self._terminal and not self._ended:
-            self._process.change_terminal_size(columns, rows)
+            with suppress(OSError):  # it ended just now
+                self._process.change_terminal_size(columns, rows)
 
     async def signal(self, name: str) -> None:
         if name not in SIGNALS:
@@ -77,7 +78,8 @@ class ChannelProcess:
         if self._ended:
             return
         if self._signals:
-            self._process.send_signal(name)
+            with suppress(OSError):  # it ended just now
+                self._process.send_signal(name)
         elif self._terminal and name in KEYSTROKES:
             await self.write(KEYSTROKES[name])
         else:
@@ -100,8 +102,9 @@ class ChannelProcess:
 
     async def close(self) -> None:
         """The process is told that its user has gone, as a terminal tells it; without one, sshd would not."""
-        self._closed = True
-        hang_up(self._process, "HUP")
+        if not self._closed:
+            self._closed = True
+            hang_up(self._process, "HUP")
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
         while not self._outputs.empty():
@@ -110,7 +113,7 @@ class ChannelProcess:
 
     @property
     def _ended(self) -> bool:
-        return self._process.exit_status is not None or self._process.is_closing()
+        return self._closed or self._process.exit_status is not None
 
     async def _end(self, release: Callable[[], None]) -> None:
         try:
@@ -135,8 +138,8 @@ class ChannelProcess:
 
 def hang_up(process: "asyncssh.SSHClientProcess[bytes]", signal: str) -> None:
     """Ends a process that still runs, and its channel in any case. sshd signals its whole process group."""
-    if process.exit_status is None and not process.is_closing():
-        with suppress(OSError):
+    if process.exit_status is None:
+        with suppress(OSError):  # the channel has gone
             process.send_signal(signal)
     process.close()
 

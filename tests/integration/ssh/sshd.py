@@ -63,7 +63,7 @@ class Sshd:
 
     @property
     def logins(self) -> int:
-        return sum(line.startswith("Accepted ") for line in self._lines)
+        return len(re.findall(r"^Accepted \w+ for ", self.log, re.MULTILINE))
 
     @property
     def log(self) -> str:

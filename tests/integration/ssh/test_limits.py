@@ -19,12 +19,13 @@ async def test_one_session_at_a_time(make_sshd: MakeSshd, side: Side, tmp_path: 
     held = await connection.open_process(["cat"])
     (tmp_path / "file").write_bytes(b"content")
     copying = asyncio.create_task(connection.put(tmp_path / "file", str(tmp_path / "copy")))
-    running = asyncio.create_task(connection.run(["cat", str(tmp_path / "copy")]))
+    running = asyncio.create_task(connection.run(["echo", "hello"]))
     await asyncio.sleep(1.2)  # longer than a session is asked for again before it is waited for
     assert not copying.done()
     await held.close()
     await copying
-    assert (await running).stdout == b"content"
+    assert (await running).stdout == b"hello\n"
+    assert (tmp_path / "copy").read_bytes() == b"content"
     stream = await connection.open_tcp("127.0.0.1", sshd.port)
     assert (await stream.read()).startswith(b"SSH-2.0")
     await stream.close()
@@ -103,9 +104,8 @@ async def test_files_and_folders_are_copied_with_progress(connection: Connection
 
 @pytest.mark.parametrize("copy", ["put", "get"])
 async def test_a_file_that_is_not_there(connection: Connection, tmp_path: Path, copy: str) -> None:
+    nowhere, x = tmp_path / "nowhere", tmp_path / "x"
+    copying = connection.put(nowhere, str(x)) if copy == "put" else connection.get(str(nowhere), x)
     with pytest.raises(NotFound, match="nowhere"):
-        if copy == "put":
-            await connection.put(tmp_path / "nowhere", str(tmp_path / "x"))
-        else:
-            await connection.get(str(tmp_path / "nowhere"), tmp_path / "x")
+        await copying
     assert (await connection.run(["true"])).exit_status == 0

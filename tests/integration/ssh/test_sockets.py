@@ -12,6 +12,7 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, endpoint
 from tests.integration.ssh.sshd import Sshd
 
 from vendetta.errors import EngineUnavailable
+from vendetta.providers.docker.hijack import Hijacked
 from vendetta.ssh.connection import Connection
 
 BIG = 20 * 2**20
@@ -143,18 +144,11 @@ async def test_an_upgraded_connection_takes_an_end_of_input(connection: Connecti
     async with await asyncio.start_unix_server(serve, path):
         connector = connection.http(str(path))
         async with aiohttp.ClientSession(connector=connector, connector_owner=False) as session:
-            response = await session.get("http://x/", headers={"Connection": "Upgrade", "Upgrade": "tcp"})
-            assert response.status == 101
-            assert response.connection is not None
-            transport = response.connection.transport
-            assert transport is not None
-            transport.write(b"input")
-            transport.write_eof()
-            protocol = response.connection.protocol
-            assert protocol is not None
-            while protocol.is_connected():
-                await asyncio.sleep(0.01)
-            response.close()
+            hijacked = Hijacked(await session.get("http://x/", headers={"Connection": "Upgrade", "Upgrade": "tcp"}))
+            await hijacked.write(b"input")
+            hijacked.write_eof()
+            assert await hijacked.reader.read() == b"got input"
+            hijacked.close()
 
 
 async def test_a_server_that_breaks_off_is_an_error_of_aiohttp(http: aiohttp.ClientSession) -> None:
@@ -169,12 +163,14 @@ async def test_a_lost_link_is_an_error_of_aiohttp(make_sshd: MakeSshd, side: Sid
     sshd = make_sshd()
     connection = await side.connector().open(endpoint(sshd, "other"), ACCEPT)
     connector = connection.http(str(engine.path))
-    async with aiohttp.ClientSession(connector=connector, connector_owner=False) as session:
-        async with session.get("http://x/big") as response:
-            await response.content.readexactly(10)
-            sshd.kill_sessions()
-            with pytest.raises(aiohttp.ClientError):
-                await response.read()
+    async with (
+        aiohttp.ClientSession(connector=connector, connector_owner=False) as session,
+        session.get("http://x/big") as response,
+    ):
+        await response.content.readexactly(10)
+        sshd.kill_sessions()
+        with pytest.raises(aiohttp.ClientError):
+            await response.read()
     await connection.close()
 
 
@@ -188,9 +184,11 @@ async def test_an_absent_socket_is_told_as_it_is(connection: Connection) -> None
 async def test_it_is_shared_and_closed_with_the_link(connection: Connection, engine: Engine) -> None:
     connector = connection.http(str(engine.path))
     assert connection.http(str(engine.path)) is connector
-    async with aiohttp.ClientSession(connector=connector, connector_owner=False) as session:
-        async with session.get("http://x/ping") as response:
-            assert response.status == 200
+    async with (
+        aiohttp.ClientSession(connector=connector, connector_owner=False) as session,
+        session.get("http://x/ping") as response,
+    ):
+        assert response.status == 200
     assert not connector.closed
     await connection.close()
     assert connector.closed
