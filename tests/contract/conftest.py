@@ -2,14 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from tests.contract import local_engine
 from tests.contract.local_engine import LocalEngine, running_engine
 from tests.contract.local_transport import LocalTransport
 from tests.contract.sites import Site, docker_site, memory_site, prepare_images
+from tests.testbed import Node
 
 from vendetta.providers.base import Provider
+from vendetta.ssh.connector import Connector
+from vendetta.ssh.endpoint import Endpoint, Login
+from vendetta.ssh.host_keys import HostKeys
+from vendetta.ssh.keys import Keys
+
+DOCKER_SOCKET = "/var/run/docker.sock"
 
 
 @pytest.fixture(scope="session")
@@ -39,13 +47,33 @@ async def docker(engine: LocalEngine, transport: LocalTransport) -> AsyncIterato
         yield site
 
 
+@pytest.fixture(scope="session")
+def ssh_node(docker_node: Node) -> Node:
+    """A machine of its own, with the images of the contract."""
+    asyncio.run(prepare_images(str(docker_node.docker_socket)))
+    return docker_node
+
+
+@pytest.fixture
+async def ssh(ssh_node: Node, tmp_path: Path) -> AsyncIterator[Site]:
+    """Docker on another machine, as the server reaches it: through one SSH connection."""
+    connector = Connector(HostKeys(tmp_path / "pins"), Keys(tmp_path / "keys", tmp_path / "none"))
+    endpoint = Endpoint(node="gpu", host=ssh_node.address, user=ssh_node.user, identity=str(ssh_node.key))
+    connection = await connector.open(endpoint, Login(accept_new=True))
+    try:
+        async with docker_site(connection, DOCKER_SOCKET) as site:
+            yield site
+    finally:
+        await connection.close()
+
+
 @pytest.fixture
 async def memory() -> AsyncIterator[Site]:
     async with memory_site() as site:
         yield site
 
 
-@pytest.fixture(params=["memory", "docker"])
+@pytest.fixture(params=["memory", "docker", "ssh"])
 def site(request: pytest.FixtureRequest) -> Site:
     """Each site in turn: the contract's tests run at all of them."""
     return request.getfixturevalue(request.param)
