@@ -3,7 +3,7 @@
 import pytest
 from tests.conftest import NodeFactory
 from tests.e2e.harness import Vendetta
-from tests.testbed import Node
+from tests.testbed import Node, Registry
 
 pytestmark = pytest.mark.root
 
@@ -87,6 +87,17 @@ def test_a_socket_that_this_user_may_not_use(vendetta: Vendetta, make_node: Node
     refused = vendetta.problem(*CREATE, status=6)
     assert refused["code"] == "engine_forbidden"
     assert "group" in refused["hint"]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(vendetta: Vendetta, make_node: NodeFactory, registry: Registry) -> None:
+    node = make_node(docker=True, docker_disk_bytes=40 * 2**20)
+    vendetta.add_node("small", node)
+    image = registry.image("large", bytes_added=60 * 2**20)
+    create = ("workspace", "create", "w", "--provider", "docker", "--image", image, "--node", "small")
+    refused = vendetta.problem(*create, status=1)
+    assert refused["code"] == "out_of_resources"
+    assert "disk" in refused["hint"]
+    assert vendetta.json("workspace", "list") == []
 
 
 def test_no_connect_only_records(vendetta: Vendetta) -> None:

@@ -84,11 +84,10 @@ def build_response(problem: Problem, headers: Mapping[str, str] | None = None) -
 
 def build_invalid(connection: HTTPConnection, found: Sequence[Any]) -> errors.InvalidInput:
     """Of pydantic's errors. A location begins with the part of the request: what users know is the rest."""
-    for error in found:
-        if error["type"] == "json_invalid":
-            return errors.InvalidInput(f"the body is not JSON: {error['ctx']['error']} at character {error['loc'][-1]}")
+    if any(tuple(error["loc"]) == ("body",) for error in found):
+        return errors.InvalidInput("the body must be a JSON object", hint="Send it as Content-Type: application/json.")
     known = next((known_beside(connection, error) for error in found if error["type"] == "extra_forbidden"), None)
-    located = [{**error, "loc": error["loc"][1:] or error["loc"]} for error in found]
+    located = [{**error, "loc": error["loc"][1:]} for error in found]
     return invalid(located, known=known or frozenset())
 
 

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 10
 """How long requests may go on once the server stops; operations have a time of their own."""
+PING_SECONDS = 10.0
+"""How often a WebSocket is written to, which finds out who is gone while we don't read from them."""
 
 
 async def serve(paths: Paths, config: ServerConfig) -> None:
@@ -59,8 +61,8 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 date_header=False,
-                # finds out who is gone while we don't read from them; a slow reader may be late with its pong
-                ws_ping_interval=10.0,
+                # a slow reader may be late with its pong
+                ws_ping_interval=PING_SECONDS,
                 ws_ping_timeout=None,
                 ws_per_message_deflate=False,
                 ws_max_size=16 * 2**20,

@@ -75,14 +75,15 @@ class Connection:
 
     async def close(self) -> None:
         """Again: nothing happens. A link that has stalled isn't waited for."""
-        for connector in self._connectors.values():
-            await connector.close()
         self._connection.close()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._connection.wait_closed()
         except TimeoutError:
             self._connection.abort()
+        # not before: they wait for their channels to close, which takes an answer from the node
+        for connector in self._connectors.values():
+            await connector.close()
 
     async def ping(self, timeout_seconds: float = PING_SECONDS) -> float:
         """Seconds for one round trip. Raises `LinkTimeout`, `ConnectionLost`."""

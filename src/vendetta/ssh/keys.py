@@ -95,14 +95,14 @@ class Keys:
 
         Raises `InvalidInput` where a named one is absent.
         """
-        named = [Path(hop.identity).expanduser()] if hop.identity else []
-        preferred = [self._preferred] if self._preferred else []
-        for path in named + preferred:
+        named = self._named(hop)
+        for path in named:
             if not path.is_file():
                 raise InvalidInput(f"there is no key {path}", hint="See the keys there are: vendetta key list")
+        of_host = _existing(hop.identity_files)
         standard = [] if hop.identities_only else self._standard()
-        found = [*named, *_existing(hop.identity_files), *preferred, *self._own(), *standard]
-        return list(dict.fromkeys(found))
+        first = named[:1] if hop.identity else []
+        return list(dict.fromkeys([*first, *of_host, *named, *self._own(), *standard]))
 
     @asynccontextmanager
     async def offer(self, hop: Hop, only: Path | None = None) -> AsyncIterator[Offer]:
@@ -112,8 +112,9 @@ class Keys:
         """
         async with self._agent_pairs(hop.agent or self._agent) as of_agent:
             offer = Offer()
+            needed = [only, *self._named(hop), *self._own()]
             for path in [only] if only else self.candidates(hop):
-                self._add(offer, path, of_agent, must=path not in self._standard())
+                self._add(offer, path, of_agent, must=path in needed)
             if not only and not hop.identities_only:
                 offer.pairs.extend(of_agent)
             unique = {pair.public_data: pair for pair in reversed(offer.pairs)}
@@ -138,6 +139,11 @@ class Keys:
             if must and not isinstance(exc, OSError):
                 raise
             offer.skipped.append(f"{exc}. {exc.hint}" if isinstance(exc, InvalidInput | Forbidden) else str(exc))
+
+    def _named(self, hop: Hop) -> list[Path]:
+        """By somebody, for that hop or for all."""
+        identity = [Path(hop.identity).expanduser()] if hop.identity else []
+        return [*identity, *([self._preferred] if self._preferred else [])]
 
     def _own(self) -> list[Path]:
         return _existing([self._keys_dir / f"id_{kind}" for kind in GENERATED])

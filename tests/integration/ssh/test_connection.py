@@ -86,7 +86,8 @@ async def test_a_process_takes_signals_environment_and_its_end(docker_node: Node
         assert await output_of(process) == {"stdout": b"b c\ntail", "stderr": b"e\n"}
         assert await process.wait() == 0
         await process.close()
-        sleeping = await connection.open_process(["sleep", "1000"])
+        sleeping = await connection.open_process(["sh", "-c", "echo up; exec sleep 1000"])
+        assert await sleeping.read()  # sshd loses a signal that comes before the process has its own group
         await sleeping.signal("TERM")
         with pytest.raises(InvalidInput, match="SIGNAL"):
             await sleeping.signal("SIGNAL")

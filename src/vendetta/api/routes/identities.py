@@ -6,13 +6,14 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from vendetta.api.answers import API, PageOf, json_response
+from vendetta.api.bodies import Route
 from vendetta.api.identity import Administrator
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
 from vendetta.coordination.requests import Request
 from vendetta.models import Key, ServerStatus, Token, TokenCreated
 
-router = APIRouter(prefix=API, responses=PROBLEMS)
+router = APIRouter(prefix=API, responses=PROBLEMS, route_class=Route)
 
 
 class KeyRequest(Request):

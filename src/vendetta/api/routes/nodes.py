@@ -14,6 +14,7 @@ from vendetta.api.answers import (
     page_response,
     parse_labels,
 )
+from vendetta.api.bodies import Route
 from vendetta.api.identity import Called
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
@@ -23,7 +24,7 @@ from vendetta.models import ExecutionResult, Node, NodeStatus, Operation
 from vendetta.models import Key as PublicKey
 from vendetta.ssh.endpoint import Login
 
-router = APIRouter(prefix=f"{API}/nodes", tags=["nodes"], responses=PROBLEMS)
+router = APIRouter(prefix=f"{API}/nodes", tags=["nodes"], responses=PROBLEMS, route_class=Route)
 
 
 class AddRequest(NodeRequest):

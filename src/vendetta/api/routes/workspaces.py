@@ -20,6 +20,7 @@ from vendetta.api.answers import (
     parse_labels,
     result_of,
 )
+from vendetta.api.bodies import Route
 from vendetta.api.feeds import output_response
 from vendetta.api.identity import Called
 from vendetta.api.openapi import PROBLEMS
@@ -28,7 +29,7 @@ from vendetta.api.streams import serve_port, serve_process
 from vendetta.coordination.requests import RemoveRequest, StopRequest, WorkspaceRequest
 from vendetta.models import Operation, Stats, Workspace, WorkspaceState
 
-router = APIRouter(prefix=f"{API}/workspaces", tags=["workspaces"], responses=PROBLEMS)
+router = APIRouter(prefix=f"{API}/workspaces", tags=["workspaces"], responses=PROBLEMS, route_class=Route)
 
 CHANGED: dict[int | str, dict[str, Any]] = {200: {"model": Workspace, "description": "Waited for, and done."}}
 

@@ -1,0 +1,312 @@
+"""The services in memory, for tests of what stands in front of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from tests.unit.client.samples import EVENT, KEY, NODE, OPERATION, SERVER, TOKEN, WORKSPACE
+
+from vendetta.api.services import Services
+from vendetta.coordination.requests import ExecRequest
+from vendetta.errors import (
+    NodeNotFound,
+    OperationNotFound,
+    TokenNotFound,
+    Unauthorized,
+    VendettaError,
+    WorkspaceNotFound,
+)
+from vendetta.models import (
+    Event,
+    ExecutionResult,
+    Key,
+    Node,
+    Operation,
+    Problem,
+    Stats,
+    Token,
+    TokenCreated,
+    Workspace,
+)
+from vendetta.store import Page
+from vendetta.transport import Output
+
+STATS = Stats(
+    cpu_fraction=0.5,
+    cpu_seconds=1.0,
+    memory_bytes=1,
+    memory_limit_bytes=None,
+    pids=1,
+    network_received_bytes=0,
+    network_sent_bytes=0,
+)
+ROLES = ("admin", "user", "viewer")
+
+
+class FakeProcess:
+    """Runs `script`, which reads `input` and writes by `write_output`; its result is the exit status."""
+
+    def __init__(self, script: "Callable[[FakeProcess], Awaitable[int]]") -> None:
+        self.input: asyncio.Queue[bytes | None] = asyncio.Queue(1)
+        self.output: asyncio.Queue[Output | None] = asyncio.Queue(1)
+        self.told: list[Any] = []
+        self.closed = asyncio.Event()
+        self._script = asyncio.create_task(self._run(script))
+
+    async def _run(self, script: "Callable[[FakeProcess], Awaitable[int]]") -> int:
+        status = await script(self)
+        await self.output.put(None)
+        return status
+
+    async def read(self) -> Output | None:
+        return await self.output.get()
+
+    async def write(self, data: bytes) -> None:
+        await self.input.put(data)
+
+    async def write_eof(self) -> None:
+        await self.input.put(None)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        self.told.append((columns, rows))
+
+    async def signal(self, name: str) -> None:
+        self.told.append(name)
+
+    async def wait(self) -> int:
+        return await self._script
+
+    async def close(self) -> None:
+        self._script.cancel()
+        await asyncio.gather(self._script, return_exceptions=True)
+        self.closed.set()
+
+
+class FakeStream:
+    """What is written comes back by `read`, which a test may feed too."""
+
+    def __init__(self) -> None:
+        self.arriving: asyncio.Queue[bytes] = asyncio.Queue(1)
+        self.written: asyncio.Queue[bytes] = asyncio.Queue(1)
+        self.closed = asyncio.Event()
+
+    async def read(self, limit: int = 65536) -> bytes:
+        return await self.arriving.get()
+
+    async def write(self, data: bytes) -> None:
+        await self.written.put(data)
+
+    async def write_eof(self) -> None:
+        await self.written.put(b"")
+
+    async def close(self) -> None:
+        self.closed.set()
+
+
+@dataclass
+class FakeNodes:
+    nodes: dict[str, Node] = field(default_factory=lambda: {NODE.name: NODE})
+    script: Callable[[FakeProcess], Awaitable[int]] | None = None
+    processes: list[FakeProcess] = field(default_factory=list)
+    asked: list[ExecRequest] = field(default_factory=list)
+
+    async def get(self, name: str, *_: object) -> Node:
+        if name not in self.nodes:
+            raise NodeNotFound(f"there is no node {name}", node=name)
+        return self.nodes[name]
+
+    async def add(self, request: Any, login: Any, *, connect: bool, install_key: bool, actor: str) -> Node:
+        return replace(NODE, name=request.name, metadata={"actor": actor})
+
+    async def list(self, **filters: Any) -> Page[Node]:
+        return Page(items=list(self.nodes.values()), next_cursor=None)
+
+    edit = connect = disconnect = probe = trust = get
+
+    async def remove(self, name: str, *, force: bool, actor: str) -> None:
+        await self.get(name)
+
+    async def install_key(self, name: str, *_: object) -> Key:
+        await self.get(name)
+        return KEY
+
+    @asynccontextmanager
+    async def exec(self, name: str, request: ExecRequest) -> AsyncIterator[FakeProcess]:
+        await self.get(name)
+        assert self.script is not None
+        process = FakeProcess(self.script)
+        self.asked.append(request)
+        self.processes.append(process)
+        try:
+            yield process
+        finally:
+            await process.close()
+
+
+@dataclass
+class FakeOperations:
+    """An operation is `after` what `end` says, as soon as `release` is set."""
+
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+    after: Operation = field(
+        default_factory=lambda: replace(OPERATION, state="succeeded", result=msgspec.to_builtins(WORKSPACE))
+    )
+
+    async def get(self, id: str) -> Operation:
+        if id != OPERATION.id:
+            raise OperationNotFound(f"there is no operation {id}")
+        return self.after if self.release.is_set() else OPERATION
+
+    cancel = get
+
+    async def wait(self, id: str, timeout_seconds: float) -> Operation:
+        await self.get(id)
+        try:
+            await asyncio.wait_for(self.release.wait(), timeout_seconds)
+        except TimeoutError:
+            return OPERATION
+        return self.after
+
+    async def watch(self, id: str) -> AsyncIterator[Operation]:
+        yield OPERATION
+        await self.release.wait()
+        yield self.after
+
+    async def list(self, **filters: Any) -> Page[Operation]:
+        return Page(items=[OPERATION], next_cursor="next")
+
+    def fail(self, error: VendettaError) -> None:
+        self.after = replace(OPERATION, state="failed", error=Problem.from_error(error))
+        self.release.set()
+
+
+@dataclass
+class FakeWorkspaces:
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    pieces: asyncio.Queue[Output | Exception | None] = field(default_factory=asyncio.Queue)
+    logs_closed: asyncio.Event = field(default_factory=asyncio.Event)
+    streams: list[FakeStream] = field(default_factory=list)
+    refusal: VendettaError | None = None
+
+    async def get(self, name: str) -> Workspace:
+        if name != WORKSPACE.name:
+            raise WorkspaceNotFound(f"there is no workspace {name}")
+        return WORKSPACE
+
+    async def list(self, **filters: Any) -> Page[Workspace]:
+        return Page(items=[WORKSPACE], next_cursor=None)
+
+    async def create(self, request: Any, actor: str, key: str | None) -> Operation:
+        self.asked.append(("create", request.name, actor, key))
+        return OPERATION
+
+    async def start(self, name: str, actor: str, key: str | None) -> Operation:
+        return await self._change(name, None, actor, key)
+
+    async def _change(self, name: str, request: Any, actor: str, key: str | None) -> Operation:
+        await self.get(name)
+        self.asked.append((request, name, actor, key))
+        return OPERATION
+
+    stop = restart = remove = _change
+
+    async def logs(self, name: str, **options: Any) -> AsyncIterator[Output]:
+        await self.get(name)
+        try:
+            while piece := await self.pieces.get():
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+        finally:
+            self.logs_closed.set()
+
+    async def stats(self, name: str) -> Stats:
+        await self.get(name)
+        return STATS
+
+    @asynccontextmanager
+    async def dial(self, name: str, port: int) -> AsyncIterator[FakeStream]:
+        await self.get(name)
+        if self.refusal:
+            raise self.refusal
+        stream = FakeStream()
+        self.streams.append(stream)
+        try:
+            yield stream
+        finally:
+            await stream.close()
+
+
+class FakeDispatcher:
+    async def execute(self, node: str, command: Any, actor: str) -> ExecutionResult:
+        return ExecutionResult(success=True, output=f"{node} {command.action} {actor}")
+
+    async def submit(self, node: str, command: Any, actor: str, key: str | None) -> Operation:
+        return OPERATION
+
+
+@dataclass
+class FakeEvents:
+    kept: list[Event] = field(default_factory=list)
+    news: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+
+    async def list(self, since: int, limit: int) -> Page[Event]:
+        return Page(items=[event for event in self.kept if event.sequence > since][:limit], next_cursor=None)
+
+    async def watch(self, since: int | None) -> AsyncIterator[Event]:
+        for event in self.kept:
+            if since is not None and event.sequence > since:
+                yield event
+        while True:
+            yield await self.news.get()
+
+
+class FakeTokens:
+    """The secret of each role is its name."""
+
+    async def authenticate(self, secret: str) -> Token:
+        if secret not in ROLES:
+            raise Unauthorized("the token is not valid")
+        return replace(TOKEN, name=f"of-{secret}", role=secret)
+
+    async def list(self) -> list[Token]:
+        return [TOKEN]
+
+    async def create(self, name: str, role: str, actor: str) -> TokenCreated:
+        return TokenCreated(token=replace(TOKEN, name=name, role=role), secret="shown once")
+
+    async def revoke(self, id: str, actor: str) -> Token:
+        if id != TOKEN.id:
+            raise TokenNotFound(f"there is no token {id}")
+        return replace(TOKEN, revoked_at=datetime.now(UTC))
+
+
+class FakeKeys:
+    async def detect(self) -> list[Key]:
+        return [KEY]
+
+    def generate(self, type: str) -> Key:
+        return KEY
+
+
+def build_services() -> Services:
+    async def status() -> Any:
+        return SERVER
+
+    async def nodes_by_status() -> dict[str, int]:
+        return {"connected": 2, "offline": 1}
+
+    fakes: dict[str, Any] = {
+        "nodes": FakeNodes(),
+        "workspaces": FakeWorkspaces(),
+        "dispatcher": FakeDispatcher(),
+        "operations": FakeOperations(),
+        "events": FakeEvents([replace(EVENT, sequence=number) for number in (1, 2, 3)]),
+        "tokens": FakeTokens(),
+        "keys": FakeKeys(),
+    }
+    return Services(**fakes, status=status, nodes_by_status=nodes_by_status)
