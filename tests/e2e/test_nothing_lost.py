@@ -89,7 +89,6 @@ def test_a_lost_link_changes_the_link_alone(make_node: NodeFactory) -> None:
         assert lost["state"] == "unknown"
         assert "can't be asked" in lost["reason"]
         node.mend()
-        vendetta("node", "connect", "gpu")
         vendetta.wait_for_event("workspace.running", "web", after=offline)
         assert vendetta.json("node", "status", "gpu")["status"] == "connected"
         stopped = [event for event in vendetta.json("events") if event["kind"] == "workspace.stopped"]

@@ -49,7 +49,7 @@ class Dispatcher:
     def register(self, operations: Operations) -> None:
         operations.register("node.execute", self._run, takes_turns=False)
 
-    async def execute(self, node: str, command: CommandRequest, actor: str) -> ExecutionResult:
+    async def execute(self, node: str, command: CommandRequest, actor: str, key: str | None = None) -> ExecutionResult:
         """To the end, at most `timeout_seconds`. What the provider refuses is a result; bad input is raised.
 
         Raises `NodeNotFound`, `UnknownProvider`, `UnknownAction`, `InvalidInput`.
@@ -58,7 +58,7 @@ class Dispatcher:
         started = time.monotonic()
         try:
             async with asyncio.timeout(command.timeout_seconds):
-                result = await self._perform(node, command, config, actor)
+                result = await self._perform(node, command, config, actor, key)
         except TimeoutError:
             message = f"{command.action} on node {node}: not done after {command.timeout_seconds:g} s"
             result = build_failure(DeadlineExceeded(message))
@@ -98,9 +98,11 @@ class Dispatcher:
             raise InvalidInput(f"workspace: is required for {command.action}", hint="Name it with --workspace.")
         return validated(CONFIGS[command.action], command.config, where="config")
 
-    async def _perform(self, node: str, command: CommandRequest, config: Request, actor: str) -> ExecutionResult:
+    async def _perform(
+        self, node: str, command: CommandRequest, config: Request, actor: str, key: str | None
+    ) -> ExecutionResult:
         if command.action in CHANGES:
-            operation = await self._change(node, command, config, actor, None)
+            operation = await self._change(node, command, config, actor, key)
             operation = await self._operations.wait(operation.id, None)
             return build_result(operation)
         ask = ASKING[command.action]

@@ -242,7 +242,7 @@ class FakeWorkspaces:
 
 
 class FakeDispatcher:
-    async def execute(self, node: str, command: Any, actor: str) -> ExecutionResult:
+    async def execute(self, node: str, command: Any, actor: str, key: str | None = None) -> ExecutionResult:
         return ExecutionResult(success=True, output=f"{node} {command.action} {actor}")
 
     async def submit(self, node: str, command: Any, actor: str, key: str | None) -> Operation:

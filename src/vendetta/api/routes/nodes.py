@@ -116,7 +116,7 @@ async def execute(
     name: str, command: CommandRequest, services: Offered, caller: Called, key: Key = None, wait: bool = True
 ) -> Response:
     if wait:
-        return json_response(await services.dispatcher.execute(name, command, caller.actor))
+        return json_response(await services.dispatcher.execute(name, command, caller.actor, key))
     return json_response(await services.dispatcher.submit(name, command, caller.actor, key), 202)
 
 
