@@ -27,6 +27,11 @@ async def test_bytes_pass_as_they_are(running: Provider) -> None:
     assert await finish(await running.exec("web", ["cat"]), every_byte) == (every_byte, b"", 0)
 
 
+async def test_no_argv_is_a_shell(running: Provider) -> None:
+    stdout, _, status = await finish(await running.exec("web", []), b"echo here; exit 5\n")
+    assert (stdout, status) == (b"here\n", 5)
+
+
 async def test_a_lot_passes_both_ways_with_a_slow_reader(running: Provider) -> None:
     block = hashlib.sha512(b"seed").digest() * (MIB // 64)
     process = await running.exec("web", ["cat"])

@@ -79,7 +79,7 @@ class Workspaces:
         async with self._provider(name) as provider:
             process = await provider.exec(
                 name,
-                request.argv or LOGIN_SHELL,
+                request.argv,
                 terminal=build_terminal(request),
                 env=request.env,
                 cwd=request.cwd,
@@ -140,9 +140,6 @@ class Workspaces:
         except WorkspaceNotFound:
             return False
         return True
-
-
-LOGIN_SHELL = ["/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash -l; else exec sh -l; fi"]
 
 
 def _unsupported(provider: Provider, power: str) -> Unsupported:

@@ -72,8 +72,9 @@ class Provider(Protocol):
         cwd: str | None = None,
         user: str | None = None,
     ) -> Process:
-        """Runs in a running instance. Raises `InstanceNotFound`, `WrongState` when it isn't running.
+        """Runs in a running instance; an empty `argv` is a login shell, whichever it has.
 
+        Raises `InstanceNotFound`, `WrongState` when it isn't running.
         A program that isn't there is a process that ends with 127, one that may not be run 126, as shells say it.
         """
 

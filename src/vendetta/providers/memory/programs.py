@@ -3,7 +3,7 @@
 import asyncio
 import math
 import shlex
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -37,11 +37,19 @@ class Shell:
 
 async def run(shell: Shell) -> int:
     """The exit status of the program that `argv` names: 127 where there is none, as shells say it."""
-    program = PROGRAMS.get(shell.argv[0].removeprefix("/bin/")) if shell.argv else None
+    if not shell.argv:
+        script = b"".join([line async for line in _all_of(shell)]).decode()
+        return await _sh(replace(shell, argv=["sh", "-c", script]))
+    program = PROGRAMS.get(shell.argv[0].removeprefix("/bin/"))
     if program is None:
-        await shell.write("stderr", f"{shell.argv[0] if shell.argv else ''}: not found\n".encode())
+        await shell.write("stderr", f"{shell.argv[0]}: not found\n".encode())
         return 127
     return await program(shell)
+
+
+async def _all_of(shell: Shell) -> AsyncIterator[bytes]:
+    while data := await shell.stdin.read():
+        yield data
 
 
 async def _true(_: Shell) -> int:
@@ -53,7 +61,7 @@ async def _false(_: Shell) -> int:
 
 
 async def _cat(shell: Shell) -> int:
-    while data := await shell.stdin.read():
+    async for data in _all_of(shell):
         await shell.write("stdout", data)
     return 0
 
