@@ -1,6 +1,7 @@
 """What every test may use: nodes of its own or shared ones. And the rule that in CI nothing is skipped."""
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
@@ -58,6 +59,12 @@ def registry(bed: TestBed) -> Registry:
 def private_registry(bed: TestBed) -> Registry:
     """Wants its `credentials`."""
     return bed.registry(credentials=("puller", "let me in"))
+
+
+def pytest_configure() -> None:
+    """A shell's background jobs ignore Ctrl-C, and so would every program that a test sends one."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -93,9 +93,9 @@ class Vendetta:
     def server_pid(self) -> int:
         return int(self.json("server", "status")["pid"])
 
-    def kill_server(self) -> None:
-        """As a power cut would. Returns once it is gone."""
-        pid = self.server_pid()
+    def kill_server(self, pid: int | None = None) -> None:
+        """As a power cut would. Returns once it is gone. `pid` saves asking for it."""
+        pid = pid or self.server_pid()
         watched = os.pidfd_open(pid)
         os.kill(pid, signal.SIGKILL)
         try:

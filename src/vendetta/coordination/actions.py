@@ -5,9 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from vendetta.errors import Unsupported
-from vendetta.models import ACTIONS, ExecutionResult
-from vendetta.providers.base import Logs, Measured, Provider, capabilities
+from vendetta.models import ExecutionResult
+from vendetta.providers.base import Logs, Measured, Provider, require
 from vendetta.transport import Process
 
 from .requests import ExecConfig, LogsConfig, NoConfig, RemoveRequest, Request, SpecRequest, StopRequest
@@ -72,24 +71,15 @@ async def _feed(process: Process, data: bytes) -> None:
 
 async def _logs(provider: Provider, name: str, config: Request) -> ExecutionResult:
     assert isinstance(config, LogsConfig)  # noqa: S101 - CONFIGS says so
-    if not isinstance(provider, Logs):
-        raise _lacks(provider, "logs")
-    data = b"".join([output.data async for output in provider.logs(name, tail=config.tail, since=config.since)])
+    able = require(provider, Logs)
+    data = b"".join([output.data async for output in able.logs(name, tail=config.tail, since=config.since)])
     return ExecutionResult(success=True, output=data.decode(errors="replace"))
 
 
 async def _stats(provider: Provider, name: str, config: Request) -> ExecutionResult:
-    if not isinstance(provider, Measured):
-        raise _lacks(provider, "stats")
-    stats = await provider.stats(name)
+    stats = await require(provider, Measured).stats(name)
     output = f"cpu {stats.cpu_fraction:.2f}, memory {stats.memory_bytes / 2**20:.1f} MiB, {stats.pids} processes"
     return ExecutionResult(success=True, output=output, metadata=msgspec.to_builtins(stats))
-
-
-def _lacks(provider: Provider, action: str) -> Unsupported:
-    lacking = {"logs", "stats"} - capabilities(type(provider))
-    has = [known for known in ACTIONS if known not in lacking]
-    return Unsupported(f"provider {provider.kind} has no action {action}", hint=f"It has: {', '.join(has)}.")
 
 
 ASKING: Mapping[str, Callable[[Provider, str, Request], Awaitable[ExecutionResult]]] = {

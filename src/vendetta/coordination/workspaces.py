@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from vendetta.errors import InstanceNotFound, NameTaken, Unsupported, WorkspaceNotFound, WrongState
+from vendetta.errors import InstanceNotFound, NameTaken, WorkspaceNotFound, WrongState
 from vendetta.models import Operation, Stats, Workspace
-from vendetta.providers.base import Logs, Measured, Provider, capabilities
+from vendetta.providers.base import Logs, Measured, Provider, require
 from vendetta.store import Page, Store
 from vendetta.transport import Output, Process, Stream
 
@@ -94,17 +94,14 @@ class Workspaces:
         self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
     ) -> AsyncIterator[Output]:
         async with self._provider(name) as provider:
-            if not isinstance(provider, Logs):
-                raise _unsupported(provider, "logs")
-            async with aclosing(provider.logs(name, follow=follow, tail=tail, since=since)) as outputs:  # type: ignore[type-var]
+            able = require(provider, Logs)
+            async with aclosing(able.logs(name, follow=follow, tail=tail, since=since)) as outputs:  # type: ignore[type-var]
                 async for output in outputs:
                     yield output
 
     async def stats(self, name: str) -> Stats:
         async with self._provider(name) as provider:
-            if not isinstance(provider, Measured):
-                raise _unsupported(provider, "stats")
-            return await provider.stats(name)
+            return await require(provider, Measured).stats(name)
 
     @asynccontextmanager
     async def dial(self, name: str, port: int) -> AsyncIterator[Stream]:
@@ -140,8 +137,3 @@ class Workspaces:
         except WorkspaceNotFound:
             return False
         return True
-
-
-def _unsupported(provider: Provider, power: str) -> Unsupported:
-    has = ", ".join(sorted(capabilities(type(provider)))) or "none"
-    return Unsupported(f"provider {provider.kind} has no {power}", hint=f"Of the rarer powers it has: {has}.")

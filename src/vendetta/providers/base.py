@@ -14,10 +14,13 @@ a provider has the power when its class has the methods, and never a stub.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
+from vendetta.errors import Unsupported
 from vendetta.models import Instance, InstanceSpec, Progress, ProviderStatus, Stats
 from vendetta.transport import Output, Process, Stream, Terminal
+
+T = TypeVar("T")
 
 OnProgress = Callable[[Progress], None]
 """Called as often as there is news: whoever shows it limits the rate."""
@@ -128,3 +131,12 @@ POWERS: Mapping[str, type] = {"logs": Logs, "stats": Measured, "watch": Watch}
 def capabilities(provider: type) -> frozenset[str]:
     """The rarer powers that a provider's class implements, by name."""
     return frozenset(name for name, protocol in POWERS.items() if issubclass(provider, protocol))
+
+
+def require(provider: Provider, power: type[T]) -> T:
+    """The provider as one that has `power`, a protocol of `POWERS`. Raises `Unsupported`, naming what it has."""
+    if isinstance(provider, power):
+        return provider
+    names = {protocol: name for name, protocol in POWERS.items()}
+    has = ", ".join(sorted(capabilities(type(provider)))) or "none"
+    raise Unsupported(f"provider {provider.kind} has no {names[power]}", hint=f"Of the rarer powers it has: {has}.")

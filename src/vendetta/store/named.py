@@ -1,0 +1,98 @@
+"""What nodes and workspaces have in common: rows of one model by unique name, with a field whose changes are dated."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy import Table, case, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from vendetta.errors import NameTaken, NotFound, nearest
+
+from .database import Database
+from .rows import Page, build_page, build_values, match_given, match_labels, parse_row
+
+Named = TypeVar("Named")
+
+
+class NamedTable(Generic[Named]):
+    """`noun` is what people call a row, and its command; where `dated` changes, `since` becomes now."""
+
+    model: type[Named]
+    table: ClassVar[Table]
+    noun: ClassVar[str]
+    dated: ClassVar[str]
+    absent: ClassVar[type[NotFound]]
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, row: Named) -> Named:
+        """Raises `NameTaken`."""
+        values = build_values(row)
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(insert(self.table).values(values))
+        except IntegrityError as exc:
+            raise NameTaken(
+                f"there is already a {self.noun} {values['name']}",
+                hint=f"Choose another name, or remove it: vendetta {self.noun} remove {values['name']}",
+            ) from exc
+        return row
+
+    async def get(self, name: str) -> Named:
+        """Raises `absent`, with the nearest name as its hint."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(self.table).where(self.table.c.name == name))).first()
+        if row is None:
+            raise await self._absent(name)
+        return parse_row(self.model, row)
+
+    async def update(self, name: str, **changes: Any) -> Named:
+        """Sets the fields that are named, in one statement, so that nobody's change is lost. Raises `absent`."""
+        # the name too, so that there is something to set where nothing changes
+        values = {"name": name, **build_values(changes)}
+        if self.dated in values and "since" not in values:
+            same = self.table.c[self.dated] == values[self.dated]
+            values["since"] = case((same, self.table.c.since), else_=datetime.now(UTC))
+        query = update(self.table).where(self.table.c.name == name).values(values).returning(*self.table.c)
+        async with self._database.write() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise await self._absent(name)
+        return parse_row(self.model, row)
+
+    async def remove(self, name: str) -> None:
+        """Raises `absent`."""
+        async with self._database.write() as connection:
+            removed = await connection.execute(delete(self.table).where(self.table.c.name == name))
+        if not removed.rowcount:
+            raise await self._absent(name)
+
+    async def count(self) -> int:
+        async with self._database.read() as connection:
+            return (await connection.execute(select(func.count()).select_from(self.table))).scalar_one()
+
+    async def _all(self, **wanted: str | None) -> Sequence[Named]:
+        """In the order of their names; `wanted` are columns, None for any."""
+        query = select(self.table).where(match_given(self.table, **wanted)).order_by(self.table.c.name)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [parse_row(self.model, row) for row in rows]
+
+    async def _page(
+        self, labels: Mapping[str, str] | None, limit: int, cursor: str | None, **wanted: str | None
+    ) -> Page[Named]:
+        """In the order of their names; `labels` are all carried by each."""
+        query = select(self.table).where(match_given(self.table, **wanted), match_labels(self.table, labels or {}))
+        if cursor is not None:
+            query = query.where(self.table.c.name > cursor)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(self.table.c.name).limit(limit + 1))).all()
+        return build_page(self.model, rows, limit, lambda row: row.name)
+
+    async def _absent(self, name: str) -> NotFound:
+        async with self._database.read() as connection:
+            names = (await connection.execute(select(self.table.c.name))).scalars().all()
+        hint = nearest(name, names).strip() or f"See them with: vendetta {self.noun} list"
+        return self.absent(f"there is no {self.noun} {name}", hint=hint, **{self.noun: name})
