@@ -23,13 +23,26 @@ from .labels import SPEC, engine_name, spec_hash
 _CONFLICT_TRIES, _CONFLICT_SECONDS = 100, 0.05
 
 
+Shells = set[tuple[str, frozenset[str]]]
+"""Images, by id, that have a shell even with something mounted at those paths: an image never changes."""
+
+
 class Creation:
     def __init__(
-        self, engine: Engine, containers: Containers, images: Images, *, owner: str, name: str, spec: InstanceSpec
+        self,
+        engine: Engine,
+        containers: Containers,
+        images: Images,
+        shells: Shells,
+        *,
+        owner: str,
+        name: str,
+        spec: InstanceSpec,
     ) -> None:
         self._engine = engine
         self._containers = containers
         self._images = images
+        self._shells = shells
         self._owner = owner
         self._name = name
         self._spec = spec
@@ -79,10 +92,14 @@ class Creation:
         """True for one never started whose image has no shell to be kept up with: it is to run its own command."""
         if container["State"]["Status"] != "created" or not is_kept(container["Config"]["Entrypoint"]):
             return False
-        path = f"containers/{container['Id']}/archive"
+        seen = (container["Image"], frozenset(mount.target for mount in self._spec.mounts))
+        if seen in self._shells:
+            return False
+        path = f"containers/{container['Id']}/archive"  # the engine mounts it for that, which takes its time
         async with self._engine.doing(f"look into {self._name}"):
             try:
                 async with self._engine.stream("HEAD", path, params={"path": SHELL}):
+                    self._shells.add(seen)
                     return False
             except DockerError as exc:
                 if exc.status != 404:

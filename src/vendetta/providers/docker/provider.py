@@ -18,7 +18,7 @@ from vendetta.transport import Output, Stream, Terminal, Transport
 from . import events
 from .config import check_spec
 from .containers import Container, Containers
-from .creation import Creation
+from .creation import Creation, Shells
 from .credentials import Credentials
 from .engine import Engine
 from .frames import pieces_of
@@ -57,6 +57,7 @@ class DockerProvider:
         self._engine = Engine(transport, socket_path)
         self._containers = Containers(self._engine, owner)
         self._images = Images(self._engine, Credentials(docker_config))
+        self._shells: Shells = set()
 
     # describe
 
@@ -77,7 +78,9 @@ class DockerProvider:
 
     async def create(self, name: str, spec: InstanceSpec, on_progress: OnProgress) -> Instance:
         self.validate(spec)
-        creation = Creation(self._engine, self._containers, self._images, owner=self._owner, name=name, spec=spec)
+        creation = Creation(
+            self._engine, self._containers, self._images, self._shells, owner=self._owner, name=name, spec=spec
+        )
         return await creation.run(on_progress)
 
     async def start(self, name: str) -> None:
