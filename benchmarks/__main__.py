@@ -1,4 +1,4 @@
-"""Runs every benchmark on three nodes of its own and prints a line for each promise. Exits with 1 if one is missed."""
+"""Runs every benchmark on nodes of its own and prints a line for each promise. Exits with 1 if one is missed."""
 
 import sys
 from contextlib import ExitStack
@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from tests.e2e.harness import fresh_vendetta
 from tests.testbed import TestBed
 
-from . import calls, many
+from . import bulk, calls, fleet, many
 from .measure import Report
 
 
@@ -24,6 +24,9 @@ def main() -> None:
             calls.run(report, vendetta, nodes[0], folder)
         with fresh_vendetta() as vendetta:
             many.run(report, vendetta, bed, nodes)
+        with fresh_vendetta() as vendetta:
+            bulk.run(report, vendetta, nodes[0], folder)
+        fleet.run(report, folder)
     print(f"\n{report.summary()}")
     sys.exit(0 if all(line[3] for line in report.lines) else 1)
 

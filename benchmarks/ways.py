@@ -1,4 +1,4 @@
-"""The other ways to a node's engine that ours is compared to: `docker -H ssh://`, with and without ControlMaster."""
+"""The other ways that ours is compared to: `docker -H ssh://`, with and without ControlMaster, and `pyinfra exec`."""
 
 import os
 import subprocess
@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.testbed import Node
+
+from .farm import Farm
+
+PYINFRA = Path(".bench/bin/pyinfra")
 
 
 class DockerOverSsh:
@@ -49,3 +53,24 @@ class DockerOverSsh:
 
 def run_quietly(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     subprocess.run(argv, env=environment, check=True, capture_output=True)
+
+
+class Pyinfra:
+    """`pyinfra exec` over every host of a farm, from the virtual environment that `scripts/bench` made for it."""
+
+    def __init__(self, home: Path, farm: Farm) -> None:
+        known = home / "known_hosts"
+        known.write_text("".join(f"[{host}]:{farm.port} {farm.host_key}\n" for host in farm.hosts))
+        self._inventory = home / "inventory.py"
+        data = {
+            "ssh_user": farm.user,
+            "ssh_port": farm.port,
+            "ssh_key": str(farm.key),
+            "ssh_known_hosts_file": str(known),
+            "ssh_strict_host_key_checking": "yes",
+        }
+        self._inventory.write_text(f"farm = ({farm.hosts!r}, {data!r})\n")
+        self._environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+
+    def __call__(self) -> None:
+        run_quietly([str(PYINFRA), "-y", str(self._inventory), "exec", "--", "true"], self._environment)

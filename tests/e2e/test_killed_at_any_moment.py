@@ -1,4 +1,4 @@
-"""The server is killed at random moments of its work, again and again: what it said was there is there, and only that."""
+"""The server is killed at random moments of its work, again and again: what it said is there, and only that."""
 
 import random
 import subprocess
@@ -38,9 +38,7 @@ def test_killing_the_server_loses_nothing_that_was_reported(
     assert instances_of(vendetta) == []
 
 
-def change_and_kill(
-    vendetta: Vendetta, chance: random.Random, name: str, created: set[str], removed: set[str]
-) -> None:
+def change_and_kill(vendetta: Vendetta, chance: random.Random, name: str, created: set[str], removed: set[str]) -> None:
     """One change whose server is killed at a random moment of it. What the command reported is remembered."""
     doomed = chance.choice(sorted(created - removed)) if created - removed and chance.random() < 0.4 else None
     if doomed:

@@ -11,14 +11,17 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from vendetta import __version__
+from vendetta.coordination.authorization import Authorization
 from vendetta.coordination.dispatch import Dispatcher
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
+from vendetta.coordination.fleet import Fleet
 from vendetta.coordination.links import Links
 from vendetta.coordination.monitor import Monitor
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.observation import Observation
 from vendetta.coordination.operations import Operations
+from vendetta.coordination.rotation import Rotation
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.transitions import Transitions
 from vendetta.coordination.workspaces import Workspaces
@@ -31,13 +34,14 @@ from vendetta.ssh.connector import Connector
 from vendetta.ssh.host_keys import HostKeys
 from vendetta.ssh.keys import Keys
 from vendetta.ssh.pool import Pool
+from vendetta.ssh.succession import Succession
 from vendetta.store import Store
 
 from . import openapi, problems
 from .boundary import Boundary
 from .identity import Identity
 from .metrics import Metrics
-from .routes import events, health, identities, nodes, operations, workspaces
+from .routes import events, health, identities, nodes, operations, rotation, runs, workspaces
 from .services import Services
 
 
@@ -54,7 +58,7 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     app.state.services = services
     app.state.metrics = metrics
     problems.install(app)
-    for routes in (nodes, workspaces, operations, events, identities):
+    for routes in (runs, nodes, workspaces, operations, events, identities, rotation):
         app.include_router(routes.router)
     app.include_router(health.router)
     openapi.install(app)
@@ -97,11 +101,22 @@ async def running_services(
         Transitions(store, engines, observation).register(operations_)
         dispatcher.register(operations_)
         monitor = Monitor(store, told, pool, engines, links, observation, node_timeout_seconds=config.node_timeout)
+        authorization = Authorization(connector)
+        rotation_ = Rotation(
+            store=store,
+            events=told,
+            connector=connector,
+            authorization=authorization,
+            succession=Succession(paths.keys_dir),
+            operations=operations_,
+            keep=[config.ssh_key_path] if config.ssh_key_path else [],
+        )
         nodes_ = Nodes(
             store=store,
             events=told,
             pool=pool,
             connector=connector,
+            authorization=authorization,
             host_keys=host_keys,
             keys=keys,
             engines=engines,
@@ -129,12 +144,14 @@ async def running_services(
 
         yield Services(
             nodes=nodes_,
+            fleet=Fleet(store, engines),
             workspaces=workspaces_,
             dispatcher=dispatcher,
             operations=operations_,
             events=told,
             tokens=Tokens(store, told),
             keys=keys,
+            rotation=rotation_,
             status=status,
             nodes_by_status=store.nodes.count_by_status,
             stopping=stopping or asyncio.Event(),

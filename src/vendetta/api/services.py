@@ -10,8 +10,10 @@ from starlette.requests import HTTPConnection
 
 from vendetta.coordination.dispatch import Dispatcher
 from vendetta.coordination.events import Events
+from vendetta.coordination.fleet import Fleet
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.operations import Operations
+from vendetta.coordination.rotation import Rotation
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.models import ServerStatus
@@ -21,12 +23,14 @@ from vendetta.ssh.keys import Keys
 @dataclass(frozen=True)
 class Services:
     nodes: Nodes
+    fleet: Fleet
     workspaces: Workspaces
     dispatcher: Dispatcher
     operations: Operations
     events: Events
     tokens: Tokens
     keys: Keys
+    rotation: Rotation
     status: Callable[[], Awaitable[ServerStatus]]
     nodes_by_status: Callable[[], Awaitable[Mapping[str, int]]]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

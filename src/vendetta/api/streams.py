@@ -22,6 +22,8 @@ from .problems import as_ours, build_problem
 from .services import Services
 
 LARGEST_SCREEN = 10000
+PIECE_BYTES = 256 * 1024
+"""Of a port: small pieces cost more to pass on than to read."""
 CHANNELS = {"stdout": b"\x01", "stderr": b"\x02"}
 
 
@@ -124,7 +126,7 @@ async def feed_stream(websocket: WebSocket, stream: Stream) -> None:
 
 
 async def tell_stream(websocket: WebSocket, stream: Stream) -> None:
-    while data := await stream.read():
+    while data := await stream.read(PIECE_BYTES):
         await websocket.send_bytes(data)
     await websocket.send_json({"eof": True})
 

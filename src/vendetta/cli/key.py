@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from vendetta.client.nodes import Login
 from vendetta.models import Key
 
 from . import complete
@@ -22,6 +23,7 @@ key = Group(
             "list": "vendetta.cli.key:list_",
             "generate": "vendetta.cli.key:generate",
             "install": "vendetta.cli.key:install",
+            "rotate": "vendetta.cli.key_rotate:rotate",
         }
     },
     aliases={"ls": "list"},
@@ -64,12 +66,16 @@ def generate(session: Session, type_: str) -> None:
     "install",
     examples="""
         vendetta key install gpu
+        vendetta key install gpu --restrict --from 10.0.0.0/8
+        vendetta key install gpu --public-key colleague.pub
         echo "$PASSWORD" | vendetta key install old --password-stdin
     """,
 )
 @click.argument("node", shell_complete=complete.node_names)
 @login_options
 @click.option("--public-key", metavar="FILE", help="Another public key than the server's own.")
+@click.option("--restrict", is_flag=True, help="Let it do what Vendetta needs and no more.")
+@click.option("--from", "sources", metavar="CIDR,…", help="Let it in from these addresses and networks alone.")
 @pass_session
 def install(
     session: Session,
@@ -78,11 +84,18 @@ def install(
     accept_new: bool,
     password_stdin: bool,
     public_key: str | None,
+    restrict: bool,
+    sources: str | None,
 ) -> None:
-    """Put a public key into the authorized_keys of a node. Again: nothing changes."""
+    """Put a public key into the authorized_keys of a node, and prove it by a login. Again: nothing changes."""
     login = build_login(host_key, accept_new, password_stdin)
     text = _read_public_key(public_key)
-    installed = log_in(session, lambda login: session.client.nodes.install_key(node, login, public_key=text), login)
+    from_ = sources.split(",") if sources else []
+
+    def attempt(login: Login) -> Key | None:
+        return session.client.nodes.install_key(node, login, public_key=text, restrict=restrict, sources=from_)
+
+    installed = log_in(session, attempt, login)
     fingerprint = f" {installed.fingerprint}" if installed else ""
     write_done(session, installed, installed.fingerprint if installed else "", f"key{fingerprint} is on node {node}")
 

@@ -8,7 +8,10 @@ from .command import Command
 
 
 class ExecCommand(Command):
-    """`NAME [OPTIONS] [--] ARGV…`: our options may stand before and after NAME, and end where ARGV begins."""
+    """`NAME [OPTIONS] [--] ARGV…`: our options may stand before and after NAME, and end where ARGV begins.
+
+    With `--all` or `--label` there is no NAME: the first word is ARGV's.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         takes_value = {
@@ -21,12 +24,13 @@ class ExecCommand(Command):
 
 
 def split_argv(args: Sequence[str], takes_value: Mapping[str, bool]) -> list[str]:
-    """`args` with `--` before the second word that is neither an option nor an option's value."""
+    """`args` with `--` before the word that ARGV begins with: the second that is no option, nor an option's value."""
     words = 0
     index = 0
     while index < len(args) and args[index] != "--":
         arg = args[index]
         if arg.startswith("-") and len(arg) > 1:
+            words += arg.partition("=")[0] in _INSTEAD_OF_NAME and not words
             index += 1 + _next_is_value(arg, takes_value)
             continue
         words += 1
@@ -34,6 +38,9 @@ def split_argv(args: Sequence[str], takes_value: Mapping[str, bool]) -> list[str
             return [*args[:index], "--", *args[index:]]
         index += 1
     return list(args)
+
+
+_INSTEAD_OF_NAME = frozenset({"--all", "--label", "-l"})
 
 
 def _next_is_value(arg: str, takes_value: Mapping[str, bool]) -> bool:

@@ -84,11 +84,17 @@ class Http:
 
     @contextmanager
     def stream(
-        self, path: str, *, query: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        query: Mapping[str, object] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Iterator[Iterator[bytes]]:
-        """The body of a GET as it arrives, for as long as it takes."""
-        request = self._request("GET", path, query, None, None, headers)
-        connection, status, answered = self._ask(request, True, None)
+        """The body of the answer as it arrives, for as long as it takes."""
+        request = self._request(method, path, query, body, None, headers)
+        connection, status, answered = self._ask(request, method == "GET", None)
         try:
             if status >= 400:
                 raise problem_error(status, answered, b"".join(connection.body()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vendetta import models
 
-from .http import Http, build_path
+from .http import Http, build_path, new_key
 
 
 class Keys:
@@ -16,6 +18,13 @@ class Keys:
 
     def generate(self, type_: str = "ed25519") -> models.Key:
         return self._http.fetch(models.Key, "POST", "/keys", body={"type": type_})
+
+    def rotate(
+        self, nodes: Sequence[str] = (), type_: str | None = None, *, key: str | None = None
+    ) -> models.Operation:
+        """A new key for the server, on these nodes (none: all). The operation's result is a `KeyRotation`."""
+        body = {"nodes": [*nodes], "type": type_}
+        return self._http.fetch(models.Operation, "POST", "/keys/rotate", body=body, key=key or new_key())
 
 
 class Tokens:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
+
+import msgspec
 
 from vendetta import models
 
 from .http import ANSWER_SECONDS, Http, build_labels, build_path, new_key
+from .lines import split_lines
 
 
 class Login(TypedDict, total=False):
@@ -49,6 +52,21 @@ class Nodes:
 
     def get(self, name: str) -> models.Node:
         return self._http.fetch(models.Node, "GET", build_path("nodes", name))
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        nodes: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Iterator[models.NodeRun]:
+        """On those named, those with all of the labels, or every one: each outcome as it comes."""
+        body = {"argv": argv, "nodes": nodes, "labels": labels or {}, "env": env or {}}
+        with self._http.stream("/nodes/run", method="POST", body=body) as pieces:
+            for line in split_lines(pieces):
+                if line:
+                    yield msgspec.json.decode(line, type=models.NodeRun)
 
     def add(
         self,
@@ -98,9 +116,24 @@ class Nodes:
         """Accepts the host key offered now if it is `host_key`; else `HostKeyUnknown` tells what is offered."""
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "trust"), body={"host_key": host_key})
 
-    def install_key(self, name: str, login: Login | None = None, *, public_key: str | None = None) -> models.Key | None:
-        """Puts `public_key`, or else the server's own, into the node's authorized_keys. Again: nothing changes."""
-        body = {"login": login or {}, "public_key": public_key}
+    def install_key(
+        self,
+        name: str,
+        login: Login | None = None,
+        *,
+        public_key: str | None = None,
+        restrict: bool = False,
+        sources: Sequence[str] = (),
+    ) -> models.Key | None:
+        """Puts `public_key`, or else the server's own, into the node's authorized_keys. Again: nothing changes.
+
+        `restrict` limits it to what Vendetta needs, `sources` to logins from those addresses and networks.
+        """
+        body: dict[str, object] = {"login": login or {}, "public_key": public_key}
+        if restrict:
+            body["restrict"] = True
+        if sources:
+            body["sources"] = list(sources)
         return self._http.fetch(models.Key | None, "POST", build_path("nodes", name, "install-key"), body=body)  # type: ignore[arg-type]
 
     def execute(self, name: str, command: CommandFields) -> models.ExecutionResult:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from .lines import split_lines
+
 
 class Message(NamedTuple):
     data: bytes
@@ -13,7 +15,7 @@ def parse_sse(pieces: Iterable[bytes]) -> Iterator[Message]:
     """Messages of a body that arrives in any pieces. One that the end cuts off is dropped, as the standard says."""
     last_id: str | None = None
     data: list[bytes] = []
-    for line in _lines(pieces):
+    for line in split_lines(pieces):
         if not line:
             if data:
                 yield Message(b"\n".join(data), last_id)
@@ -25,11 +27,3 @@ def parse_sse(pieces: Iterable[bytes]) -> Iterator[Message]:
             data.append(value)
         elif name == b"id":
             last_id = value.decode()
-
-
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line.removesuffix(b"\r")

@@ -1,14 +1,14 @@
 """The nodes' use cases: add, edit, connect, trust, run something on, remove."""
 
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from vendetta.errors import HostKeyUnknown, InvalidInput, WrongState
 from vendetta.models import Key, Node
-from vendetta.ssh import authorized_keys
+from vendetta.ssh.authorized_keys import build_options
 from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Login, parse_address
 from vendetta.ssh.host_keys import HostKeys
@@ -17,6 +17,7 @@ from vendetta.ssh.pool import Pool
 from vendetta.store import Page, Store
 from vendetta.transport import Process, Terminal
 
+from .authorization import Authorization
 from .engines import Engines, build_endpoint
 from .events import Events
 from .links import Links
@@ -32,6 +33,7 @@ class Nodes:
         events: Events,
         pool: Pool,
         connector: Connector,
+        authorization: Authorization,
         host_keys: HostKeys,
         keys: Keys,
         engines: Engines,
@@ -42,6 +44,7 @@ class Nodes:
         self._events = events
         self._pool = pool
         self._connector = connector
+        self._authorization = authorization
         self._host_keys = host_keys
         self._keys = keys
         self._engines = engines
@@ -173,19 +176,28 @@ class Nodes:
             finally:
                 await process.close()
 
-    async def install_key(self, name: str, login: Login, public_key: str | None, actor: str) -> Key | None:
+    async def install_key(
+        self,
+        name: str,
+        login: Login,
+        public_key: str | None,
+        actor: str,
+        *,
+        restrict: bool = False,
+        sources: Sequence[str] = (),
+    ) -> Key | None:
         """Puts a public key (None: the server's own, made where there is none) into the node's authorized_keys.
 
-        The server's own is then proved by a login with nothing else. Raises `AuthFailed` where the node ignores it.
+        It is then proved, and taken out again where the node doesn't let it in: `AuthFailed`. `restrict`: for no more
+        than Vendetta needs. `sources`: for logins from there alone. Raises what `Authorization.install` does.
         """
         node = await self.get(name)
+        options = build_options(restrict=restrict, sources=sources)
         key = None if public_key else await self._keys.own()
-        text = public_key or (key.public_key if key else "")
         await self._pool.connect(build_endpoint(node), login)
         async with self._engines.connection(name) as connection:
-            await authorized_keys.install(connection, text)
-        if key:
-            await self._connector.verify_key(build_endpoint(node), key)
+            given = key or public_key or ""
+            await self._authorization.install(connection, build_endpoint(node), given, options=options or None)
         await self._events.emit("node.key_installed", name, actor, fingerprint=key.fingerprint if key else None)
         return key
 

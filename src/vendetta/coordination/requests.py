@@ -195,6 +195,16 @@ class ExecRequest(Request):
     user: str | None = None
 
 
+class RunRequest(Request):
+    """A command for many nodes: those named, those with all of the labels, or else every one."""
+
+    argv: list[str] = Field(min_length=1)
+    nodes: list[Name] = []
+    labels: dict[str, str] = {}
+    env: dict[EnvironmentName, str] = {}
+    timeout_seconds: float = Field(600.0, gt=0, description="on each node")
+
+
 class CommandRequest(Request):
     action: str
     provider: str

@@ -12,19 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .command import ACTIONS, Command, ExecutionResult, Service
+    from .doctor import Check, CheckState, DoctorReport
     from .event import Event
     from .instance import Instance, InstanceSpec, InstanceState, Mount, Stats
     from .key import Key, Token, TokenCreated
     from .node import HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources
     from .operation import FINISHED, Operation, OperationState, Progress
     from .problem import Problem
+    from .rotation import KeyRotation, NodeRotation
+    from .run import NodeRun
     from .server import ServerStatus
     from .workspace import Workspace, WorkspaceState
 
 __all__ = [
     "ACTIONS",
     "FINISHED",
+    "Check",
+    "CheckState",
     "Command",
+    "DoctorReport",
     "Event",
     "ExecutionResult",
     "HostKey",
@@ -32,8 +38,11 @@ __all__ = [
     "InstanceSpec",
     "InstanceState",
     "Key",
+    "KeyRotation",
     "Mount",
     "Node",
+    "NodeRotation",
+    "NodeRun",
     "NodeStatus",
     "Operation",
     "OperationState",
@@ -53,12 +62,15 @@ __all__ = [
 
 _HOMES = {
     "command": "ACTIONS Command ExecutionResult Service",
+    "doctor": "Check CheckState DoctorReport",
     "event": "Event",
     "instance": "Instance InstanceSpec InstanceState Mount Stats",
     "key": "Key Token TokenCreated",
     "node": "HostKey Node NodeStatus ProviderState ProviderStatus Resources",
     "operation": "FINISHED Operation OperationState Progress",
     "problem": "Problem",
+    "rotation": "KeyRotation NodeRotation",
+    "run": "NodeRun",
     "server": "ServerStatus",
     "workspace": "Workspace WorkspaceState",
 }

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from vendetta.errors import Unsupported
-from vendetta.models import Instance, InstanceSpec, Progress, ProviderStatus, Stats
+from vendetta.models import Check, Instance, InstanceSpec, Progress, ProviderStatus, Stats
 from vendetta.transport import Output, Process, Stream, Terminal
 
 T = TypeVar("T")
@@ -125,7 +125,21 @@ class Watch(Protocol):
         """Ours alone, as they happen, until the engine or the link ends it with an error."""
 
 
-POWERS: Mapping[str, type] = {"logs": Logs, "stats": Measured, "watch": Watch}
+@runtime_checkable
+class Checkup(Protocol):
+    """The power to say what is the matter with an engine, and how it is mended."""
+
+    async def checks(self) -> Sequence[Check]:
+        """The engine's own part of a node's examination: socket, permission, version, storage, whatever it needs.
+
+        The first check, named by the provider's kind, says whether the engine can be used; `skipped` where there is
+        none. Further ones are named `KIND-…`, and left out where the engine can't be asked. All but `ok` come with the
+        command that mends it, where there is one; it begins with `sudo` where it takes root. Only a `LinkError` is
+        raised. The caller sets a limit of a few seconds.
+        """
+
+
+POWERS: Mapping[str, type] = {"checkup": Checkup, "logs": Logs, "stats": Measured, "watch": Watch}
 
 
 def capabilities(provider: type) -> frozenset[str]:

@@ -5,7 +5,6 @@ free. The argv of a process is quoted here and nowhere else.
 """
 
 import asyncio
-import shlex
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +20,7 @@ from vendetta.transport import CommandResult, OnBytes, Terminal
 from .diagnosis import DIAGNOSE, explain
 from .failures import copying, lost, no_sftp, using
 from .process import ChannelProcess, exit_status, hang_up
+from .quoting import quote_command
 from .sessions import Sessions, is_refused
 from .sockets import ChannelConnector
 from .streams import ChannelStream
@@ -175,7 +175,7 @@ class Connection:
     async def _create(self, argv: Sequence[str], terminal: Terminal | None) -> "asyncssh.SSHClientProcess[bytes]":
         async def ask() -> "asyncssh.SSHClientProcess[bytes]":
             return await self._connection.create_process(
-                shlex.join(argv) or None,
+                quote_command(argv) or None,
                 encoding=None,
                 term_type=terminal.type if terminal else None,
                 term_size=(terminal.columns, terminal.rows) if terminal else None,

@@ -11,17 +11,18 @@ from typing import Any
 
 import asyncssh
 
-from vendetta.errors import ConnectFailed, LinkTimeout
+from vendetta.errors import AuthFailed, ConnectFailed, LinkTimeout
 from vendetta.models import HostKey, Key
 
 from .algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key_algorithms
 from .connection import Connection
-from .endpoint import Endpoint, Login
+from .endpoint import Endpoint, Login, format_host
 from .failures import from_connecting, is_dropped
 from .gate import Gate, untrusted
 from .host_keys import HostKeys, describe
 from .keys import Keys, Offer
 from .pacing import Pacing
+from .question import Question
 from .route import Hop, build_route
 
 STALL_SECONDS = 60.0
@@ -60,6 +61,30 @@ class Connector:
         connection = await self._open(endpoint, Login(), Path(key.path) if key.path else None)
         await connection.close()
 
+    async def takes_key(self, endpoint: Endpoint, public_key: str) -> bool:
+        """Whether the node would let that key in; the private one isn't needed. Raises `LinkError`."""
+        question = Question(public_key)
+        try:
+            connection = await self._open(endpoint, Login(), question)
+        except AuthFailed:
+            return question.taken
+        await connection.close()
+        return question.taken
+
+    async def bastions(self, endpoint: Endpoint) -> list[Endpoint]:
+        """The hosts on the way to the node, each as one to log in to, pinned as it is on that way."""
+        *hops, _ = await self._route(endpoint)
+        return [
+            Endpoint(
+                node=hop.pinned_as,
+                host=hop.alias,
+                port=hop.port,
+                user=hop.user,
+                jump=tuple(f"{before.user}@{format_host(before.alias, before.port)}" for before in hops[:number]),
+            )
+            for number, hop in enumerate(hops)
+        ]
+
     async def host_key(self, endpoint: Endpoint) -> HostKey:
         """The host key that the node offers now; nothing is sent but the question. Raises `LinkError`."""
         *bastions, hop = await self._route(endpoint)
@@ -82,7 +107,7 @@ class Connector:
             raise ConnectFailed(f"node {endpoint.node} offers no host key", node=endpoint.node)
         return describe(key)
 
-    async def _open(self, endpoint: Endpoint, login: Login, only: Path | None) -> Connection:
+    async def _open(self, endpoint: Endpoint, login: Login, only: Path | Question | None) -> Connection:
         *bastions, hop = await self._route(endpoint)
         async with self._pacing.turn((bastions or [hop])[0].where):
             with ExitStack() as stack:
@@ -120,10 +145,13 @@ class Connector:
         return tunnel
 
     async def _log_in(
-        self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | None = None
+        self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | Question | None = None
     ) -> tuple[Gate, asyncssh.SSHClientConnection]:
-        async with self._keys.offer(hop, only) as offer:
-            gate, raw = await self._knock(hop, login, tunnel, offer)
+        if isinstance(only, Question):
+            gate, raw = await self._knock(hop, login, tunnel, Offer([only]))
+        else:
+            async with self._keys.offer(hop, only) as offer:
+                gate, raw = await self._knock(hop, login, tunnel, offer)
         if gate.accepted:
             self._host_keys.pin(hop.pinned_as, gate.accepted)
         return gate, raw

@@ -28,6 +28,7 @@ GENERATED = {
     "ecdsa": ("ecdsa-sha2-nistp256", {}),
     "rsa": ("ssh-rsa", {"key_size": 4096}),
 }
+NEXT = ".next"
 MOST_OFFERED = 5
 """sshd ends a login after six tries (MaxAuthTries), one of which is left for a password."""
 AGENT_SECONDS = 3.0
@@ -63,7 +64,13 @@ class Keys:
         return [*found, *(key for key in of_agent if key)]
 
     async def own(self) -> Key:
-        """The key that is put onto nodes: the first in a file that can be used unattended, or a new ed25519 key."""
+        """The key that is put onto nodes: the first in a file that can be used unattended, or a new ed25519 key.
+
+        While one follows another, the one to come.
+        """
+        for path in self._own():
+            if path.name.endswith(NEXT):
+                return describe_file(path)
         for key in self._in_files():
             if not key.encrypted and not key.type.startswith("sk-"):
                 return key
@@ -73,15 +80,7 @@ class Keys:
         """A new key of the server's own. Raises `InvalidInput`, `Conflict` where there is one of that type."""
         if type not in GENERATED:
             raise InvalidInput(f'"{type}" is no type of key', hint=f"Types: {', '.join(GENERATED)}.")
-        path = self._keys_dir / f"id_{type}"
-        algorithm, options = GENERATED[type]
-        key = asyncssh.generate_private_key(algorithm, comment=f"{_who()} vendetta", **options)
-        try:
-            write_private(path, key.export_private_key(), replace=False)
-        except FileExistsError as exc:
-            raise Conflict(f"there is already a key {path}", hint="Use it, or move it away first.") from exc
-        write_private(path.with_name(f"{path.name}.pub"), key.export_public_key(), mode=0o644)
-        return describe_file(path)
+        return write_new_key(self._keys_dir / f"id_{type}", type)
 
     async def find(self, fingerprint: str) -> Key:
         """Raises `KeyNotFound`."""
@@ -146,7 +145,9 @@ class Keys:
         return [*identity, *([self._preferred] if self._preferred else [])]
 
     def _own(self) -> list[Path]:
-        return _existing([self._keys_dir / f"id_{kind}" for kind in GENERATED])
+        """With the one that is on its way to the nodes (`succession`): some have it, and others not yet."""
+        current = [self._keys_dir / f"id_{kind}" for kind in GENERATED]
+        return _existing([*current, *(path.with_name(f"{path.name}{NEXT}") for path in current)])
 
     def _standard(self) -> list[Path]:
         return _existing([self._ssh_dir / name for name in STANDARD_NAMES])
@@ -172,6 +173,18 @@ class Keys:
                 async with asyncio.timeout(AGENT_SECONDS):
                     pairs = await agent.get_keys()
             yield pairs
+
+
+def write_new_key(path: Path, type: str) -> Key:
+    """Raises `Conflict` where there is one."""
+    algorithm, options = GENERATED[type]
+    key = asyncssh.generate_private_key(algorithm, comment=f"{_who()} vendetta", **options)
+    try:
+        write_private(path, key.export_private_key(), replace=False)
+    except FileExistsError as exc:
+        raise Conflict(f"there is already a key {path}", hint="Use it, or move it away first.") from exc
+    write_private(path.with_name(f"{path.name}.pub"), key.export_public_key(), mode=0o644)
+    return describe_file(path)
 
 
 async def _connect_agent(path: str) -> asyncssh.SSHAgentClient | None:

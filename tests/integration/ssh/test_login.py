@@ -14,7 +14,6 @@ from tests.integration.ssh.sshd import Sshd, free_port
 
 from vendetta.errors import AuthFailed, ConnectFailed, HostKeyChanged, HostKeyUnknown, InvalidInput, LinkTimeout
 from vendetta.models import HostKey
-from vendetta.ssh import authorized_keys
 from vendetta.ssh.algorithms import CIPHERS
 from vendetta.ssh.endpoint import Endpoint, Login
 
@@ -211,44 +210,6 @@ async def test_one_that_never_speaks(side: Side) -> None:
             await connector.open(silent)
         with pytest.raises(LinkTimeout):
             await connector.host_key(silent)
-
-
-async def test_a_key_is_installed_once_and_verified(make_sshd: MakeSshd, side: Side) -> None:
-    sshd = make_sshd(AuthorizedKeysFile="{directory}/authorized_keys {directory}/home/.ssh/authorized_keys")
-    connection = await side.connector().open(endpoint(sshd), ACCEPT)
-    key = side.keys().generate()
-    with pytest.raises(AuthFailed):
-        await side.connector().verify_key(endpoint(sshd), key)
-    for _ in range(2):
-        await authorized_keys.install(connection, key.public_key)
-    file = sshd.home / ".ssh" / "authorized_keys"
-    assert file.read_text() == f"{key.public_key}\n"
-    assert (stat.S_IMODE(file.stat().st_mode), stat.S_IMODE(file.parent.stat().st_mode)) == (0o600, 0o700)
-    await side.connector().verify_key(endpoint(sshd), key)
-    await connection.close()
-
-
-async def test_the_files_other_lines_mode_and_link_stay(make_sshd: MakeSshd, side: Side) -> None:
-    sshd = make_sshd()
-    connection = await side.connector().open(endpoint(sshd), ACCEPT)
-    key = side.keys().generate()
-    folder = sshd.home / ".ssh"
-    folder.mkdir(mode=0o755)
-    content = "# note\n\nrestrict,command=\"echo $HOME `id` 'x'\" ssh-ed25519 AAAA\tx\n  \nlast without newline"
-    real = sshd.home / "keys"
-    real.write_text(content)
-    real.chmod(0o640)
-    (folder / "authorized_keys").symlink_to(real)
-    await authorized_keys.install(connection, f"{key.public_key} $(touch {sshd.home}/owned); `id`")
-    lines = real.read_text()
-    assert lines.startswith(f"{content}\n{key.public_key} $(touch")
-    assert lines.count("\n") == content.count("\n") + 2
-    assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    assert (folder / "authorized_keys").is_symlink()
-    assert not (sshd.home / "owned").exists()
-    await authorized_keys.install(connection, key.public_key)
-    assert real.read_text() == lines
-    await connection.close()
 
 
 def add_to_agent(agent: Path, path: Path) -> None:

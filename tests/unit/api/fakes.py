@@ -11,7 +11,7 @@ import msgspec
 from tests.unit.client.samples import EVENT, KEY, NODE, OPERATION, SERVER, TOKEN, WORKSPACE
 
 from vendetta.api.services import Services
-from vendetta.coordination.requests import ExecRequest
+from vendetta.coordination.requests import ExecRequest, RunRequest
 from vendetta.errors import (
     NodeNotFound,
     OperationNotFound,
@@ -25,6 +25,7 @@ from vendetta.models import (
     ExecutionResult,
     Key,
     Node,
+    NodeRun,
     Operation,
     Problem,
     Stats,
@@ -130,7 +131,7 @@ class FakeNodes:
     async def remove(self, name: str, *, force: bool, actor: str) -> None:
         await self.get(name)
 
-    async def install_key(self, name: str, *_: object) -> Key:
+    async def install_key(self, name: str, *_: object, **__: object) -> Key:
         await self.get(name)
         return KEY
 
@@ -285,12 +286,29 @@ class FakeTokens:
         return replace(TOKEN, revoked_at=datetime.now(UTC))
 
 
+class FakeFleet:
+    async def run(self, request: RunRequest) -> AsyncIterator[NodeRun]:
+        for name in request.nodes or ["gpu"]:
+            if name == "nowhere":
+                raise NodeNotFound("there is no node nowhere")
+            yield NodeRun(node=name, exit_status=0, stdout=" ".join(request.argv))
+
+
 class FakeKeys:
     async def detect(self) -> list[Key]:
         return [KEY]
 
     def generate(self, type: str) -> Key:
         return KEY
+
+
+@dataclass
+class FakeRotation:
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def submit(self, *asked: Any) -> Operation:
+        self.asked.append(asked)
+        return replace(OPERATION, kind="key.rotate", target="server")
 
 
 def build_services() -> Services:
@@ -302,11 +320,13 @@ def build_services() -> Services:
 
     fakes: dict[str, Any] = {
         "nodes": FakeNodes(),
+        "fleet": FakeFleet(),
         "workspaces": FakeWorkspaces(),
         "dispatcher": FakeDispatcher(),
         "operations": FakeOperations(),
         "events": FakeEvents([replace(EVENT, sequence=number) for number in (1, 2, 3)]),
         "tokens": FakeTokens(),
         "keys": FakeKeys(),
+        "rotation": FakeRotation(),
     }
     return Services(**fakes, status=status, nodes_by_status=nodes_by_status)

@@ -2,7 +2,8 @@ import pytest
 
 from vendetta.cli.remainder import split_argv
 
-TAKES = {"-i": False, "-t": False, "-e": True, "--env": True, "--tty": False}
+FLAGS, VALUED = ("-i", "-t", "--tty", "--all"), ("-e", "--env", "-l", "--label")
+TAKES = {**dict.fromkeys(FLAGS, False), **dict.fromkeys(VALUED, True)}
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,9 @@ TAKES = {"-i": False, "-t": False, "-e": True, "--env": True, "--tty": False}
         ("web -t -- ls -t", "web -t -- ls -t"),
         ("web", "web"),
         ("web -", "web -- -"),
+        ("--all ls -t", "--all -- ls -t"),
+        ("--label zone=lab -l a=b ls", "--label zone=lab -l a=b -- ls"),
+        ("--all -- ls", "--all -- ls"),
     ],
 )
 def test_our_options_end_where_the_command_begins(line: str, expected: str) -> None:

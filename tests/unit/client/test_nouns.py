@@ -29,6 +29,12 @@ CALLS: list[tuple[str, object, Callable[[Client], object], Any]] = [
     ("POST /nodes/gpu/probe", NODE, lambda c: c.nodes.probe("gpu"), None),
     ("POST /nodes/gpu/trust", NODE, lambda c: c.nodes.trust("gpu", FINGERPRINT), {"host_key": FINGERPRINT}),
     ("POST /nodes/gpu/install-key", KEY, lambda c: c.nodes.install_key("gpu"), {"login": {}, "public_key": None}),
+    (
+        "POST /nodes/gpu/install-key",
+        KEY,
+        lambda c: c.nodes.install_key("gpu", restrict=True, sources=["10.0.0.0/8"]),
+        {"login": {}, "public_key": None, "restrict": True, "sources": ["10.0.0.0/8"]},
+    ),
     ("POST /nodes/gpu/execute", RESULT, lambda c: c.nodes.execute("gpu", {"action": "list"}), {"action": "list"}),
     ("POST /nodes/gpu/execute", OPERATION, lambda c: c.nodes.submit("gpu", {"action": "list"}), {"action": "list"}),
     ("POST /workspaces", OPERATION, lambda c: c.workspaces.create({"name": "web"}), {"name": "web"}),
@@ -44,6 +50,7 @@ CALLS: list[tuple[str, object, Callable[[Client], object], Any]] = [
     ("GET /operations/op1", OPERATION, lambda c: c.operations.get("op1"), None),
     ("POST /operations/op1/cancel", OPERATION, lambda c: c.operations.cancel("op1"), None),
     ("POST /keys", KEY, lambda c: c.keys.generate(), {"type": "ed25519"}),
+    ("POST /keys/rotate", OPERATION, lambda c: c.keys.rotate(["gpu"]), {"nodes": ["gpu"], "type": None}),
     ("POST /tokens", CREATED, lambda c: c.tokens.create("ci", "admin"), {"name": "ci", "role": "admin"}),
 ]
 

@@ -39,6 +39,8 @@ class LoginBody(Request):
 
 class InstallBody(LoginBody):
     public_key: str | None = None
+    restrict: bool = Field(False, description="for what Vendetta needs alone: no agent, no X11, no rc file")
+    sources: list[str] = Field([], description="the addresses and networks from which it is let in; none: all")
 
 
 class TrustBody(Request):
@@ -107,8 +109,15 @@ async def trust(name: str, body: TrustBody, services: Offered, caller: Called) -
 
 @router.post("/{name}/install-key", response_model=PublicKey | None)
 async def install_key(name: str, body: InstallBody, services: Offered, caller: Called) -> Response:
-    login = build_login(body.login)
-    return json_response(await services.nodes.install_key(name, login, body.public_key, caller.actor))
+    installed = await services.nodes.install_key(
+        name,
+        build_login(body.login),
+        body.public_key,
+        caller.actor,
+        restrict=body.restrict,
+        sources=body.sources,
+    )
+    return json_response(installed)
 
 
 @router.post("/{name}/execute", response_model=ExecutionResult, responses={202: {"model": Operation}})

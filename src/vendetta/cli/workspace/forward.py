@@ -16,7 +16,7 @@ from vendetta.client.channels import PortChannel, open_port
 from vendetta.client.http import Http
 from vendetta.errors import ConnectionLost, InvalidInput, VendettaError
 
-_PIECE_BYTES = 65536
+_PIECE_BYTES = 256 * 1024
 _FORWARD = re.compile(r"(?:(\d{1,5}):)?(\d{1,5})")
 
 
