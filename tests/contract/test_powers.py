@@ -1,4 +1,4 @@
-"""The contract of the rarer powers: logs, stats and watch, at every site that has them."""
+"""The contract of the rarer powers: checkup, logs, stats and watch, at every site that has them."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from tests.contract.sites import IMAGE, Site, gather_output, ignore_progress, st
 
 from vendetta.errors import InstanceNotFound, WrongState
 from vendetta.models import InstanceSpec
-from vendetta.providers.base import Logs, Measured, Provider, Watch, capabilities
+from vendetta.providers.base import Checkup, Logs, Measured, Provider, Watch, capabilities
 
 LINES = InstanceSpec(image=IMAGE, command=["sh", "-c", "echo one; echo two >&2; echo three; exec sleep infinity"])
 
@@ -21,7 +21,8 @@ async def _lines_written(provider: Provider) -> bytes:
 
 
 async def test_every_power_is_told(provider: Provider) -> None:
-    assert capabilities(type(provider)) == {"logs", "stats", "watch"}
+    assert capabilities(type(provider)) == {"checkup", "logs", "stats", "watch"}
+    assert isinstance(provider, Checkup)
     assert isinstance(provider, Logs)
     assert isinstance(provider, Measured)
     assert isinstance(provider, Watch)
@@ -110,3 +111,22 @@ async def test_watching_sees_ours_begin_and_end(site: Site) -> None:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     assert {name for name, _ in seen} == {"mine"}
+
+
+async def test_a_healthy_engine_is_told_to_be_usable_first(provider: Provider) -> None:
+    assert isinstance(provider, Checkup)
+    first, *more = await provider.checks()
+    assert (first.name, first.state) == (provider.kind, "ok")
+    assert all(check.name.startswith(f"{provider.kind}-") for check in more)
+
+
+async def test_every_check_says_what_was_found(provider: Provider) -> None:
+    assert isinstance(provider, Checkup)
+    checks = await provider.checks()
+    assert all(check.detail for check in checks)
+    assert len({check.name for check in checks}) == len(checks)
+
+
+async def test_what_is_well_needs_no_mending(provider: Provider) -> None:
+    assert isinstance(provider, Checkup)
+    assert not [check for check in await provider.checks() if check.state == "ok" and check.mend]

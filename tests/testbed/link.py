@@ -37,21 +37,21 @@ class Link:
         self._straighten()
         run(["ip", "link", "del", self.name])
 
-    def delay(self, milliseconds: float) -> None:
-        """Every packet is so much later, each way; 0 is the end of that."""
+    def delay(self, milliseconds: float, loss: float = 0.0) -> None:
+        """Every packet is so much later, each way, and `loss` of them (0 to 1) never arrive; 0 is the end of that."""
         self._straighten()
-        if milliseconds:
-            self._lengthen(milliseconds)
+        if milliseconds or loss:
+            self._lengthen(milliseconds, loss)
 
-    def _lengthen(self, milliseconds: float) -> None:
+    def _lengthen(self, milliseconds: float, loss: float) -> None:
         run(["ip", "link", "add", self._detour, "type", "bridge"])
         run(["ip", "link", "set", self._detour, "up"])
         for tap, bridge in zip(self._taps, (self._detour, self._bridge), strict=True):
             run(["ip", "tuntap", "add", "mode", "tap", "name", tap])
             run(["ip", "link", "set", tap, "master", bridge, "up"])
         with Readiness(self._directory / "relay.ready") as ready:
-            argv = [sys.executable, "-I", "-S", relay.__file__, *self._taps, str(milliseconds), str(ready.path)]
-            self._relay = self._keeper.start(argv, self._directory / "relay.log")
+            argv = [sys.executable, "-I", "-S", relay.__file__, *self._taps, str(milliseconds), str(loss)]
+            self._relay = self._keeper.start([*argv, str(ready.path)], self._directory / "relay.log")
             if not ready.wait(self._relay):
                 raise RuntimeError((self._directory / "relay.log").read_text())
         run(["ip", "link", "set", self.name, "master", self._detour])

@@ -157,9 +157,19 @@ class Node:
         """The cable is back."""
         self._link.mend()
 
-    def delay(self, milliseconds: float) -> None:
-        """Every packet takes so much longer, each way; 0 is the end of that, as is the loss of the machine."""
-        self._link.delay(milliseconds)
+    def delay(self, milliseconds: float, loss: float = 0.0) -> None:
+        """Every packet takes so much longer, each way, and `loss` of them (0 to 1) vanish; 0 is the end of that.
+
+        So is the loss of the machine.
+        """
+        self._link.delay(milliseconds, loss)
+
+    def freeze(self) -> None:
+        """Its sshd stops where it is, connections too: they stay open, and nobody answers."""
+        self.run(["pkill", "-STOP", "sshd"])
+
+    def thaw(self) -> None:
+        self.run(["pkill", "-CONT", "sshd"])
 
     def stop_docker(self) -> None:
         """As the service manager would: its containers end too, unless `live-restore` is set."""
@@ -234,6 +244,8 @@ class Node:
             "FOLDER": self._spec.directory,
             "NAME": self.name,
             "ADDRESS": self.address,
+            # a machine keeps it over a reboot: neighbours that know it would look for the old one in vain
+            "MAC": ":".join(["02:00", *(f"{int(part):02x}" for part in self.address.split("."))]),
             "LINK": self._spec.link,
             "BRIDGE": self._spec.bridge,
             "KEEPER": self._keeper.pid,

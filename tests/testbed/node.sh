@@ -23,7 +23,7 @@ connect() {
     # some versions of ip look there, by that of /proc.
     exec 3<"/proc/$KEEPER/ns/net"
     mount -t proc proc /proc
-    nsenter --net=/proc/self/fd/3 ip link add name "$LINK" type veth peer name eth0 netns 1
+    nsenter --net=/proc/self/fd/3 ip link add name "$LINK" type veth peer name eth0 address "$MAC" netns 1
     nsenter --net=/proc/self/fd/3 ip link set "$LINK" master "$BRIDGE" up
     exec 3<&-
     ip link set lo up

@@ -1,12 +1,13 @@
-"""Passes Ethernet frames between two tap devices, each of them late by so much. A process of its own.
+"""Passes Ethernet frames between two tap devices, late by so much, and loses some. A process of its own.
 
-Run by the keeper as `python -I -S relay.py TAP TAP MILLISECONDS READY`; says `READY=1` to the socket READY when it
-relays. The kernel's own netem does this too, but many small kernels (of virtual machines, of containers' hosts) come
-without it, and a link that can't be slowed leaves the tests for slow links unrun.
+Run by the keeper as `python -I -S relay.py TAP TAP MILLISECONDS LOSS READY`, LOSS from 0 to 1; says `READY=1` to the
+socket READY when it relays. The kernel's own netem does this too, but many small kernels (of virtual machines, of
+containers' hosts) come without it, and a link that can't be slowed leaves the tests for slow links unrun.
 """
 
 import fcntl
 import os
+import random
 import select
 import socket
 import struct
@@ -22,11 +23,11 @@ QUEUE_FRAMES = 10_000
 
 
 def main() -> None:
-    first, second, milliseconds, ready = sys.argv[1:]
+    first, second, milliseconds, loss, ready = sys.argv[1:]
     ends = (open_tap(first), open_tap(second))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as owner:
         owner.sendto(b"READY=1", ready)
-    relay(ends, float(milliseconds) / 1000)
+    relay(ends, float(milliseconds) / 1000, float(loss))
 
 
 def open_tap(name: str) -> int:
@@ -35,9 +36,10 @@ def open_tap(name: str) -> int:
     return tap
 
 
-def relay(ends: tuple[int, int], seconds: float) -> None:
+def relay(ends: tuple[int, int], seconds: float, loss: float) -> None:
     """All frames are late by the same time, so that one queue, in order of arrival, holds them all."""
     other = {ends[0]: ends[1], ends[1]: ends[0]}
+    chance = random.Random(0)  # the same frames each time
     waiting: deque[tuple[float, int, bytes]] = deque()
     while True:
         timeout = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
@@ -45,7 +47,7 @@ def relay(ends: tuple[int, int], seconds: float) -> None:
         now = time.monotonic()
         for end in readable:
             frame = os.read(end, FRAME_BYTES)
-            if len(waiting) < QUEUE_FRAMES:
+            if len(waiting) < QUEUE_FRAMES and chance.random() >= loss:
                 waiting.append((now + seconds, other[end], frame))
         while waiting and waiting[0][0] <= now:
             _, end, frame = waiting.popleft()

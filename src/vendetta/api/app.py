@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from vendetta import __version__
 from vendetta.coordination.authorization import Authorization
 from vendetta.coordination.dispatch import Dispatcher
+from vendetta.coordination.doctor import Doctor
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
 from vendetta.coordination.fleet import Fleet
@@ -41,7 +42,7 @@ from . import openapi, problems
 from .boundary import Boundary
 from .identity import Identity
 from .metrics import Metrics
-from .routes import events, health, identities, nodes, operations, rotation, runs, workspaces
+from .routes import doctor, events, health, identities, nodes, operations, rotation, runs, workspaces
 from .services import Services
 
 
@@ -58,7 +59,7 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     app.state.services = services
     app.state.metrics = metrics
     problems.install(app)
-    for routes in (runs, nodes, workspaces, operations, events, identities, rotation):
+    for routes in (runs, nodes, doctor, workspaces, operations, events, identities, rotation):
         app.include_router(routes.router)
     app.include_router(health.router)
     openapi.install(app)
@@ -144,6 +145,7 @@ async def running_services(
 
         yield Services(
             nodes=nodes_,
+            doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
             fleet=Fleet(store, engines),
             workspaces=workspaces_,
             dispatcher=dispatcher,
@@ -154,6 +156,7 @@ async def running_services(
             rotation=rotation_,
             status=status,
             nodes_by_status=store.nodes.count_by_status,
+            breakers_by_state=pool.breakers_by_state,
             stopping=stopping or asyncio.Event(),
         )
 

@@ -32,17 +32,22 @@ class Metrics:
         self._nodes = Gauge(
             "vendetta_nodes", "Nodes recorded, by the status of their link.", ["status"], registry=registry
         )
+        self._breakers = Gauge(
+            "vendetta_breakers", "Nodes tried, by the state of their breaker.", ["state"], registry=registry
+        )
         self._held = {field: Gauge(f"vendetta_{field}", text, registry=registry) for field, text in HELD.items()}
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def render(self, status: ServerStatus, nodes_by_status: Mapping[str, int]) -> bytes:
+    def render(
+        self, status: ServerStatus, nodes_by_status: Mapping[str, int], breakers_by_state: Mapping[str, int]
+    ) -> bytes:
         for field, gauge in self._held.items():
             gauge.set(getattr(status, field))
-        # a status that no node has any more must not stay
-        self._nodes.clear()
-        for name, number in nodes_by_status.items():
-            self._nodes.labels(name).set(number)
+        for gauge, numbers in ((self._nodes, nodes_by_status), (self._breakers, breakers_by_state)):
+            gauge.clear()  # a status that no node has any more must not stay
+            for name, number in numbers.items():
+                gauge.labels(name).set(number)
         return generate_latest(self._registry)

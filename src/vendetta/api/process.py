@@ -15,6 +15,7 @@ from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
 
 from .app import create_app, running_services
+from .limits import raise_file_limit
 from .listeners import check_path, describe, listen_on_tcp, listen_privately
 from .metrics import Metrics
 from .peer import HttpProtocol, WebSocketProtocol
@@ -31,6 +32,7 @@ PING_SECONDS = 10.0
 async def serve(paths: Paths, config: ServerConfig) -> None:
     """Until a signal asks it to stop. The caller holds the lock of this home. Raises `InvalidInput`."""
     check_path(paths.socket)
+    raise_file_limit()
     stopping = asyncio.Event()
     end_on_signals(stopping)
     async with running_services(paths, config, stopping) as services:

@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from vendetta.coordination.dispatch import Dispatcher
+from vendetta.coordination.doctor import Doctor
 from vendetta.coordination.events import Events
 from vendetta.coordination.fleet import Fleet
 from vendetta.coordination.nodes import Nodes
@@ -23,6 +24,7 @@ from vendetta.ssh.keys import Keys
 @dataclass(frozen=True)
 class Services:
     nodes: Nodes
+    doctor: Doctor
     fleet: Fleet
     workspaces: Workspaces
     dispatcher: Dispatcher
@@ -33,6 +35,7 @@ class Services:
     rotation: Rotation
     status: Callable[[], Awaitable[ServerStatus]]
     nodes_by_status: Callable[[], Awaitable[Mapping[str, int]]]
+    breakers_by_state: Callable[[], Mapping[str, int]] = dict
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is about to stop: whoever waits or streams ends then."""
 

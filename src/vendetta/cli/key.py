@@ -1,6 +1,7 @@
 """`vendetta key`: who the server is to its nodes."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -80,15 +81,13 @@ def generate(session: Session, type_: str) -> None:
 def install(
     session: Session,
     node: str,
-    host_key: str | None,
-    accept_new: bool,
-    password_stdin: bool,
     public_key: str | None,
     restrict: bool,
     sources: str | None,
+    **given: Any,
 ) -> None:
     """Put a public key into the authorized_keys of a node, and prove it by a login. Again: nothing changes."""
-    login = build_login(host_key, accept_new, password_stdin)
+    login = build_login(**given)
     text = _read_public_key(public_key)
     from_ = sources.split(",") if sources else []
 

@@ -12,10 +12,13 @@ from .session import Session
 T = TypeVar("T")
 
 _COLORS = {
-    "green": ("connected", "running", "healthy", "succeeded"),
-    "yellow": ("connecting", "creating", "pending", "removing", "starting", "stopping", "unhealthy", "unknown"),
-    "red": ("error", "failed", "missing", "offline"),
-    "bright_black": ("cancelled", "stopped", "undetected"),
+    "green": ("connected", "running", "healthy", "ok", "succeeded"),
+    "yellow": (
+        *("connecting", "creating", "pending", "removing", "starting", "stopping"),
+        *("unhealthy", "unknown", "warning"),
+    ),
+    "red": ("error", "failed", "failure", "missing", "offline"),
+    "bright_black": ("cancelled", "skipped", "stopped", "undetected"),
 }
 _COLOR_OF = {state: color for color, states in _COLORS.items() for state in states}
 

@@ -121,11 +121,11 @@ def read_env_file(path: str) -> dict[str, str]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def read_password() -> str:
-    """The first line of stdin."""
+def read_password(option: str = "--password-stdin") -> str:
+    """The next line of stdin."""
     password = sys.stdin.readline().rstrip("\n")
     if not password:
-        raise click.UsageError("--password-stdin found no password on stdin")
+        raise click.UsageError(f"{option} found no password on stdin")
     return password
 
 

@@ -25,6 +25,11 @@ def confirm_removal(session: Session, what: str, *, yes: bool) -> None:
         raise click.Abort
 
 
+def ask_password(question: str = "Password") -> str:
+    """Raises `click.Abort` where nobody is there to answer."""
+    return str(click.prompt(question, hide_input=True, err=True))
+
+
 def log_in(session: Session, attempt: Callable[[Login], T], login: Login) -> T:
     """Attempts with `login`; on a terminal, asks for the yes or the password that was missing, and attempts again."""
     accepted = {login["host_key"]} if "host_key" in login else set()
@@ -43,7 +48,7 @@ def log_in(session: Session, attempt: Callable[[Login], T], login: Login) -> T:
             methods = set(exc.details.get("methods") or ())
             if not session.interactive or "password" in login or not methods & _PASSWORD_METHODS:
                 raise
-            login = {**login, "password": click.prompt("Password", hide_input=True, err=True)}
+            login = {**login, "password": ask_password()}
 
 
 def accept_host_key(error: HostKeyUnknown) -> None:

@@ -17,6 +17,7 @@ class Login(TypedDict, total=False):
     """How to log in this once. `host_key` is the one to accept on first sight, `SHA256:…`."""
 
     password: str
+    sudo_password: str
     host_key: str
     accept_new: bool
 
@@ -29,6 +30,7 @@ class NodeChanges(TypedDict, total=False):
     port: int
     identity: str
     jump: list[str]
+    sudo: bool
     labels: dict[str, str | None]
 
 
@@ -77,6 +79,7 @@ class Nodes:
         port: int | None = None,
         identity: str | None = None,
         jump: Sequence[str] = (),
+        sudo: bool = False,
         labels: Mapping[str, str] | None = None,
         login: Login | None = None,
         connect: bool = True,
@@ -90,6 +93,7 @@ class Nodes:
             "port": port,
             "identity": identity,
             "jump": list(jump),
+            "sudo": sudo,
             "labels": dict(labels or {}),
             "login": login or {},
             "connect": connect,
@@ -111,6 +115,11 @@ class Nodes:
 
     def probe(self, name: str) -> models.Node:
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "probe"))
+
+    def doctor(self, name: str, *, essential: bool = False) -> models.DoctorReport:
+        """Examines everything it needs; with `essential` what it is of no use without."""
+        query = {"essential": essential} if essential else None
+        return self._http.fetch(models.DoctorReport, "GET", build_path("nodes", name, "doctor"), query=query)
 
     def trust(self, name: str, host_key: str | None = None) -> models.Node:
         """Accepts the host key offered now if it is `host_key`; else `HostKeyUnknown` tells what is offered."""

@@ -10,10 +10,11 @@ from weakref import WeakKeyDictionary
 import stamina
 import structlog
 
-from vendetta.errors import AuthFailed, HostKeyChanged, HostKeyUnknown, LinkError
+from vendetta.errors import LinkError
 from vendetta.models import Node
 from vendetta.providers.base import Provider
 from vendetta.providers.registry import Registry
+from vendetta.ssh.breaker import HOPELESS
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.endpoint import Endpoint
 from vendetta.ssh.pool import Pool
@@ -21,9 +22,6 @@ from vendetta.store import Store
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
-
-HOPELESS = (AuthFailed, HostKeyUnknown, HostKeyChanged)
-"""Link errors that another try can't mend: somebody has to decide something first."""
 
 
 def build_endpoint(node: Node) -> Endpoint:
@@ -34,6 +32,7 @@ def build_endpoint(node: Node) -> Endpoint:
         user=node.user,
         identity=node.identity,
         jump=tuple(node.jump),
+        sudo=node.sudo,
     )
 
 

@@ -14,15 +14,16 @@ import structlog
 
 from vendetta.errors import NodeNotFound, VendettaError
 from vendetta.models import HostKey, NodeStatus
+from vendetta.ssh.breaker import HOPELESS
 from vendetta.ssh.connection import Connection
 from vendetta.store import Store
 
-from .engines import HOPELESS
 from .events import Events
 
 log = structlog.get_logger(__name__)
 
 Change = Callable[[], Awaitable[None]]
+RESTING = "closed to make room: max_connections are held for others; asked in turn, and opened when it is needed"
 
 
 class Links:
@@ -34,6 +35,8 @@ class Links:
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._shutting_down = False
+        self._resting: set[str] = set()
+        self._listener: Callable[[str], None] = lambda node: None
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._work())
@@ -56,24 +59,43 @@ class Links:
         """Links that close from now on close because the server stops: that says nothing about the nodes."""
         self._shutting_down = True
 
+    def on_connected(self, listener: Callable[[str], None]) -> None:
+        """From now on `listener` hears of every link that is opened."""
+        self._listener = listener
+
     # what the pool calls
 
     def connecting(self, node: str) -> None:
-        self._put(node, "connecting", None)
+        # one that rests is opened for a moment, in turn: that is worth telling only where it fails
+        if node not in self._resting:
+            self._put(node, "connecting", None)
 
     def connected(self, node: str, connection: Connection) -> None:
+        self._resting.discard(node)
         self._put(node, "connected", None, host_key=connection.host_key, last_seen=datetime.now(UTC))
+        self._listener(node)
 
     def lost(self, node: str, error: VendettaError) -> None:
         self._put(node, "connecting", f"connection lost: {error.message}")
 
     def failed(self, node: str, error: VendettaError) -> None:
+        self._resting.discard(node)
         self._put(node, "error" if isinstance(error, HOPELESS) else "connecting", error.message)
 
     def closed(self, node: str) -> None:
+        self._resting.discard(node)
         self._put(node, "unknown", "disconnected")
 
+    def rested(self, node: str) -> None:
+        self._resting.add(node)
+        self._put(node, "connected", RESTING)
+
     # what the monitor calls
+
+    def waiting(self, node: str, reason: str) -> None:
+        """It could not be asked, because there was no room."""
+        self._resting.discard(node)
+        self._put(node, "connecting", reason)
 
     def offline(self, node: str, reason: str) -> None:
         """It has not answered for long enough."""

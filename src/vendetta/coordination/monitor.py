@@ -2,10 +2,14 @@
 
 One task a node. A node's link is wanted from its first `connect` until somebody disconnects or removes it. What goes
 wrong with one node never touches another, and a lost link changes nothing but the link: workspaces become *unknown*.
+
+Beyond `max_connections` the idlest nodes rest: their link is closed, and they are visited in turn instead, each at the
+interval at which everything is read again anyway.
 """
 
 import asyncio
 import random
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,14 +17,15 @@ from typing import Self
 
 import structlog
 
-from vendetta.errors import InstanceNotFound, LinkError, NodeNotFound, VendettaError
+from vendetta.errors import Busy, InstanceNotFound, LinkError, NodeNotFound, VendettaError
 from vendetta.models import Node
 from vendetta.providers.base import Provider, Watch
+from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store
 
-from .engines import HOPELESS, Engines, build_endpoint
+from .engines import Engines, build_endpoint
 from .events import Events
 from .links import Links
 from .observation import Observation
@@ -30,7 +35,6 @@ log = structlog.get_logger(__name__)
 
 FEWEST_FAILURES = 3
 """A node isn't offline before this many tries failed, however long they took."""
-FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 SAFETY_SECONDS = 60.0
 """How often everything is read again in full, in case an event stream missed something (jittered)."""
 
@@ -58,6 +62,7 @@ class Monitor:
         self._nudges: dict[str, asyncio.Event] = {}
 
     async def __aenter__(self) -> Self:
+        self._links.on_connected(self._nudge)
         for node in await self._store.nodes.all():
             if node.status != "unknown":
                 self.follow(node.name)
@@ -73,7 +78,7 @@ class Monitor:
     def follow(self, name: str) -> None:
         """The node's link is wanted. Followed already: it is tried again now rather than later."""
         if name in self._watches and not self._watches[name].done():
-            self._nudges[name].set()
+            self._nudge(name)
             return
         self._nudges[name] = asyncio.Event()
         self._watches[name] = asyncio.create_task(self._watch(name), name=f"monitor {name}")
@@ -91,31 +96,59 @@ class Monitor:
 
     async def _watch(self, name: str) -> None:
         failures = 0
-        while True:
-            try:
-                node = await self._store.nodes.get(name)
-                connection = await self._pool.connect(build_endpoint(node))
-                failures = 0
-                await self._learn(name, connection)
-                await self._follow_engines(name, connection)
-            except NodeNotFound:
-                return
-            except HOPELESS as exc:
-                await self._lost(name, exc)
-                await self._nudged(name, None)
-            except LinkError as exc:
-                failures += 1
-                await self._lost(name, exc)
-                await self._check_offline(name, failures, exc)
-                wait = min(FIRST_WAIT * 2 ** (failures - 1), LONGEST_WAIT) * random.uniform(0.7, 1.3)  # noqa: S311
-                await self._nudged(name, wait)
-            except VendettaError as exc:
-                log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
-                await self._nudged(name, SAFETY_SECONDS)
-            except Exception:
-                # what goes wrong with one node must not end the watch over it
-                log.exception("watching a node failed", node=name)
-                await self._nudged(name, SAFETY_SECONDS)
+        with self._pool.watching(name):
+            while True:
+                try:
+                    connection = await self._visit(name)
+                    failures = 0
+                    await self._stay(name, connection)
+                except NodeNotFound:
+                    return
+                except HOPELESS as exc:
+                    await self._lost(name, exc)
+                    await self._nudged(name, None)
+                except LinkError as exc:
+                    failures += 1
+                    await self._lost(name, exc)
+                    await self._check_offline(name, failures, exc)
+                    await self._nudged(name, self._pause(name, failures))
+                except Busy as exc:
+                    self._links.waiting(name, exc.message)
+                    await self._nudged(name, SAFETY_SECONDS)
+                except VendettaError as exc:
+                    log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
+                    await self._nudged(name, SAFETY_SECONDS)
+                except Exception:
+                    # what goes wrong with one node must not end the watch over it
+                    log.exception("watching a node failed", node=name)
+                    await self._nudged(name, SAFETY_SECONDS)
+
+    async def _visit(self, name: str) -> Connection:
+        node = await self._store.nodes.get(name)
+        async with self._pool.visit(build_endpoint(node)) as connection:
+            await self._learn(name, connection)
+        # that it was connected just now needs no second visit
+        self._nudges[name].clear()
+        return connection
+
+    async def _stay(self, name: str, connection: Connection) -> None:
+        """Until everything is to be read again: with the engines' events for as long as the link stands.
+
+        Raises `LinkError` where it is lost. Where it rests, whoever opens it ends the stay.
+        """
+        until = time.monotonic() + SAFETY_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311
+        await self._follow_engines(name, connection, until)
+        if connection.closed:
+            if connection.error:
+                raise connection.error
+            await self._nudged(name, until - time.monotonic())
+
+    def _pause(self, name: str, failures: int) -> float | None:
+        """As the breaker says, which saw the logins; else what failed is asking a node whose link stands."""
+        breaker = self._pool.breaker(name)
+        if breaker and breaker.state == "open":
+            return breaker.wait_seconds()
+        return build_pause(failures, random.random())  # noqa: S311
 
     async def _learn(self, name: str, connection: Connection) -> Node:
         findings = await probe(connection, self._engines)
@@ -139,22 +172,19 @@ class Monitor:
                 await self._observation.record_all(name, kind, await provider.list())
         return node
 
-    async def _follow_engines(self, name: str, connection: Connection) -> None:
-        """Until the link ends: engine events as they come, and everything again at times. Raises `LinkError`."""
-        while True:
-            async with asyncio.TaskGroup() as tasks:
-                node = await self._store.nodes.get(name)
-                followers = [
-                    tasks.create_task(self._follow_engine(name, self._engines.bind(connection, kind)))
-                    for kind, status in node.providers.items()
-                    if status.state == "healthy"
-                ]
-                await self._either(connection, SAFETY_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311
-                for follower in followers:
-                    follower.cancel()
-            if connection.closed:
-                raise connection.error or LinkError(f"the connection to node {name} has ended", node=name)
-            await self._learn(name, connection)
+    async def _follow_engines(self, name: str, connection: Connection, until: float) -> None:
+        """Engine events as they come. Returns when the link ends, or it is time."""
+        async with asyncio.TaskGroup() as tasks:
+            node = await self._store.nodes.get(name)
+            followers = [
+                tasks.create_task(self._follow_engine(name, self._engines.bind(connection, kind)))
+                for kind, status in node.providers.items()
+                if status.state == "healthy"
+            ]
+            with suppress(TimeoutError):
+                await asyncio.wait_for(connection.wait_closed(), until - time.monotonic())
+            for follower in followers:
+                follower.cancel()
 
     async def _follow_engine(self, name: str, provider: Provider) -> None:
         if not isinstance(provider, Watch):
@@ -168,10 +198,6 @@ class Monitor:
                     instance = None
                 await self._observation.record_one(name, event.name, instance)
 
-    async def _either(self, connection: Connection, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(connection.wait_closed(), seconds)
-
     async def _lost(self, name: str, error: VendettaError) -> None:
         await self._observation.lose(name, f"node {name} can't be asked: {error.message}")
 
@@ -182,6 +208,10 @@ class Monitor:
         silent = (datetime.now(UTC) - silent_since).total_seconds()
         if node.status != "offline" and failures >= FEWEST_FAILURES and silent >= self._node_timeout:
             self._links.offline(name, f"no answer for {silent:.0f} s: {error.message}")
+
+    def _nudge(self, name: str) -> None:
+        if nudge := self._nudges.get(name):
+            nudge.set()
 
     async def _nudged(self, name: str, seconds: float | None) -> None:
         nudge = self._nudges[name]

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -75,7 +76,7 @@ class Nodes:
         return await self.get(node.name)
 
     async def get(self, name: str) -> Node:
-        return await self._store.nodes.get(name)
+        return self._with_breaker(await self._store.nodes.get(name))
 
     async def list(
         self,
@@ -85,7 +86,8 @@ class Nodes:
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[Node]:
-        return await self._store.nodes.list(labels=labels or {}, status=status, limit=limit, cursor=cursor)
+        page = await self._store.nodes.list(labels=labels or {}, status=status, limit=limit, cursor=cursor)
+        return Page(items=[self._with_breaker(node) for node in page.items], next_cursor=page.next_cursor)
 
     async def edit(self, name: str, edit: NodeEdit, actor: str) -> Node:
         """Changes what is named. Where the way to the node changes, it is connected anew."""
@@ -103,6 +105,8 @@ class Nodes:
     async def connect(self, name: str, login: Login, actor: str) -> Node:
         """Logs in (again), now. Raises any `LinkError`; the node is then tried again in the background."""
         node = await self.get(name)
+        if login.sudo_password is not None:
+            await self._pool.disconnect(name)  # it is the next connection that knows it
         try:
             await self._pool.connect(build_endpoint(node), login)
             await self._monitor.refresh(name)
@@ -201,6 +205,10 @@ class Nodes:
         await self._events.emit("node.key_installed", name, actor, fingerprint=key.fingerprint if key else None)
         return key
 
+    def _with_breaker(self, node: Node) -> Node:
+        breaker = self._pool.breaker(node.name)
+        return replace(node, breaker=breaker.snapshot) if breaker else node
+
     async def _forget(self, name: str) -> None:
         await self._monitor.unfollow(name)
         await self._pool.disconnect(name)
@@ -209,7 +217,7 @@ class Nodes:
         await self._store.nodes.remove(name)
 
 
-ROUTE = frozenset({"address", "user", "port", "identity", "jump"})
+ROUTE = frozenset({"address", "user", "port", "identity", "jump", "sudo"})
 """What decides how a node is reached."""
 
 
@@ -221,6 +229,7 @@ def build_node(request: NodeRequest) -> Node:
         name=request.name,
         identity=request.identity,
         jump=build_jump(request.jump),
+        sudo=request.sudo,
         since=datetime.now(UTC),
         labels=dict(request.labels),
         metadata=dict(request.metadata),

@@ -100,6 +100,7 @@ class NodeRequest(Request):
     port: int | None = Field(None, ge=1, le=65535)
     identity: str | None = None
     jump: list[str] = []
+    sudo: bool = Field(False, description="use sudo for what the login user may not do itself")
     labels: dict[Label, str] = {}
     metadata: dict[str, Any] = {}
 
@@ -112,6 +113,7 @@ class NodeEdit(Request):
     port: int | None = Field(None, ge=1, le=65535)
     identity: str | None = None
     jump: list[str] | None = None
+    sudo: bool | None = None
     labels: dict[Label, str | None] | None = Field(None, description="null removes a label")
     metadata: dict[str, Any] | None = None
 
@@ -122,6 +124,7 @@ class LoginRequest(Request):
     password: str | None = Field(None, repr=False)
     host_key: str | None = Field(None, pattern=r"^SHA256:[A-Za-z0-9+/]{43}=?$", description="SHA256:… to accept")
     accept_new: bool = False
+    sudo_password: str | None = Field(None, repr=False, description="forgotten with the connection")
 
 
 class MountRequest(Request):

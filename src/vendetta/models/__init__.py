@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .event import Event
     from .instance import Instance, InstanceSpec, InstanceState, Mount, Stats
     from .key import Key, Token, TokenCreated
-    from .node import HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources
+    from .node import Breaker, BreakerState, HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources
     from .operation import FINISHED, Operation, OperationState, Progress
     from .problem import Problem
     from .rotation import KeyRotation, NodeRotation
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIONS",
     "FINISHED",
+    "Breaker",
+    "BreakerState",
     "Check",
     "CheckState",
     "Command",
@@ -66,7 +68,7 @@ _HOMES = {
     "event": "Event",
     "instance": "Instance InstanceSpec InstanceState Mount Stats",
     "key": "Key Token TokenCreated",
-    "node": "HostKey Node NodeStatus ProviderState ProviderStatus Resources",
+    "node": "Breaker BreakerState HostKey Node NodeStatus ProviderState ProviderStatus Resources",
     "operation": "FINISHED Operation OperationState Progress",
     "problem": "Problem",
     "rotation": "KeyRotation NodeRotation",

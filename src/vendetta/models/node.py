@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 NodeStatus = Literal["unknown", "connecting", "connected", "error", "offline"]
+BreakerState = Literal["closed", "open", "half_open"]
 ProviderState = Literal["undetected", "unhealthy", "healthy"]
 
 
@@ -36,8 +37,25 @@ class ProviderStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """When a link that failed is tried again by itself: closed (nothing is wrong), open, half_open (being tried).
+
+    `next_try` is None where nothing is wrong, and where another try can't help before somebody has done something.
+    Asking for the node tries it at once, whatever the breaker says.
+    """
+
+    state: BreakerState
+    failures: int
+    next_try: datetime | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """`since` dates `status`; `last_seen` is when the node last answered; `latency_seconds` one round trip."""
+    """`since` dates `status`; `last_seen` is when the node last answered; `latency_seconds` one round trip.
+
+    `breaker` is what the server knows since it started, None where it has not tried the node.
+    """
 
     id: str
     name: str
@@ -46,6 +64,7 @@ class Node:
     port: int | None
     identity: str | None = None
     jump: list[str] = field(default_factory=list)
+    sudo: bool = False
     status: NodeStatus = "unknown"
     reason: str | None = None
     since: datetime
@@ -58,3 +77,4 @@ class Node:
     latency_seconds: float | None = None
     resources: Resources | None = None
     providers: dict[str, ProviderStatus] = field(default_factory=dict)
+    breaker: Breaker | None = None

@@ -7,48 +7,61 @@ free. The argv of a process is quoted here and nowhere else.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
 import asyncssh
 
-from vendetta.errors import ConnectFailed, VendettaError
+from vendetta.errors import VendettaError
 from vendetta.models import HostKey
 from vendetta.transport import CommandResult, OnBytes, Terminal
 
-from .diagnosis import DIAGNOSE, explain
+from .abilities import Abilities
 from .failures import copying, lost, no_sftp, using
 from .process import ChannelProcess, exit_status, hang_up
 from .quoting import quote_command
+from .reach import OPEN_SECONDS, PACKET_BYTES, WINDOW_BYTES, Reach
+from .relay import Relay
 from .sessions import Sessions, is_refused
 from .sockets import ChannelConnector
 from .streams import ChannelStream
 
-WINDOW_BYTES = 16 * 2**20
-PACKET_BYTES = 256 * 2**10
-"""Windows this large carry several hundred MB/s where the defaults carry about a hundred."""
-OPEN_SECONDS = 30.0
 PING_SECONDS = 15.0
 DIAGNOSIS_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
 
 
 class Ending(Protocol):
-    """Knows when and how a connection ended."""
+    """Knows when and how a connection ended, and how it logged in."""
 
     error: Exception | None
+    method: str
+    key: str | None
 
     def on_end(self, ending: Callable[[], None]) -> None: ...
 
 
 class Connection:
-    def __init__(self, node: str, connection: asyncssh.SSHClientConnection, host_key: HostKey, ending: Ending) -> None:
+    """`sudo`: whether it may be used for what the user may not; `sudo_password` is what it asks for, where it does."""
+
+    def __init__(
+        self,
+        node: str,
+        connection: asyncssh.SSHClientConnection,
+        host_key: HostKey,
+        ending: Ending,
+        *,
+        sudo: bool = False,
+        sudo_password: str | None = None,
+    ) -> None:
         self._node = node
         self._connection = connection
         self.host_key = host_key
         self._ending = ending
         self._sessions = Sessions()
+        relay = Relay(node, connection, self._sessions, sudo=sudo, password=sudo_password)
+        self._reach = Reach(node, connection, relay, self._diagnose)
         self._connectors: dict[str, ChannelConnector] = {}
         ending.on_end(self._sessions.end)
 
@@ -59,6 +72,25 @@ class Connection:
     @property
     def user(self) -> str:
         return str(self._connection.get_extra_info("username"))
+
+    @property
+    def login_method(self) -> str:
+        """As SSH names it: `publickey`, `password`, `keyboard-interactive`, `none`."""
+        return self._ending.method
+
+    @property
+    def login_key(self) -> str | None:
+        """Type, fingerprint and comment of the key that it logged in with, where it was with one."""
+        return self._ending.key
+
+    @property
+    def server_version(self) -> str:
+        """What sshd calls itself: `SSH-2.0-OpenSSH_9.2`."""
+        return str(self._connection.get_extra_info("server_version"))
+
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(self._node, self._connection, self._sessions)
 
     @property
     def error(self) -> VendettaError | None:
@@ -129,31 +161,18 @@ class Connection:
         return ChannelProcess(self._node, process, terminal, self._sessions.release, signals=self.user != "root")
 
     async def open_unix(self, path: str) -> ChannelStream:
-        async with self._reaching(path):
-            reader, writer = await self._connection.open_unix_connection(
-                path, encoding=None, window=WINDOW_BYTES, max_pktsize=PACKET_BYTES
-            )
-        return ChannelStream(self._node, f"use {path}", reader, writer)
+        return await self._reach.open_unix(path)
 
-    async def open_unix_session(self, path: str, factory: "Callable[[], asyncssh.SSHUNIXSession[bytes]]") -> None:
-        """A channel to a unix socket whose bytes go to a session of the caller's. Raises as `open_unix` does."""
-        async with self._reaching(path):
-            await self._connection.create_unix_connection(
-                factory, path, encoding=None, window=WINDOW_BYTES, max_pktsize=PACKET_BYTES
-            )
+    async def open_unix_session(self, path: str, factory: "Callable[[], asyncssh.SSHUNIXSession[bytes]]") -> bool:
+        """A channel to a unix socket whose bytes go to a session of the caller's. Raises as `open_unix` does.
+
+        Returns whether it takes one of the sessions, of which there are few.
+        """
+        await self._reach.open_unix_session(path, factory)
+        return self._reach.is_carried(path)
 
     async def open_tcp(self, host: str, port: int) -> ChannelStream:
-        what = f"connect to port {port} of {host}"
-        try:
-            with using(self._node, what):
-                async with asyncio.timeout(OPEN_SECONDS):
-                    reader, writer = await self._connection.open_connection(
-                        host, port, encoding=None, window=WINDOW_BYTES, max_pktsize=PACKET_BYTES
-                    )
-        except ConnectFailed as exc:
-            exc.hint = f"Does something listen on port {port} there?"
-            raise
-        return ChannelStream(self._node, what, reader, writer)
+        return await self._reach.open_tcp(host, port)
 
     async def put(self, local: Path, remote: str, *, on_bytes: OnBytes | None = None) -> None:
         """A file, or a folder with all that is in it. Raises `NotFound`, `Forbidden`, `OutOfResources`."""
@@ -185,24 +204,8 @@ class Connection:
 
         return await self._sessions.open(ask)
 
-    @asynccontextmanager
-    async def _reaching(self, path: str) -> AsyncIterator[None]:
-        try:
-            with using(self._node, f"use {path}"):
-                async with asyncio.timeout(OPEN_SECONDS):
-                    yield
-        except ConnectFailed as exc:
-            raise await self._why_closed(path) from exc
-
-    async def _why_closed(self, path: str) -> VendettaError:
-        """sshd says "failed" to all of it, so the node is asked what is the matter with the socket."""
-        answer = ""
-        with suppress(VendettaError):
-            result = await self.run(["sh", "-c", DIAGNOSE, "sh", path], timeout_seconds=DIAGNOSIS_SECONDS)
-            answer = result.stdout.decode(errors="replace")
-        if self.closed:
-            return lost(self._node, f"use {path}")
-        return explain(answer, node=self._node, user=self.user, path=path)
+    async def _diagnose(self, argv: Sequence[str]) -> CommandResult:
+        return await self.run(argv, timeout_seconds=DIAGNOSIS_SECONDS)
 
     @asynccontextmanager
     async def _sftp(self, what: str) -> AsyncIterator[asyncssh.SFTPClient]:

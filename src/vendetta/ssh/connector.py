@@ -17,8 +17,9 @@ from vendetta.models import HostKey, Key
 from .algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key_algorithms
 from .connection import Connection
 from .endpoint import Endpoint, Login, format_host
-from .failures import from_connecting, is_dropped
+from .failures import from_connecting, from_files, is_dropped
 from .gate import Gate, untrusted
+from .greeting import read_greeting
 from .host_keys import HostKeys, describe
 from .keys import Keys, Offer
 from .pacing import Pacing
@@ -55,6 +56,10 @@ class Connector:
     async def open(self, endpoint: Endpoint, login: Login = Login()) -> Connection:  # noqa: B008 - frozen
         """Raises `HostKeyUnknown`, `HostKeyChanged`, `AuthFailed`, `ConnectFailed`, `LinkTimeout`, `InvalidInput`."""
         return await self._open(endpoint, login, None)
+
+    async def reach(self, endpoint: Endpoint, timeout_seconds: float) -> str:
+        """What the first host on the way answers before anybody logs in. Raises as `read_greeting` does."""
+        return await read_greeting((await self._route(endpoint))[0], timeout_seconds)
 
     async def verify_key(self, endpoint: Endpoint, key: Key) -> None:
         """Logs in to the node with that key file alone. Raises `AuthFailed` where the node doesn't take it."""
@@ -115,12 +120,19 @@ class Connector:
                     async with asyncio.timeout(self._timeout):
                         tunnel = await self._open_tunnel(bastions, login, stack)
                         gate, raw = await self._log_in(hop, login, tunnel, only)
-                except TimeoutError as exc:
+                except OSError as exc:  # of time, or of our own files
                     raise from_connecting(exc, hop) from exc
                 gate.on_end(stack.pop_all().close)
                 key = raw.get_server_host_key()
                 assert key is not None  # noqa: S101 - a connection that stands has shown one
-                return Connection(endpoint.node, raw, describe(key), gate)
+                return Connection(
+                    endpoint.node,
+                    raw,
+                    describe(key),
+                    gate,
+                    sudo=endpoint.sudo,
+                    sudo_password=login.sudo_password,
+                )
 
     async def _route(self, endpoint: Endpoint) -> list[Hop]:
         try:
@@ -133,6 +145,8 @@ class Connector:
                 hint="Which `Match exec` in it takes so long?",
                 node=endpoint.node,
             ) from exc
+        except OSError as exc:
+            raise from_files(exc, endpoint.node) from exc
 
     async def _open_tunnel(
         self, bastions: Sequence[Hop], login: Login, stack: ExitStack
@@ -153,7 +167,11 @@ class Connector:
             async with self._keys.offer(hop, only) as offer:
                 gate, raw = await self._knock(hop, login, tunnel, offer)
         if gate.accepted:
-            self._host_keys.pin(hop.pinned_as, gate.accepted)
+            try:
+                self._host_keys.pin(hop.pinned_as, gate.accepted)
+            except BaseException:
+                raw.abort()
+                raise
         return gate, raw
 
     async def _knock(

@@ -33,9 +33,11 @@ def explain(answer: str, *, node: str, user: str, path: str) -> VendettaError:
             name = group[0] if group else "docker"
             return EngineForbidden(
                 f"user {user} may not use {path} on node {node}",
-                hint=f"Add the user to the socket's group, then connect again: sudo usermod -aG {name} {user}",
+                hint=f"Add the user to the socket's group, then connect again: sudo usermod -aG {name} {user}. "
+                f"Or use sudo there: vendetta node edit {node} --sudo",
                 node=node,
                 path=path,
+                user=user,
                 group=name,
             )
         case ["listening"]:
@@ -45,8 +47,9 @@ def explain(answer: str, *, node: str, user: str, path: str) -> VendettaError:
                 node=node,
                 path=path,
             )
-        case [word] if word in REASONS:
-            message, hint = REASONS[word]
+        case [found] if found in REASONS:
+            message, hint = REASONS[found]
         case _:
+            found = "unknown"
             message, hint = "{path} on node {node} can't be opened, and the node can't say why", UNKNOWN
-    return EngineUnavailable(message.format(path=path, node=node), hint=hint, node=node, path=path)
+    return EngineUnavailable(message.format(path=path, node=node), hint=hint, node=node, path=path, found=found)

@@ -24,7 +24,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """All it takes to reach a node but secrets. None: what ssh_config or the default says."""
+    """All it takes to reach a node but secrets. None: what ssh_config or the default says.
+
+    `sudo`: what the login user may not do itself is done by sudo.
+    """
 
     node: str
     host: str
@@ -32,15 +35,20 @@ class Endpoint:
     user: str | None = None
     identity: str | None = None
     jump: tuple[str, ...] = ()
+    sudo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """What holds for one login alone. `host_key` is the fingerprint (`SHA256:…`) to accept on first sight."""
+    """What holds for one login alone. `host_key` is the fingerprint (`SHA256:…`) to accept on first sight.
+
+    `sudo_password` is what sudo asks for on that connection; it goes when the connection does.
+    """
 
     password: str | None = field(default=None, repr=False)
     host_key: str | None = None
     accept_new: bool = False
+    sudo_password: str | None = field(default=None, repr=False)
 
 
 def parse_address(text: str) -> Address:

@@ -84,6 +84,11 @@ def from_connecting(
             return LinkError(f"{to}: {error}", **details)
 
 
+def from_files(error: OSError, node: str) -> ConnectFailed:
+    """Why a login did not even begin: a file of ours can't be read."""
+    return ConnectFailed(f"connect to node {node}: {_reason(error)}", hint=_mending(error), node=node)
+
+
 @contextmanager
 def using(node: str, what: str, seconds: float | None = None) -> Iterator[None]:
     """Around everything that is done on a connection that stands; `what` is verb and object.
@@ -196,14 +201,22 @@ def _reason(error: OSError) -> str:
         errno.EHOSTUNREACH: "there is no way to that host",
         errno.ENETUNREACH: "there is no way to that network",
         errno.ETIMEDOUT: "no answer",
+        errno.EMFILE: "the server has too many files open",
+        errno.ENFILE: "the server's machine has too many files open",
     }
     if error.errno in words:
         return words[error.errno]
+    if error.filename:
+        return f"{error.filename}: {error.strerror}"
     # asyncio joins the errors of several addresses into one text without a number
     return words[errno.ECONNREFUSED] if "Connect call failed" in str(error) else (error.strerror or str(error))
 
 
 def _mending(error: OSError) -> str:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "Raise the server's limit (ulimit -n, or LimitNOFILE of its unit), or lower max_connections."
+    if error.filename:
+        return f"That is a file of the server: who may read and write {error.filename}?"
     if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return "Is the network (or the VPN) up that leads there?"
     return "Is sshd running there, on that port?"

@@ -1,5 +1,7 @@
 """One login: whether the host key is let through, which keys are offered, and how the connection ends."""
 
+import base64
+import hashlib
 from collections.abc import Callable
 
 import asyncssh
@@ -20,12 +22,18 @@ class Gate(asyncssh.SSHClient):
         self._known = known
         self._login = login
         self._offered = offered
+        self._tried: list[asyncssh.SSHKeyPair] = []
+        self._connection: asyncssh.SSHClientConnection | None = None
         self._endings: list[Callable[[], None]] = []
         self._ended = False
         self.accepted: asyncssh.SSHKey | None = None
         self.refusal: VendettaError | None = None
         self.methods: list[str] = []
         """The ways of logging in that the host has offered."""
+        self.method = "none"
+        """The one that was tried last: once logged in, the one that it went by."""
+        self.key: str | None = None
+        """The key that it went by: its type, fingerprint and comment."""
         self.error: Exception | None = None
         """What ended the connection, where it wasn't closed by us."""
 
@@ -54,10 +62,20 @@ class Gate(asyncssh.SSHClient):
             self.refusal = unknown(self._hop, offered, self._login.host_key)
         return False
 
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connection = conn
+
+    def auth_completed(self) -> None:
+        if self.method == "publickey" and self._connection:
+            # asyncssh doesn't tell, but takes one after the other from its list
+            left = len(self._connection._client_keys or [])  # noqa: SLF001
+            self.key = describe_pair(self._tried[-left - 1])
+
     def public_key_auth_requested(self) -> list[asyncssh.SSHKeyPair] | None:
         """Asked again when all were refused. By this way asyncssh adds none of the agent's before ours."""
         self._note("publickey")
         offered, self._offered = self._offered, []
+        self._tried = offered
         return offered or None
 
     def password_auth_requested(self) -> None:
@@ -70,6 +88,7 @@ class Gate(asyncssh.SSHClient):
         return NotImplemented if self._login.password else None
 
     def _note(self, method: str) -> None:
+        self.method = method
         if method not in self.methods:
             self.methods.append(method)
 
@@ -78,6 +97,12 @@ class Gate(asyncssh.SSHClient):
         self._ended = True
         for ending in self._endings:
             ending()
+
+
+def describe_pair(pair: asyncssh.SSHKeyPair) -> str:
+    digest = base64.b64encode(hashlib.sha256(pair.public_data).digest()).decode().rstrip("=")
+    comment = pair.get_comment(errors="replace")
+    return f"{pair.get_algorithm()} SHA256:{digest}{f' ({comment})' if comment else ''}"
 
 
 def changed(hop: Hop, expected: HostKey, offered: HostKey) -> HostKeyChanged:

@@ -25,12 +25,16 @@ class LinkObserver(Protocol):
     def closed(self, node: str) -> None:
         """We closed it: asked to, or because nobody used it."""
 
+    def rested(self, node: str) -> None:
+        """We closed it although the node is watched: others needed the place more."""
+
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A login under way, and what those wait for who want its outcome."""
+    """A login under way, and what those wait for who want its outcome. `watching`: begun only to look at the node."""
 
     outcome: "asyncio.Future[Connection]"
+    watching: bool = False
     task: "asyncio.Task[None] | None" = None
 
     def cancel(self) -> None:
@@ -40,13 +44,18 @@ class Flight:
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """`users` counts leases, and callers that wait for the login."""
+    """`users` counts leases, and callers that wait for the login; `watchers` those of them that only look.
+
+    `last_used` is when somebody last needed it, `last_active` when it was last leased at all.
+    """
 
     node: str
     connection: Connection | None = None
     flight: Flight | None = None
     users: int = 0
+    watchers: int = 0
     last_used: float = 0.0
+    last_active: float = 0.0
 
     @property
     def live(self) -> Connection | None:

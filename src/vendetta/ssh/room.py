@@ -6,35 +6,48 @@ from collections.abc import Callable
 
 from vendetta.errors import Busy
 
+Place = asyncio.Future[None]
+
 
 class Room:
-    """`on_full` is called when somebody begins to wait: whoever holds a place without need should give it back."""
+    """Two lines: people's, and behind it that of those who only keep watch.
+
+    `on_full` is called when somebody begins to wait: whoever holds a place without need should give it back.
+    """
 
     def __init__(self, limit: int, patience_seconds: float, on_full: Callable[[], None]) -> None:
         self._limit = limit
         self._patience = patience_seconds
         self._on_full = on_full
         self._taken = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[Place] = deque()
+        self._watching: dict[str, Place] = {}
+
+    @property
+    def full(self) -> bool:
+        return self._taken >= self._limit
 
     @property
     def wanted(self) -> int:
         """How many wait for a place."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._watching)
 
-    async def take(self, node: str, *, instead: bool = False) -> None:
+    async def take(self, node: str, *, instead: bool = False, watching: bool = False) -> None:
         """`instead` of another that is about to go: at once. Raises `Busy` where no place comes free in time."""
-        if instead or (self._taken < self._limit and not self._waiting):
+        if instead or (self._taken < self._limit and not self.wanted):
             self._taken += 1
             return
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        place: Place = asyncio.get_running_loop().create_future()
+        if watching:
+            self._watching[node] = place
+        else:
+            self._waiting.append(place)
         self._on_full()
         try:
             async with asyncio.timeout(self._patience):
                 await place
         except BaseException as exc:
-            self._give_up(place)
+            self._give_up(node, place)
             if isinstance(exc, TimeoutError):
                 raise Busy(
                     f"connect to node {node}: all {self._limit} connections are in use",
@@ -44,16 +57,23 @@ class Room:
                 ) from exc
             raise
 
+    def hurry(self, node: str) -> None:
+        """Somebody asks for the node that is waited for only to watch it: it goes over to the people's line."""
+        if place := self._watching.pop(node, None):
+            self._waiting.append(place)
+
     def give(self) -> None:
         self._taken -= 1
-        while self._waiting and self._taken < self._limit:
-            place = self._waiting.popleft()
+        while self.wanted and self._taken < self._limit:
+            place = self._waiting.popleft() if self._waiting else self._watching.pop(next(iter(self._watching)))
             if not place.done():
                 self._taken += 1
                 place.set_result(None)
 
-    def _give_up(self, place: "asyncio.Future[None]") -> None:
-        if place in self._waiting:
+    def _give_up(self, node: str, place: Place) -> None:
+        if self._watching.get(node) is place:
+            del self._watching[node]
+        elif place in self._waiting:
             self._waiting.remove(place)
         elif not place.cancelled():
             self.give()  # it came just as the caller gave up

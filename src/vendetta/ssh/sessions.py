@@ -35,6 +35,11 @@ class Sessions:
     def limit(self) -> int:
         return self._limit
 
+    @property
+    def used(self) -> int:
+        """How many are open, or being asked for."""
+        return self._used
+
     async def acquire(self) -> None:
         """Raises `SessionsEnded`."""
         if self._ended:

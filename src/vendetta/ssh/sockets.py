@@ -33,7 +33,9 @@ class ChannelConnector(aiohttp.BaseConnector):
         """Raises what opening a channel raises, as it is: callers know these errors."""
         handler = ResponseHandler(loop=asyncio.get_running_loop())
         async with asyncio.timeout(timeout.sock_connect or timeout.connect):
-            await self._connection.open_unix_session(self._path, lambda: Joint(handler))
+            takes_session = await self._connection.open_unix_session(self._path, lambda: Joint(handler))
+        # few can be open at once, so each is given back after its answer instead of waiting for the next request
+        self._force_close = takes_session
         return handler
 
 

@@ -29,7 +29,7 @@ class NamedTable(Generic[Named]):
 
     async def add(self, row: Named) -> Named:
         """Raises `NameTaken`."""
-        values = build_values(row)
+        values = self._kept(row)
         try:
             async with self._database.write() as connection:
                 await connection.execute(insert(self.table).values(values))
@@ -51,7 +51,7 @@ class NamedTable(Generic[Named]):
     async def update(self, name: str, **changes: Any) -> Named:
         """Sets the fields that are named, in one statement, so that nobody's change is lost. Raises `absent`."""
         # the name too, so that there is something to set where nothing changes
-        values = {"name": name, **build_values(changes)}
+        values = {"name": name, **self._kept(changes)}
         if self.dated in values and "since" not in values:
             same = self.table.c[self.dated] == values[self.dated]
             values["since"] = case((same, self.table.c.since), else_=datetime.now(UTC))
@@ -90,6 +90,10 @@ class NamedTable(Generic[Named]):
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(self.table.c.name).limit(limit + 1))).all()
         return build_page(self.model, rows, limit, lambda row: row.name)
+
+    def _kept(self, value: Any) -> dict[str, Any]:
+        """Fields that have no column are of the moment: whoever knows them fills them in."""
+        return {name: kept for name, kept in build_values(value).items() if name in self.table.c}
 
     async def _absent(self, name: str) -> NotFound:
         async with self._database.read() as connection:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
 # constraints have names, so that a later migration can speak of them
@@ -77,6 +78,7 @@ nodes = Table(
     Column("latency_seconds", Float),
     _json("resources", nullable=True),
     _json("providers"),
+    Column("sudo", Boolean, nullable=False, server_default=false()),
 )
 
 workspaces = Table(

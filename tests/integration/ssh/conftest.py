@@ -55,9 +55,10 @@ def endpoint(sshd: Sshd, node: str = "n", **changes: Any) -> Endpoint:
     return Endpoint(node=node, **route)
 
 
-def endpoint_of(node: Node, name: str = "gpu") -> Endpoint:
+def endpoint_of(node: Node, name: str = "gpu", **changes: Any) -> Endpoint:
     """A node of the test bed, with the key that it knows."""
-    return Endpoint(node=name, host=node.address, port=node.port, user=node.user, identity=str(node.key))
+    route = {"host": node.address, "port": node.port, "user": node.user, "identity": str(node.key), **changes}
+    return Endpoint(node=name, **route)
 
 
 class Told:
@@ -80,6 +81,9 @@ class Told:
 
     def closed(self, node: str) -> None:
         self.heard.append(("closed", node))
+
+    def rested(self, node: str) -> None:
+        self.heard.append(("rested", node))
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from vendetta.errors import (
     ConnectionLost,
     EngineForbidden,
     EngineUnavailable,
-    ForwardingRefused,
     InvalidInput,
     LinkTimeout,
 )
@@ -129,16 +128,6 @@ async def test_sockets_that_are_absent_closed_or_dead(make_node: NodeFactory, op
         await connection.run(["python3", "-c", make_dead])
         with pytest.raises(EngineUnavailable, match="nobody answers"):
             await connection.open_unix("/tmp/dead")
-
-
-async def test_forwarding_that_sshd_forbids_is_told(make_node: NodeFactory, opened: Opening) -> None:
-    options = {"AllowTcpForwarding": "no", "AllowStreamLocalForwarding": "no"}
-    async with opened(make_node(docker=True, sshd=options)) as connection:
-        with pytest.raises(ForwardingRefused, match="does not forward unix sockets") as caught:
-            await connection.open_unix("/var/run/docker.sock")
-        assert "AllowStreamLocalForwarding" in (caught.value.hint or "")
-        with pytest.raises(ForwardingRefused):
-            await connection.open_tcp("127.0.0.1", 22)
 
 
 async def test_a_port_of_the_node(docker_node: Node, opened: Opening) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import NodeFactory
-from tests.integration.ssh.conftest import ACCEPT, Opening, endpoint_of
+from tests.integration.ssh.conftest import ACCEPT, endpoint_of
 from tests.testbed import Node
 
 from vendetta.errors import (
@@ -15,7 +15,6 @@ from vendetta.errors import (
     HostKeyUnknown,
     LinkTimeout,
 )
-from vendetta.ssh import authorized_keys
 from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint, Login
 from vendetta.ssh.host_keys import HostKeys
@@ -96,31 +95,3 @@ async def test_through_other_machines(make_node: NodeFactory, connector: Connect
     assert [node.logins() for node in (first, second, target)] == [1, 1, 1]
     await connection.close()
     assert host_keys.pinned("gpu")
-
-
-async def test_a_key_is_installed_once_and_the_rest_left_alone(
-    make_node: NodeFactory, connector: Connector, opened: Opening, tmp_path: Path
-) -> None:
-    node = make_node()
-    file = node.path("/home/dev/.ssh/authorized_keys")
-    kept = file.read_text().rstrip("\n") + "\n# a comment\nssh-rsa AAAA somebody"
-    file.write_text(kept)
-    public_key = Keys(tmp_path / "keys", tmp_path / "ssh").generate().public_key
-    async with opened(node) as connection:
-        for _ in range(3):
-            await authorized_keys.install(connection, public_key)
-    assert file.read_text() == f"{kept}\n{public_key}\n"
-    assert file.stat().st_mode & 0o777 == 0o600
-    await (await connector.open(Endpoint(node="gpu", host=node.address, user="dev"))).close()
-
-
-async def test_a_key_is_installed_where_the_folder_is_missing(
-    make_node: NodeFactory, opened: Opening, tmp_path: Path
-) -> None:
-    node = make_node()
-    public_key = Keys(tmp_path / "keys", tmp_path / "ssh").generate().public_key
-    async with opened(node) as connection:
-        node.run(["rm", "-r", "/home/dev/.ssh"])
-        await authorized_keys.install(connection, public_key)
-    assert node.authorized_keys() == f"{public_key}\n"
-    assert node.path("/home/dev/.ssh").stat().st_mode & 0o777 == 0o700

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, Told, endpoint
 
-from vendetta.errors import ConnectFailed, EngineUnavailable, ForwardingRefused, NotFound, Unsupported
+from vendetta.errors import ConnectFailed, EngineUnavailable, NotFound, Unsupported
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.pool import Pool
 
@@ -38,20 +38,6 @@ async def test_few_logins_at_a_time(make_sshd: MakeSshd, side: Side) -> None:
         await asyncio.gather(*(pool.connect(endpoint(sshd, f"n{number}"), ACCEPT) for number in range(15)))
         assert len(pool) == 15
     assert sshd.logins == 15
-
-
-async def test_no_forwarding(make_sshd: MakeSshd, side: Side) -> None:
-    sshd = make_sshd(AllowTcpForwarding="no", AllowStreamLocalForwarding="no")
-    connection = await side.connector().open(endpoint(sshd), ACCEPT)
-    with pytest.raises(ForwardingRefused, match="forbids") as refused:
-        await connection.open_tcp("127.0.0.1", sshd.port)
-    assert "AllowTcpForwarding yes" in (refused.value.hint or "")
-    path = sshd.directory / "l.sock"
-    async with await asyncio.start_unix_server(lambda _, writer: writer.close(), path):
-        with pytest.raises(ForwardingRefused, match="unix sockets") as refused:
-            await connection.open_unix(str(path))
-        assert "AllowStreamLocalForwarding yes" in (refused.value.hint or "")
-    await connection.close()
 
 
 async def test_no_sftp(make_sshd: MakeSshd, side: Side, tmp_path: Path) -> None:

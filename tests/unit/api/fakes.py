@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from tests.unit.client.samples import EVENT, KEY, NODE, OPERATION, SERVER, TOKEN, WORKSPACE
+from tests.unit.client.samples import EVENT, KEY, NODE, OPERATION, REPORT, SERVER, TOKEN, WORKSPACE
 
 from vendetta.api.services import Services
 from vendetta.coordination.requests import ExecRequest, RunRequest
@@ -21,6 +21,7 @@ from vendetta.errors import (
     WorkspaceNotFound,
 )
 from vendetta.models import (
+    DoctorReport,
     Event,
     ExecutionResult,
     Key,
@@ -286,6 +287,13 @@ class FakeTokens:
         return replace(TOKEN, revoked_at=datetime.now(UTC))
 
 
+class FakeDoctor:
+    async def examine(self, name: str, *, essential: bool = False) -> DoctorReport:
+        if name == "nowhere":
+            raise NodeNotFound("there is no node nowhere")
+        return replace(REPORT, checks=REPORT.checks[1:2]) if essential else REPORT
+
+
 class FakeFleet:
     async def run(self, request: RunRequest) -> AsyncIterator[NodeRun]:
         for name in request.nodes or ["gpu"]:
@@ -320,6 +328,7 @@ def build_services() -> Services:
 
     fakes: dict[str, Any] = {
         "nodes": FakeNodes(),
+        "doctor": FakeDoctor(),
         "fleet": FakeFleet(),
         "workspaces": FakeWorkspaces(),
         "dispatcher": FakeDispatcher(),

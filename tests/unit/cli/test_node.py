@@ -1,10 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.cli.conftest import Cli
 from tests.unit.client.fake_server import FakeServer, Reply, Request, sse
-from tests.unit.client.samples import EVENT, FINGERPRINT, NODE
+from tests.unit.client.samples import EVENT, FINGERPRINT, NODE, REPORT
 
 from vendetta.cli.node.add import derive_name
 from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput
@@ -58,7 +59,7 @@ def test_an_address_without_a_name_says_what_to_do() -> None:
 
 
 def test_add_sends_what_was_said_and_tells_what_was_found(fake: FakeServer, cli: Cli, tmp_path: Path) -> None:
-    fake.routes["POST /nodes"] = Reply(201, NODE)
+    fake.routes |= {"POST /nodes": Reply(201, NODE), "GET /nodes/gpu/doctor": replace(REPORT, checks=[])}
     identity = str(tmp_path / "id")
     ended = cli("node", "add", "gpu", "me@gpu.lan", "--label", "a=b", "--jump", "j1", "--jump", "j2",
                 "--identity", identity, "--accept-new", "--install-key")  # fmt: skip
@@ -73,6 +74,7 @@ def test_add_sends_what_was_said_and_tells_what_was_found(fake: FakeServer, cli:
         "port": None,
         "identity": identity,
         "jump": ["j1", "j2"],
+        "sudo": False,
         "labels": {"a": "b"},
         "login": {"accept_new": True},
         "connect": True,
@@ -103,7 +105,7 @@ def test_a_person_is_asked_for_the_host_key_and_the_password(
     assert ended.status == 0
     assert [len(asked), asked[-1]] == [3, "Password"]
     assert f"ED25519 key fingerprint is {FINGERPRINT}." in ended.err
-    assert fake.requests[-1].body["login"] == {"host_key": FINGERPRINT, "password": "s3cret"}
+    assert fake.asked("POST /nodes")[-1].body["login"] == {"host_key": FINGERPRINT, "password": "s3cret"}
     assert "s3cret" not in ended.out + ended.err
 
 

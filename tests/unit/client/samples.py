@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vendetta.models import (
+    Check,
+    DoctorReport,
     Event,
     HostKey,
     InstanceSpec,
@@ -41,6 +43,19 @@ NODE = Node(
         "docker": ProviderStatus(state="healthy", version="24.0.7"),
         "lxc": ProviderStatus(state="undetected", reason="neither Incus nor LXD nor lxc is installed"),
     },
+)
+
+REPORT = DoctorReport(
+    node="gpu",
+    at=THEN,
+    seconds=0.25,
+    checks=[
+        Check(name="login", state="ok", detail="me, by ssh-ed25519"),
+        Check(name="forward-tcp", state="failure", detail="sshd forwards no ports", mend="sudo mend it"),
+        Check(name="forward-unix", state="failure", detail="sshd forwards no unix sockets", mend="sudo mend it"),
+        Check(name="kvm", state="warning", detail="no /dev/kvm", mend="sudo modprobe kvm_intel"),
+        Check(name="clock", state="skipped", detail="no command can be run"),
+    ],
 )
 
 WORKSPACE = Workspace(

@@ -1,9 +1,12 @@
 """Starting and stopping, with a stand-in for the server's program: it takes the lock, listens, and ends on SIGTERM."""
 
+import os
 import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,12 @@ from vendetta.client import local
 from vendetta.errors import DeadlineExceeded, InvalidInput, ServerUnavailable
 from vendetta.paths import Paths
 
+LIFELINE = """
+import os
+lifeline = int(os.environ["LIFELINE"])
+"""
 PROGRAM = """
-import fcntl, os, signal, socket, sys, time
+import fcntl, select, signal, socket, sys
 home = os.environ["VENDETTA_HOME"]
 lock = open(home + "/server.lock", "w")
 try:
@@ -22,37 +29,52 @@ except BlockingIOError:
     sys.exit(0)
 open(home + "/starts", "a").write("x")
 path = home + "/server.sock"
-if os.path.exists(path):
-    os.unlink(path)
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(path)
-listener.listen()
 def end(number, frame):
     os.unlink(path)
     sys.exit(0)
 signal.signal(signal.SIGTERM, end if sys.argv[1] == "good" else signal.SIG_IGN)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path)
+listener.listen()
 kept = []
-while True:
+while lifeline not in select.select([listener, lifeline], [], [])[0]:
     kept.append(listener.accept())
 """
+NEVER_LISTENS = "os.read(lifeline, 1)"
 
 
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Paths]:
+    """Every program that a test starts lives as long as we hold its lifeline, which a dying test lets go too."""
     monkeypatch.setenv("VENDETTA_HOME", str(tmp_path / "h"))
     stand_in(monkeypatch, PROGRAM, "good")
-    paths = Paths.from_environment()
-    yield paths
-    pid = local.server_pid(paths)
-    if pid is not None:
-        import os
-        import signal
+    end, lifeline = os.pipe()
+    monkeypatch.setenv("LIFELINE", str(end))
+    started = record_processes(monkeypatch, end)
+    try:
+        yield Paths.from_environment()
+    finally:
+        os.close(lifeline)
+        os.close(end)
+        for pid in started:
+            with suppress(ChildProcessError):  # collected already
+                os.waitpid(pid, 0)
 
-        os.kill(pid, signal.SIGKILL)
+
+def record_processes(monkeypatch: pytest.MonkeyPatch, lifeline: int) -> list[int]:
+    started: list[int] = []
+
+    class Recorded(subprocess.Popen[bytes]):
+        def __init__(self, *args: object, **options: object) -> None:
+            super().__init__(*args, pass_fds=[lifeline], **options)  # type: ignore[call-overload]
+            started.append(self.pid)
+
+    monkeypatch.setattr(local.subprocess, "Popen", Recorded)
+    return started
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, program: str, *argv: str) -> None:
-    monkeypatch.setattr(local, "SERVER_ARGV", (sys.executable, "-c", program, *argv))
+    monkeypatch.setattr(local, "SERVER_ARGV", (sys.executable, "-c", LIFELINE + program, *argv))
 
 
 def test_a_server_is_started_once_and_stopped(paths: Paths) -> None:
@@ -85,7 +107,7 @@ def test_a_server_that_dies_at_once_is_told_with_its_last_words(paths: Paths, mo
 
 
 def test_a_server_that_never_listens_is_given_up(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in(monkeypatch, "import time; time.sleep(1)")
+    stand_in(monkeypatch, NEVER_LISTENS)
     with pytest.raises(ServerUnavailable, match="did not start within"):
         local.start_server(paths, timeout_seconds=0.1)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.unit.client.fake_server import FakeServer, Reply, items
-from tests.unit.client.samples import FINGERPRINT, KEY, NODE, OPERATION, TOKEN, WORKSPACE
+from tests.unit.client.samples import FINGERPRINT, KEY, NODE, OPERATION, REPORT, TOKEN, WORKSPACE
 
 from vendetta.client import Client
 from vendetta.models import ExecutionResult, Stats, TokenCreated
@@ -27,6 +27,7 @@ CALLS: list[tuple[str, object, Callable[[Client], object], Any]] = [
     ("POST /nodes/gpu/connect", NODE, lambda c: c.nodes.connect("gpu"), {"login": {}}),
     ("POST /nodes/gpu/disconnect", NODE, lambda c: c.nodes.disconnect("gpu"), None),
     ("POST /nodes/gpu/probe", NODE, lambda c: c.nodes.probe("gpu"), None),
+    ("GET /nodes/gpu/doctor", REPORT, lambda c: c.nodes.doctor("gpu"), None),
     ("POST /nodes/gpu/trust", NODE, lambda c: c.nodes.trust("gpu", FINGERPRINT), {"host_key": FINGERPRINT}),
     ("POST /nodes/gpu/install-key", KEY, lambda c: c.nodes.install_key("gpu"), {"login": {}, "public_key": None}),
     (

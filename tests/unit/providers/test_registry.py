@@ -15,7 +15,7 @@ def registry() -> Registry:
 
 def test_kinds_and_their_powers(registry: Registry) -> None:
     assert registry.kinds == ("docker", "memory")
-    assert registry.capabilities("docker") == {"logs", "stats", "watch"}
+    assert registry.capabilities("docker") == {"checkup", "logs", "stats", "watch"}
 
 
 async def test_binding_makes_a_provider_of_the_kind(registry: Registry) -> None:

@@ -71,6 +71,9 @@ class Heard(list[str]):
     def closed(self, node: str) -> None:
         self.append(f"closed {node}")
 
+    def rested(self, node: str) -> None:
+        self.append(f"rested {node}")
+
 
 class Clock:
     now = 0.0
@@ -304,6 +307,154 @@ async def test_at_the_end_a_lease_that_goes_on_is_not_waited_for_long(build: Cal
     assert connection.closed
     forever.set()
     await task
+
+
+async def visit(pool: Pool, node: str) -> object:
+    async with pool.visit(at(node)) as connection:
+        return connection
+
+
+async def test_what_is_watched_is_not_closed_for_age(build: Callable[..., Pool], clock: Clock) -> None:
+    async with build(max_idle_seconds=0.02) as pool:
+        idle, watched = await pool.connect(at("a")), await pool.connect(at("b"))
+        with pool.watching("b"):
+            clock.now += 100
+            await asyncio.wait_for(idle.wait_closed(), 10)
+            assert not watched.closed
+        await asyncio.wait_for(watched.wait_closed(), 10)
+
+
+async def test_what_is_watched_makes_room_and_is_told_to_rest(build: Callable[..., Pool], heard: Heard) -> None:
+    async with build(max_connections=1) as pool:
+        with pool.watching("a"):
+            await visit(pool, "a")
+            await pool.connect(at("b"))
+            assert pool.connection("a") is None
+    assert heard[:4] == ["connecting a", "connected a", "rested a", "connecting b"]
+
+
+async def test_a_visit_doesnt_count_as_use(build: Callable[..., Pool], clock: Clock) -> None:
+    """What is only looked at takes turns on one place; what people use keeps the others."""
+    async with build(max_connections=3) as pool:
+        for node in ("a", "b"):
+            clock.now += 1
+            await pool.connect(at(node))
+        for node in ("c", "d", "e", "f", "c"):
+            await visit(pool, node)
+            clock.now += 1
+            assert [pool.connection(one) is not None for one in ("a", "b", node)] == [True] * 3
+        assert len(pool) == 3
+
+
+async def test_a_visit_under_way_is_not_ended_for_room(build: Callable[..., Pool]) -> None:
+    async with build(max_connections=1, room_seconds=0.01) as pool, pool.visit(at("a")) as visited:
+        with pytest.raises(Busy):
+            await pool.connect(at("b"))
+        assert not visited.closed
+
+
+@pytest.mark.parametrize(("asked", "order"), [("cd", "acdb"), ("cbd", "acbd")])
+async def test_who_watches_waits_behind_everybody_else_until_somebody_asks(
+    build: Callable[..., Pool], heard: Heard, asked: str, order: str
+) -> None:
+    async with build(max_connections=1) as pool:
+        async with pool.lease(at("a")):
+            waiting: list[asyncio.Task[object]] = [asyncio.create_task(visit(pool, "b"))]
+            await settle()
+            for node in asked:
+                waiting.append(asyncio.create_task(pool.connect(at(node))))
+                await settle()
+        await asyncio.gather(*waiting)
+    assert [said[-1] for said in heard if said.startswith("connected")] == list(order)
+
+
+async def test_the_deadline_of_who_watches_is_not_that_of_who_asks(build: Callable[..., Pool]) -> None:
+    async with build(max_connections=1, room_seconds=0.05) as pool:
+        async with pool.lease(at("a")):
+            watching = asyncio.create_task(visit(pool, "b"))
+            await asyncio.sleep(0.03)
+            asking = asyncio.create_task(pool.connect(at("b")))
+            with pytest.raises(Busy):
+                await watching
+            assert not asking.done()
+        assert not (await asking).closed
+
+
+async def test_a_breaker_opens_with_a_failure_and_a_request_tries_at_once(
+    build: Callable[..., Pool], opener: Opener
+) -> None:
+    opener.answer = lambda login: LinkTimeout("no answer")
+    async with build() as pool:
+        assert pool.breaker("a") is None
+        for number in (1, 2, 3):
+            with pytest.raises(LinkTimeout):
+                await pool.connect(at("a"))
+            breaker = pool.breaker("a")
+            assert breaker is not None
+            assert (breaker.state, breaker.snapshot.failures, breaker.snapshot.error) == ("open", number, "no answer")
+        assert pool.breakers_by_state() == {"open": 1}
+        opener.answer = lambda login: None
+        opener.gate.clear()
+        asking = asyncio.create_task(pool.connect(at("a")))
+        await settle()
+        assert breaker.state == "half_open"
+        opener.gate.set()
+        await asking
+        assert (breaker.state, breaker.snapshot.next_try) == ("closed", None)
+        await pool.disconnect("a")
+        assert pool.breaker("a") is None
+
+
+async def test_a_lost_link_opens_the_breaker(build: Callable[..., Pool]) -> None:
+    async with build() as pool:
+        (await pool.connect(at("a"))).lose()  # type: ignore[attr-defined]
+        await settle()
+        breaker = pool.breaker("a")
+        assert breaker is not None
+        assert breaker.state == "open"
+
+
+async def test_a_login_that_is_called_off_says_nothing_of_the_node(build: Callable[..., Pool], opener: Opener) -> None:
+    opener.answer = lambda login: LinkTimeout("no answer")
+    async with build() as pool:
+        with pytest.raises(LinkTimeout):
+            await pool.connect(at("a"))
+        breaker = pool.breaker("a")
+        opener.gate.clear()
+        asking = asyncio.create_task(pool.connect(at("a")))
+        await settle()
+        await pool.disconnect("a")
+        with pytest.raises(ConnectionLost):
+            await asking
+        assert breaker is not None
+        assert (breaker.state, breaker.snapshot.failures) == ("open", 1)
+
+
+async def test_one_that_stalled_and_answers_again_is_told(
+    build: Callable[..., Pool], clock: Clock, opener: Opener, heard: Heard
+) -> None:
+    async with build() as pool:
+        stalled = await pool.connect(at("a"))
+        stalled.silent = True  # type: ignore[attr-defined]
+        opener.answer = lambda login: LinkTimeout("no answer")
+        clock.now += 60
+        with pytest.raises(LinkTimeout):
+            await pool.connect(at("a"))
+        stalled.silent = False  # type: ignore[attr-defined]
+        clock.now += 60
+        assert await pool.connect(at("a")) is stalled
+        breaker = pool.breaker("a")
+        assert breaker is not None
+        assert breaker.state == "closed"
+    assert heard[2:5] == ["connecting a", "failed a", "connected a"]
+
+
+async def test_one_that_somebody_uses_is_never_replaced(build: Callable[..., Pool], clock: Clock) -> None:
+    async with build() as pool, pool.lease(at("a")) as held:
+        held.silent = True  # type: ignore[attr-defined]
+        clock.now += 60
+        assert await visit(pool, "a") is held
+        assert await pool.connect(at("a")) is held
 
 
 async def test_an_error_inside_passes_as_it_is(build: Callable[..., Pool]) -> None:

@@ -39,7 +39,8 @@ async def readyz(services: Offered) -> Response:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request, services: Offered) -> Response:
     figures = request.app.state.metrics
-    content = figures.render(await services.status(), await services.nodes_by_status())
+    status, nodes = await services.status(), await services.nodes_by_status()
+    content = figures.render(status, nodes, services.breakers_by_state())
     return Response(content, media_type=figures.content_type)
 
 

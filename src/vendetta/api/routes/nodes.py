@@ -135,4 +135,9 @@ async def exec_(websocket: WebSocket, name: str, services: Offered) -> None:
 
 
 def build_login(request: LoginRequest) -> Login:
-    return Login(password=request.password, host_key=request.host_key, accept_new=request.accept_new)
+    return Login(
+        password=request.password,
+        host_key=request.host_key,
+        accept_new=request.accept_new,
+        sudo_password=request.sudo_password,
+    )

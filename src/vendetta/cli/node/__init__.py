@@ -10,6 +10,7 @@ node = Group(
             "add": "vendetta.cli.node.add:add",
             "list": "vendetta.cli.node.show:list_",
             "status": "vendetta.cli.node.show:status",
+            "doctor": "vendetta.cli.node.doctor:doctor",
             "edit": "vendetta.cli.node.change:edit",
             "connect": "vendetta.cli.node.link:connect",
             "disconnect": "vendetta.cli.node.link:disconnect",

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -15,6 +16,7 @@ from vendetta.client.nodes import Login
 from vendetta.errors import InvalidInput
 from vendetta.models import Node
 
+from .doctor import note_essentials
 from .login import build_login, login_options
 from .view import NODE
 
@@ -37,6 +39,7 @@ _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 @click.option("--identity", metavar="FILE", help="The private key to offer first.")
 @click.option("--jump", multiple=True, metavar="[USER@]HOST[:PORT]", help="A host to go through; several in order.")
 @login_options
+@click.option("--sudo", is_flag=True, help="Use sudo for what the user may not do itself.")
 @click.option("--label", "labels", type=PAIR, multiple=True, help="A label; may be repeated.")
 @click.option("--install-key", is_flag=True, help="Put the server's public key into the node's authorized_keys.")
 @click.option("--no-connect", is_flag=True, help="Only record the node.")
@@ -49,12 +52,11 @@ def add(
     port: int | None,
     identity: str | None,
     jump: Sequence[str],
-    host_key: str | None,
-    accept_new: bool,
-    password_stdin: bool,
+    sudo: bool,
     labels: Sequence[tuple[str, str]],
     install_key: bool,
     no_connect: bool,
+    **given: Any,
 ) -> None:
     """Add a machine: connect, verify its host key, and tell what was found there.
 
@@ -62,7 +64,7 @@ def add(
     an IPv4, an [IPv6] or an ssh:// URL.
     """
     pick_one(no_connect=no_connect, install_key=install_key)
-    login = build_login(host_key, accept_new, password_stdin)
+    login = build_login(**given)
     if address is None:
         name, address = derive_name(name), name
 
@@ -74,6 +76,7 @@ def add(
             port=port,
             identity=local_file(session, identity),
             jump=jump,
+            sudo=sudo,
             labels=dict(labels),
             login=login,
             connect=not no_connect,
@@ -84,6 +87,8 @@ def add(
     if session.output == "table" and not no_connect:
         session.note(f"node {added.name} added")
         write_one(session, added, NODE)
+        if not session.quiet:
+            note_essentials(session, added.name)
     else:
         write_done(session, added, added.name, f"node {added.name} added")
 

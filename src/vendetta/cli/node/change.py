@@ -30,6 +30,7 @@ from .add import local_file
 @click.option("--identity", metavar="FILE", help="Another private key to offer first.")
 @click.option("--jump", multiple=True, metavar="[USER@]HOST[:PORT]", help="Other hosts to go through.")
 @click.option("--no-jump", is_flag=True, help="Go through no other host.")
+@click.option("--sudo/--no-sudo", default=None, help="Whether sudo is used for what the user may not do itself.")
 @click.option("--label", "labels", type=LABEL_CHANGE, multiple=True, help="KEY=VALUE sets a label, KEY- removes it.")
 @pass_session
 def edit(
@@ -41,6 +42,7 @@ def edit(
     identity: str | None,
     jump: Sequence[str],
     no_jump: bool,
+    sudo: bool | None,
     labels: Sequence[tuple[str, str | None]],
 ) -> None:
     """Change how a node is reached, or its labels."""
@@ -52,6 +54,8 @@ def edit(
         jump=list(jump),
         labels=dict(labels),
     )
+    if sudo is not None:
+        changes["sudo"] = sudo
     if no_jump:
         changes["jump"] = []
     if not changes:

@@ -1,5 +1,7 @@
 """`vendetta node connect`, `disconnect` and `trust`."""
 
+from typing import Any
+
 import click
 
 from vendetta.cli import complete
@@ -17,9 +19,9 @@ from .login import build_login, login_options
 @click.argument("name", shell_complete=complete.node_names)
 @login_options
 @pass_session
-def connect(session: Session, name: str, host_key: str | None, accept_new: bool, password_stdin: bool) -> None:
+def connect(session: Session, name: str, **given: Any) -> None:
     """Log in to a node now, and look again what is there."""
-    login = build_login(host_key, accept_new, password_stdin)
+    login = build_login(**given)
     _tell(session, log_in(session, lambda login: session.client.nodes.connect(name, login), login))
 
 

@@ -2,9 +2,17 @@
 
 from collections.abc import Iterator
 
-from vendetta.cli.formats import NOTHING, format_age, format_bytes, format_pairs, format_seconds, format_time
+from vendetta.cli.formats import (
+    NOTHING,
+    format_age,
+    format_bytes,
+    format_clock,
+    format_pairs,
+    format_seconds,
+    format_time,
+)
 from vendetta.cli.output import View, colored_state
-from vendetta.models import Node
+from vendetta.models import Breaker, Node
 
 
 def engines(node: Node) -> str:
@@ -23,14 +31,27 @@ def build_address(node: Node) -> str:
     return f"{f'{node.user}@' if node.user else ''}{host}{f':{node.port}' if node.port else ''}"
 
 
+def build_breaker(breaker: Breaker) -> str:
+    """`open after 3 failures, next try at …`."""
+    times = f"after {breaker.failures} failure{'' if breaker.failures == 1 else 's'}"
+    if breaker.state == "half_open":
+        return f"half open {times}, being tried now"
+    when = f"at {format_clock(breaker.next_try)}" if breaker.next_try else "when you ask for it"
+    return f"{breaker.state} {times}, next try {when}"
+
+
 def _lines(node: Node) -> Iterator[tuple[str, str]]:
     yield "Name", node.name
     yield "Address", build_address(node)
     if node.jump:
         yield "Jump", " -> ".join(node.jump)
+    if node.sudo:
+        yield "Sudo", "yes"
     yield "Status", colored_state(node.status) + (" (cordoned)" if node.cordoned else "")
     if node.reason:
         yield "Reason", node.reason
+    if node.breaker and node.breaker.state != "closed":
+        yield "Breaker", build_breaker(node.breaker)
     yield "Since", format_time(node.since)
     yield "Last seen", format_time(node.last_seen)
     yield "Latency", format_seconds(node.latency_seconds)

@@ -11,11 +11,11 @@ from aiodocker import DockerError
 from aiohttp import ClientTimeout
 
 from vendetta.errors import ConnectFailed, EngineUnavailable, WrongState
-from vendetta.models import Instance, InstanceSpec, ProviderStatus, Stats
+from vendetta.models import Check, Instance, InstanceSpec, ProviderStatus, Stats
 from vendetta.providers.base import InstanceEvent, OnProgress
 from vendetta.transport import Output, Stream, Terminal, Transport
 
-from . import events
+from . import checkup, events
 from .config import check_spec
 from .containers import Container, Containers
 from .creation import Creation, Shells
@@ -183,6 +183,9 @@ class DockerProvider:
             async for line in response.content:
                 yield events.parse_event(line)
             raise EngineUnavailable(f"the engine on node {self._engine.node} ended its stream of events")
+
+    async def checks(self) -> Sequence[Check]:
+        return await checkup.examine(self._engine, self._transport)
 
     async def close(self) -> None:
         await self._engine.close()

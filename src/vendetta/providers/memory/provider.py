@@ -13,7 +13,7 @@ from vendetta.errors import (
     NameTaken,
     WrongState,
 )
-from vendetta.models import Instance, InstanceSpec, Progress, ProviderStatus, Stats
+from vendetta.models import Check, Instance, InstanceSpec, Progress, ProviderStatus, Stats
 from vendetta.providers.base import InstanceEvent, OnProgress
 from vendetta.transport import Output, Terminal, Transport
 
@@ -145,6 +145,13 @@ class MemoryProvider:
                     yield event
         finally:
             self._engine.watchers.discard(queue)
+
+    async def checks(self) -> Sequence[Check]:
+        status = self._engine.status
+        if status.state == "healthy":
+            return [Check(name=self.kind, state="ok", detail=status.version or "in memory")]
+        absent = status.state == "undetected"
+        return [Check(name=self.kind, state="skipped" if absent else "failure", detail=status.reason or status.state)]
 
     async def close(self) -> None:
         """Nothing was opened."""

@@ -1,0 +1,136 @@
+"""How a socket or a port of the node is reached: forwarded by sshd, or carried by a relay where it doesn't.
+
+That a socket can't be forwarded is learnt at the first try, and remembered for the connection.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import asyncssh
+from asyncssh.stream import SSHUNIXStreamSession
+
+from vendetta.errors import ConnectFailed, EngineForbidden, EngineUnavailable, ForwardingRefused, VendettaError
+from vendetta.transport import CommandResult
+
+from .diagnosis import DIAGNOSE, explain
+from .failures import lost, using
+from .relay import Relay
+from .streams import ChannelStream
+
+if TYPE_CHECKING:
+    from asyncssh.channel import SSHChannel
+
+WINDOW_BYTES = 16 * 2**20
+PACKET_BYTES = 256 * 2**10
+"""Windows this large carry several hundred MB/s where the defaults carry about a hundred."""
+OPEN_SECONDS = 30.0
+NOBODY_LISTENS = "Is the engine running there? On the node: systemctl status docker."
+
+Diagnose = Callable[[Sequence[str]], Awaitable[CommandResult]]
+
+
+class Reach:
+    """`diagnose` runs a command on the node."""
+
+    def __init__(
+        self,
+        node: str,
+        connection: asyncssh.SSHClientConnection,
+        relay: Relay,
+        diagnose: Diagnose,
+    ) -> None:
+        self._node = node
+        self._connection = connection
+        self._relay = relay
+        self._diagnose = diagnose
+        self._carried: dict[str, bool] = {}
+        """Sockets that a relay carries, and whether by sudo."""
+        self._ports_carried = False
+
+    async def open_unix(self, path: str) -> ChannelStream:
+        session: SSHUNIXStreamSession[bytes] = SSHUNIXStreamSession()
+        channel = await self.open_unix_session(path, lambda: session)
+        reader, writer = asyncssh.SSHReader(session, channel), asyncssh.SSHWriter(session, channel)
+        return ChannelStream(self._node, f"use {path}", reader, writer)
+
+    def is_carried(self, path: str) -> bool:
+        """Whether a connection to that socket takes a session."""
+        return path in self._carried
+
+    async def open_unix_session(
+        self, path: str, factory: "Callable[[], asyncssh.SSHUNIXSession[bytes]]"
+    ) -> "SSHChannel[bytes]":
+        """A channel whose bytes go to a session of the caller's.
+
+        Raises `EngineUnavailable`, `EngineForbidden`, `ForwardingRefused`, `LinkError`.
+        """
+        if path not in self._carried:
+            try:
+                return await self._forward_unix(path, factory)
+            except ForwardingRefused:
+                self._carried[path] = False
+            except EngineForbidden:
+                if not self._relay.sudo:
+                    raise
+                self._carried[path] = True
+        try:
+            return await self._relay.open(["unix", path], factory(), sudo=self._carried[path])
+        except ConnectFailed as exc:
+            if self._carried[path]:  # what the login user may not do says nothing then
+                raise EngineUnavailable(exc.message, hint=NOBODY_LISTENS, node=self._node, path=path) from exc
+            raise await self._why_closed(path) from exc
+
+    async def open_tcp(self, host: str, port: int) -> ChannelStream:
+        what = f"connect to port {port} of {host}"
+        try:
+            if not self._ports_carried:
+                try:
+                    return await self._forward_tcp(what, host, port)
+                except ForwardingRefused:
+                    self._ports_carried = True
+            session: SSHUNIXStreamSession[bytes] = SSHUNIXStreamSession()
+            channel = await self._relay.open(["tcp", host, str(port)], session)
+        except ConnectFailed as exc:
+            exc.hint = f"Does something listen on port {port} there?"
+            raise
+        reader, writer = asyncssh.SSHReader(session, channel), asyncssh.SSHWriter(session, channel)
+        return ChannelStream(self._node, what, reader, writer)
+
+    async def _forward_tcp(self, what: str, host: str, port: int) -> ChannelStream:
+        with using(self._node, what):
+            async with asyncio.timeout(OPEN_SECONDS):
+                reader, writer = await self._connection.open_connection(
+                    host, port, encoding=None, window=WINDOW_BYTES, max_pktsize=PACKET_BYTES
+                )
+        return ChannelStream(self._node, what, reader, writer)
+
+    async def _forward_unix(
+        self, path: str, factory: "Callable[[], asyncssh.SSHUNIXSession[bytes]]"
+    ) -> "SSHChannel[bytes]":
+        async with self._reaching(path):
+            channel, _ = await self._connection.create_unix_connection(
+                factory, path, encoding=None, window=WINDOW_BYTES, max_pktsize=PACKET_BYTES
+            )
+        return channel
+
+    @asynccontextmanager
+    async def _reaching(self, path: str) -> AsyncIterator[None]:
+        try:
+            with using(self._node, f"use {path}"):
+                async with asyncio.timeout(OPEN_SECONDS):
+                    yield
+        except (ConnectFailed, ForwardingRefused) as exc:
+            raise await self._why_closed(path) from exc
+
+    async def _why_closed(self, path: str) -> VendettaError:
+        """sshd says "failed" to all of it, so the node is asked what is the matter with the socket."""
+        answer = ""
+        with suppress(VendettaError):
+            result = await self._diagnose(["sh", "-c", DIAGNOSE, "sh", path])
+            answer = result.stdout.decode(errors="replace")
+        if self._connection.is_closed():
+            return lost(self._node, f"use {path}")
+        user = str(self._connection.get_extra_info("username"))
+        return explain(answer, node=self._node, user=user, path=path)

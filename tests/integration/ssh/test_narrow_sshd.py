@@ -1,0 +1,92 @@
+"""A node whose sshd allows the least: one session, and hardly two logins at a time. Everything works all the same."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import NodeFactory
+from tests.integration.ssh.conftest import ACCEPT, Side, endpoint_of
+from tests.testbed import Node
+
+from vendetta.api.app import running_services
+from vendetta.api.services import Services
+from vendetta.coordination.requests import CommandRequest, ExecRequest, NodeRequest, RunRequest
+from vendetta.paths import Paths
+from vendetta.settings import ServerConfig
+
+pytestmark = pytest.mark.root
+
+LEAST = {"MaxSessions": "1", "MaxStartups": "2:50:3"}
+
+
+@pytest.fixture
+def node(make_node: NodeFactory) -> Node:
+    node = make_node(docker=True, sshd=LEAST)
+    node.load_image("busybox")
+    return node
+
+
+@pytest.fixture
+async def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    paths = Paths(config_dir=tmp_path, state_dir=tmp_path, runtime_dir=tmp_path)
+    async with running_services(paths, ServerConfig(state_file=str(tmp_path / "state.db"))) as services:
+        yield services
+
+
+async def add(services: Services, node: Node, name: str) -> None:
+    request = NodeRequest(name=name, address=f"{node.user}@{node.address}", identity=str(node.key))
+    await services.nodes.add(request, ACCEPT, actor="test")
+
+
+async def execute(services: Services, name: str, text: str) -> bytes:
+    written = b""
+    async with services.nodes.exec(name, ExecRequest(argv=["sh", "-c", f"sleep 0.1; echo {text}"])) as process:
+        while output := await process.read():
+            written += output.data
+        assert await process.wait() == 0
+    return written
+
+
+async def test_add_probe_run_exec_and_the_docker_socket_side_by_side(services: Services, node: Node) -> None:
+    await add(services, node, "gpu")
+    assert (await services.nodes.get("gpu")).providers["docker"].state == "healthy"
+
+    async def list_instances() -> None:
+        command = CommandRequest(action="list", provider="docker")
+        assert (await services.dispatcher.execute("gpu", command, "test")).success
+
+    async def run() -> None:
+        request = RunRequest(argv=["echo", "hello"], nodes=["gpu"])
+        assert [done.stdout async for done in services.fleet.run(request)] == ["hello\n"]
+
+    texts = [f"t{number}" for number in range(12)]
+    *_, outputs = await asyncio.gather(
+        *(services.nodes.probe("gpu") for _ in range(3)),
+        *(list_instances() for _ in range(10)),
+        *(run() for _ in range(5)),
+        asyncio.gather(*(execute(services, "gpu", text) for text in texts)),
+    )
+    assert outputs == [f"{text}\n".encode() for text in texts]
+    assert (await services.nodes.get("gpu")).status == "connected"
+
+
+async def test_many_nodes_behind_one_such_door(services: Services, node: Node) -> None:
+    names = [f"n{number}" for number in range(12)]
+    await asyncio.gather(*(add(services, node, name) for name in names))
+    assert {item.status for item in (await services.nodes.list()).items} == {"connected"}
+    assert (await services.status()).connections == len(names)
+
+
+async def test_files_are_copied_while_commands_run(side: Side, node: Node, tmp_path: Path) -> None:
+    connection = await side.connector().open(endpoint_of(node), ACCEPT)
+    (tmp_path / "file").write_bytes(bytes(5_000_000))
+    await asyncio.gather(
+        connection.put(tmp_path / "file", "/tmp/copy"),
+        *(connection.run(["true"]) for _ in range(10)),
+        connection.put(tmp_path / "file", "/tmp/other"),
+    )
+    await connection.get("/tmp/copy", tmp_path / "back")
+    assert (tmp_path / "back").stat().st_size == 5_000_000
+    await connection.close()
