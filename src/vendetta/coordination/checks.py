@@ -53,16 +53,23 @@ def check_round_trip(seconds: float) -> Check:
 def check_forward_tcp(allowed: bool, survey: Survey) -> Check:
     if allowed:
         return _check("forward-tcp", "ok", "sshd forwards ports")
-    detail = "sshd forwards no ports: those of workspaces can't be reached"
-    return _check("forward-tcp", "failure", detail, allow_forwarding(survey, tcp=False))
+    return _check_carried("forward-tcp", "ports", survey, allow_forwarding(survey, tcp=False))
 
 
 def check_forward_unix(allowed: bool | None, survey: Survey, *, tcp: bool) -> Check:
     """`tcp`: whether ports are forwarded. sshd forwards no sockets either where it doesn't."""
     if allowed:
         return _check("forward-unix", "ok", "sshd forwards unix sockets")
-    detail = "sshd forwards no unix sockets, which is how engines are reached"
-    return _check("forward-unix", "failure", detail, allow_forwarding(survey, tcp=tcp))
+    return _check_carried("forward-unix", "unix sockets", survey, allow_forwarding(survey, tcp=tcp))
+
+
+def _check_carried(name: str, what: str, survey: Survey, mend: str) -> Check:
+    """What sshd doesn't forward, and what a program there carries instead, where it has one."""
+    if carrier := survey.one("carrier"):
+        detail = f"sshd forwards no {what}: {carrier} there carries each in a session, which takes longer"
+        return _check(name, "warning", detail, mend)
+    detail = f"sshd forwards no {what}, and neither python3 nor socat is there to carry them"
+    return _check(name, "failure", detail, mend)
 
 
 def check_refused_socket(kind: str, survey: Survey, *, tcp: bool) -> Check:

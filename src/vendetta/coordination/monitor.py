@@ -179,7 +179,8 @@ class Monitor:
             followers = [
                 tasks.create_task(self._follow_engine(name, self._engines.bind(connection, kind)))
                 for kind, status in node.providers.items()
-                if status.state == "healthy"
+                # where sessions are short they belong to those who ask; everything is read again at times anyway
+                if status.state == "healthy" and not connection.spares_sessions
             ]
             with suppress(TimeoutError):
                 await asyncio.wait_for(connection.wait_closed(), until - time.monotonic())

@@ -9,8 +9,9 @@ from vendetta.ssh.connection import Connection
 
 from .engines import Engines
 
-# one round trip and nothing but what every Linux has; each line is "key value"
+# one round trip and nothing but what every Linux has; each line is "key value", the first ends a login's last words
 FACTS = r"""
+echo
 echo "kernel $(uname -sr)"
 echo "arch $(uname -m)"
 echo "cpus $(nproc 2>/dev/null || grep -c ^processor /proc/cpuinfo)"
@@ -41,7 +42,7 @@ async def probe(connection: Connection, engines: Engines) -> Findings:
     providers = dict(zip(kinds, statuses, strict=True))
     values = parse_facts(facts.stdout)
     return Findings(
-        resources=build_resources(values, connection.node),
+        resources=build_resources(values, connection.node, said=facts.stdout + facts.stderr),
         providers=providers,
         capabilities=build_capabilities(values, providers),
         latency_seconds=latency,
@@ -54,7 +55,8 @@ def parse_facts(output: bytes) -> dict[str, str]:
     return {key: value.strip() for key, _, value in (line.partition(" ") for line in lines) if value.strip()}
 
 
-def build_resources(facts: dict[str, str], node: str) -> Resources:
+def build_resources(facts: dict[str, str], node: str, *, said: bytes = b"") -> Resources:
+    """Raises `UnexpectedReply` with the first line of what the node `said`."""
     try:
         return Resources(
             cpus=int(facts["cpus"]),
@@ -65,9 +67,12 @@ def build_resources(facts: dict[str, str], node: str) -> Resources:
             os=facts.get("os", "Linux"),
         )
     except (KeyError, ValueError) as exc:
+        first = said.decode(errors="replace").strip().partition("\n")[0][:200]
         raise UnexpectedReply(
-            f"probe node {node}: it does not answer like a Linux machine",
-            hint="A node is a Linux machine whose login user may run commands (no ForceCommand).",
+            f"probe node {node}: it does not answer like a Linux machine"
+            + (f', but: "{first}"' if first else ", but not at all"),
+            hint="A node is a Linux machine whose login user may run commands: sshd must force no other on it "
+            "(ForceCommand, or command= in authorized_keys), and its login shell not be nologin.",
             facts=facts,
         ) from exc
 

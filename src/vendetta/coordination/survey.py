@@ -39,6 +39,9 @@ if [ -d /run/systemd/system ]; then
 elif [ -x /sbin/openrc-run ]; then tell reload "sudo rc-service sshd reload"
 elif [ -r /run/sshd.pid ]; then tell reload "sudo kill -HUP $(cat /run/sshd.pid)"
 fi
+for program in python3 socat; do
+    if command -v "$program" >/dev/null; then tell carrier "$program"; fi
+done
 tell ready yes
 df -Pk / /var/lib /tmp "$HOME" 2>/dev/null | while read -r device size used free percent mount; do
     tell disk "$free $size $mount"

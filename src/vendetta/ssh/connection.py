@@ -6,8 +6,7 @@ free. The argv of a process is quoted here and nowhere else.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,18 +17,20 @@ from vendetta.models import HostKey
 from vendetta.transport import CommandResult, OnBytes, Terminal
 
 from .abilities import Abilities
-from .failures import copying, lost, no_sftp, using
+from .copying import Copying
+from .failures import lost, using
 from .process import ChannelProcess, exit_status, hang_up
 from .quoting import quote_command
-from .reach import OPEN_SECONDS, PACKET_BYTES, WINDOW_BYTES, Reach
+from .reach import PACKET_BYTES, WINDOW_BYTES, Reach
 from .relay import Relay
-from .sessions import Sessions, is_refused
+from .sessions import Sessions
 from .sockets import ChannelConnector
 from .streams import ChannelStream
 
 PING_SECONDS = 15.0
 DIAGNOSIS_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
+FEW_SESSIONS = 2
 
 
 class Ending(Protocol):
@@ -61,7 +62,8 @@ class Connection:
         self._ending = ending
         self._sessions = Sessions()
         relay = Relay(node, connection, self._sessions, sudo=sudo, password=sudo_password)
-        self._reach = Reach(node, connection, relay, self._diagnose)
+        self._reach = Reach(node, connection, relay, self._diagnose, self._count_sessions)
+        self._copying = Copying(node, connection, self._sessions, self.open_process)
         self._connectors: dict[str, ChannelConnector] = {}
         ending.on_end(self._sessions.end)
 
@@ -91,6 +93,11 @@ class Connection:
     @property
     def abilities(self) -> Abilities:
         return Abilities(self._node, self._connection, self._sessions)
+
+    @property
+    def spares_sessions(self) -> bool:
+        """Whether none can be held for long: sockets take some, and sshd grants hardly any."""
+        return self._reach.carries and self._sessions.limit <= FEW_SESSIONS
 
     @property
     def error(self) -> VendettaError | None:
@@ -175,16 +182,10 @@ class Connection:
         return await self._reach.open_tcp(host, port)
 
     async def put(self, local: Path, remote: str, *, on_bytes: OnBytes | None = None) -> None:
-        """A file, or a folder with all that is in it. Raises `NotFound`, `Forbidden`, `OutOfResources`."""
-        recurse = await asyncio.to_thread(local.is_dir)
-        async with self._sftp(f"copy {local.name} to {remote}") as sftp:
-            await sftp.put(str(local), remote, recurse=recurse, progress_handler=_progress(on_bytes))
+        await self._copying.put(local, remote, on_bytes)
 
     async def get(self, remote: str, local: Path, *, on_bytes: OnBytes | None = None) -> None:
-        """As `put`, the other way."""
-        async with self._sftp(f"copy {remote} to {local.name}") as sftp:
-            recurse = await sftp.isdir(remote)
-            await sftp.get(remote, str(local), recurse=recurse, progress_handler=_progress(on_bytes))
+        await self._copying.get(remote, local, on_bytes)
 
     def http(self, socket_path: str) -> ChannelConnector:
         if socket_path not in self._connectors:
@@ -204,22 +205,11 @@ class Connection:
 
         return await self._sessions.open(ask)
 
+    async def _count_sessions(self) -> None:
+        self._sessions.lower(await self.abilities.count_sessions())
+
     async def _diagnose(self, argv: Sequence[str]) -> CommandResult:
         return await self.run(argv, timeout_seconds=DIAGNOSIS_SECONDS)
-
-    @asynccontextmanager
-    async def _sftp(self, what: str) -> AsyncIterator[asyncssh.SFTPClient]:
-        with using(self._node, what), copying(self._node, what):
-            async with self._sessions.slot():
-                try:
-                    async with asyncio.timeout(OPEN_SECONDS):
-                        sftp = await self._sessions.open(self._connection.start_sftp_client)
-                except asyncssh.ChannelOpenError as exc:
-                    if is_refused(exc):
-                        raise
-                    raise no_sftp(self._node, what) from exc
-                async with sftp:
-                    yield sftp
 
 
 def with_env(argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
@@ -228,9 +218,3 @@ def with_env(argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
         return list(argv)
     shell = ["sh", "-c", 'exec "${SHELL:-sh}" -l']
     return ["env", *(f"{name}={value}" for name, value in env.items()), *(argv or shell)]
-
-
-def _progress(on_bytes: OnBytes | None) -> Callable[[bytes, bytes, int, int], None] | None:
-    if on_bytes is None:
-        return None
-    return lambda source, target, done, total: on_bytes(done, total)

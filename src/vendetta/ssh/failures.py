@@ -147,14 +147,6 @@ def lost(node: str, what: str) -> ConnectionLost:
     )
 
 
-def no_sftp(node: str, what: str) -> Unsupported:
-    return Unsupported(
-        f"{what}: the sshd of node {node} has no SFTP",
-        hint="Add to its sshd_config: Subsystem sftp internal-sftp",
-        node=node,
-    )
-
-
 def is_dropped(error: Exception) -> bool:
     """sshd hangs up on some of those who come when `MaxStartups` are about to log in: worth coming again."""
     return isinstance(error, asyncssh.ConnectionLost | ConnectionResetError | BrokenPipeError)
@@ -182,7 +174,13 @@ def _not_tunnelled(error: asyncssh.ChannelOpenError, to: str, details: dict[str,
     )
 
 
-def _not_opened(error: asyncssh.ChannelOpenError, node: str, what: str) -> LinkError:
+def _not_opened(error: asyncssh.ChannelOpenError, node: str, what: str) -> VendettaError:
+    if error.code == asyncssh.OPEN_REQUEST_PTY_FAILED:
+        return Unsupported(
+            f"{what} on node {node}: its sshd gives no terminal",
+            hint="Allow it in sshd_config: PermitTTY yes. Or run the command without a terminal.",
+            node=node,
+        )
     if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
         return ForwardingRefused(
             f"{what} on node {node}: its sshd forbids that",

@@ -32,7 +32,7 @@ Diagnose = Callable[[Sequence[str]], Awaitable[CommandResult]]
 
 
 class Reach:
-    """`diagnose` runs a command on the node."""
+    """`diagnose` runs a command on the node; `count_sessions` learns how many sshd grants, before they run short."""
 
     def __init__(
         self,
@@ -40,11 +40,15 @@ class Reach:
         connection: asyncssh.SSHClientConnection,
         relay: Relay,
         diagnose: Diagnose,
+        count_sessions: Callable[[], Awaitable[None]],
     ) -> None:
         self._node = node
         self._connection = connection
         self._relay = relay
         self._diagnose = diagnose
+        self._count_sessions = count_sessions
+        self._counting = asyncio.Lock()
+        self._counted = False
         self._carried: dict[str, bool] = {}
         """Sockets that a relay carries, and whether by sudo."""
         self._ports_carried = False
@@ -54,6 +58,11 @@ class Reach:
         channel = await self.open_unix_session(path, lambda: session)
         reader, writer = asyncssh.SSHReader(session, channel), asyncssh.SSHWriter(session, channel)
         return ChannelStream(self._node, f"use {path}", reader, writer)
+
+    @property
+    def carries(self) -> bool:
+        """Whether anything takes a session that elsewhere is free."""
+        return self._counted
 
     def is_carried(self, path: str) -> bool:
         """Whether a connection to that socket takes a session."""
@@ -75,6 +84,7 @@ class Reach:
                 if not self._relay.sudo:
                     raise
                 self._carried[path] = True
+        await self._prepare()
         try:
             return await self._relay.open(["unix", path], factory(), sudo=self._carried[path])
         except ConnectFailed as exc:
@@ -90,6 +100,7 @@ class Reach:
                     return await self._forward_tcp(what, host, port)
                 except ForwardingRefused:
                     self._ports_carried = True
+            await self._prepare()
             session: SSHUNIXStreamSession[bytes] = SSHUNIXStreamSession()
             channel = await self._relay.open(["tcp", host, str(port)], session)
         except ConnectFailed as exc:
@@ -97,6 +108,12 @@ class Reach:
             raise
         reader, writer = asyncssh.SSHReader(session, channel), asyncssh.SSHWriter(session, channel)
         return ChannelStream(self._node, what, reader, writer)
+
+    async def _prepare(self) -> None:
+        async with self._counting:
+            if not self._counted:
+                await self._count_sessions()
+                self._counted = True
 
     async def _forward_tcp(self, what: str, host: str, port: int) -> ChannelStream:
         with using(self._node, what):

@@ -11,7 +11,7 @@ from importlib.resources import files
 
 import asyncssh
 
-from vendetta.errors import ConnectFailed, Forbidden, ForwardingRefused, VendettaError
+from vendetta.errors import ConnectFailed, EngineForbidden, ForwardingRefused, VendettaError
 
 from .failures import lost, using
 from .quoting import quote_command
@@ -76,7 +76,7 @@ class Relay:
         """`where` is `unix PATH` or `tcp HOST PORT`; `inner` gets what comes from there, and the channel to answer by.
 
         Raises `ConnectFailed` where nobody answers there, `ForwardingRefused` where the node has no program for it,
-        `Forbidden` where sudo refuses, `LinkError`.
+        `EngineForbidden` where sudo refuses, `LinkError`.
         """
         what = f"reach {' '.join(where[1:])}"
         mark = f"relay-{secrets.token_hex(8)}"
@@ -231,9 +231,9 @@ def build_sudo(mark: str, *, asked: bool) -> list[str]:
     return ["sudo", "-k", "-S", "-p", f"{mark} password\n", "--"] if asked else ["sudo", "-n", "--"]
 
 
-def refused_sudo(node: str, user: str, said: str) -> Forbidden:
+def refused_sudo(node: str, user: str, said: str) -> EngineForbidden:
     told = said.splitlines()
-    return Forbidden(
+    return EngineForbidden(
         f"use sudo on node {node}: {told[-1].removeprefix('sudo: ') if told else 'it was refused'}",
         hint=f"Let {user} use it without a password: echo '{user} ALL=(ALL) NOPASSWD: ALL' | sudo tee "
         f"/etc/sudoers.d/{user}. Or give its password once: vendetta node connect {node} --sudo-password",

@@ -40,6 +40,10 @@ class Sessions:
         """How many are open, or being asked for."""
         return self._used
 
+    def lower(self, limit: int) -> None:
+        """sshd is known to grant no more."""
+        self._limit = max(1, min(self._limit, limit))
+
     async def acquire(self) -> None:
         """Raises `SessionsEnded`."""
         if self._ended:
@@ -87,7 +91,7 @@ class Sessions:
     async def _step_back(self) -> None:
         """Gives the slot back, lowers the limit to what sshd has granted, and is the first to get the next one."""
         self._used -= 1
-        self._limit = max(1, min(self._limit, self._used))
+        self.lower(self._used)
         try:
             await self._wait(self._waiting.appendleft)
         except BaseException:

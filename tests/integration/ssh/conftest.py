@@ -12,7 +12,12 @@ import pytest
 from tests.integration.ssh.sshd import Sshd
 from tests.testbed import Node
 
+from vendetta.api.app import running_services
+from vendetta.api.services import Services
+from vendetta.coordination.requests import NodeRequest
 from vendetta.errors import VendettaError
+from vendetta.paths import Paths
+from vendetta.settings import ServerConfig
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint, Login
@@ -109,6 +114,19 @@ def opened(connector: Connector) -> Opening:
             await connection.close()
 
     return opened
+
+
+async def add(services: Services, node: Node, name: str, **fields: Any) -> None:
+    request = NodeRequest(name=name, address=f"{node.user}@{node.address}", identity=str(node.key), **fields)
+    await services.nodes.add(request, ACCEPT, actor="test")
+
+
+@pytest.fixture
+async def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    paths = Paths(config_dir=tmp_path, state_dir=tmp_path, runtime_dir=tmp_path)
+    async with running_services(paths, ServerConfig(state_file=str(tmp_path / "state.db"))) as services:
+        yield services
 
 
 def require_root() -> None:

@@ -9,6 +9,7 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, Told, endpoin
 from vendetta.errors import ConnectFailed, EngineUnavailable, NotFound, Unsupported
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.pool import Pool
+from vendetta.transport import Terminal
 
 
 async def test_one_session_at_a_time(make_sshd: MakeSshd, side: Side, tmp_path: Path) -> None:
@@ -38,15 +39,6 @@ async def test_few_logins_at_a_time(make_sshd: MakeSshd, side: Side) -> None:
         await asyncio.gather(*(pool.connect(endpoint(sshd, f"n{number}"), ACCEPT) for number in range(15)))
         assert len(pool) == 15
     assert sshd.logins == 15
-
-
-async def test_no_sftp(make_sshd: MakeSshd, side: Side, tmp_path: Path) -> None:
-    sshd = make_sshd(Subsystem="")
-    connection = await side.connector().open(endpoint(sshd), ACCEPT)
-    with pytest.raises(Unsupported, match="no SFTP") as refused:
-        await connection.get("/etc/hostname", tmp_path / "x")
-    assert "Subsystem sftp" in (refused.value.hint or "")
-    await connection.close()
 
 
 async def test_sockets_that_nobody_serves(connection: Connection, tmp_path: Path) -> None:
@@ -95,3 +87,20 @@ async def test_a_file_that_is_not_there(connection: Connection, tmp_path: Path, 
     with pytest.raises(NotFound, match="nowhere"):
         await copying
     assert (await connection.run(["true"])).exit_status == 0
+
+
+async def test_no_terminals(make_sshd: MakeSshd, side: Side) -> None:
+    connection = await side.connector().open(endpoint(make_sshd(PermitTTY="no")), ACCEPT)
+    with pytest.raises(Unsupported, match="gives no terminal") as refused:
+        await connection.open_process(["true"], terminal=Terminal())
+    assert "PermitTTY yes" in (refused.value.hint or "")
+    process = await connection.open_process(["true"])
+    assert await process.wait() == 0
+    await connection.close()
+
+
+async def test_a_banner_is_no_hindrance(make_sshd: MakeSshd, side: Side, tmp_path: Path) -> None:
+    (tmp_path / "banner").write_text("Authorized use only\n" * 50)
+    connection = await side.connector().open(endpoint(make_sshd(Banner=str(tmp_path / "banner"))), ACCEPT)
+    assert (await connection.run(["echo", "hello"])).stdout == b"hello\n"
+    await connection.close()

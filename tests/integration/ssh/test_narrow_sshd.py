@@ -1,43 +1,27 @@
 """A node whose sshd allows the least: one session, and hardly two logins at a time. Everything works all the same."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.conftest import NodeFactory
-from tests.integration.ssh.conftest import ACCEPT, Side, endpoint_of
+from tests.integration.ssh.conftest import ACCEPT, Side, add, endpoint_of
 from tests.testbed import Node
 
-from vendetta.api.app import running_services
 from vendetta.api.services import Services
-from vendetta.coordination.requests import CommandRequest, ExecRequest, NodeRequest, RunRequest
-from vendetta.paths import Paths
-from vendetta.settings import ServerConfig
+from vendetta.coordination.requests import CommandRequest, ExecRequest, RunRequest
 
 pytestmark = pytest.mark.root
 
 LEAST = {"MaxSessions": "1", "MaxStartups": "2:50:3"}
+AND_NOTHING_FORWARDED = {**LEAST, "DisableForwarding": "yes"}
 
 
-@pytest.fixture
-def node(make_node: NodeFactory) -> Node:
-    node = make_node(docker=True, sshd=LEAST)
+@pytest.fixture(params=[LEAST, AND_NOTHING_FORWARDED], ids=["forwarding", "no-forwarding"])
+def node(make_node: NodeFactory, request: pytest.FixtureRequest) -> Node:
+    node = make_node(docker=True, sshd=request.param)
     node.load_image("busybox")
     return node
-
-
-@pytest.fixture
-async def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    paths = Paths(config_dir=tmp_path, state_dir=tmp_path, runtime_dir=tmp_path)
-    async with running_services(paths, ServerConfig(state_file=str(tmp_path / "state.db"))) as services:
-        yield services
-
-
-async def add(services: Services, node: Node, name: str) -> None:
-    request = NodeRequest(name=name, address=f"{node.user}@{node.address}", identity=str(node.key))
-    await services.nodes.add(request, ACCEPT, actor="test")
 
 
 async def execute(services: Services, name: str, text: str) -> bytes:

@@ -15,7 +15,7 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Opening, Side, endp
 from tests.integration.ssh.sshd import Sshd
 from tests.testbed import Node
 
-from vendetta.errors import ConnectFailed, EngineForbidden, EngineUnavailable, Forbidden, ForwardingRefused
+from vendetta.errors import ConnectFailed, EngineForbidden, EngineUnavailable, ForwardingRefused
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.endpoint import Login
 
@@ -179,7 +179,7 @@ async def test_sudo_with_its_password_and_with_a_wrong_one(make_node: NodeFactor
         connection = await side.connector().open(
             endpoint_of(node, sudo=True), Login(accept_new=True, sudo_password=password)
         )
-        with pytest.raises(Forbidden, match=said) as refused:
+        with pytest.raises(EngineForbidden, match=said) as refused:
             await connection.open_unix("/var/run/docker.sock")
         assert "NOPASSWD" in (refused.value.hint or "")
         assert "--sudo-password" in (refused.value.hint or "")
@@ -196,7 +196,7 @@ async def test_sudo_with_its_password_and_with_a_wrong_one(make_node: NodeFactor
 async def test_who_may_not_use_sudo_at_all(make_node: NodeFactory, side: Side) -> None:
     node = make_node(docker=True, in_docker_group=False)
     connection = await side.connector().open(endpoint_of(node, sudo=True), ACCEPT)
-    with pytest.raises(Forbidden, match="use sudo on node gpu"):
+    with pytest.raises(EngineForbidden, match="use sudo on node gpu"):
         await connection.open_unix("/var/run/docker.sock")
     await connection.close()
 
