@@ -5,7 +5,6 @@ import math
 import random
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from vendetta.errors import AuthFailed, ConnectFailed, LinkTimeout
 from vendetta.models import HostKey, Key
 
 from .algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key_algorithms
+from .bastions import LINGER_SECONDS, Bastions
 from .connection import Connection
 from .endpoint import Endpoint, Login, format_host
 from .failures import from_connecting, from_files, is_dropped
@@ -35,7 +35,7 @@ FIRST_PAUSE_SECONDS = 0.1
 
 
 class Connector:
-    """Holds no connections: that is the pool's part."""
+    """Holds no connections to nodes: that is the pool's part."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Connector:
         ssh_config: Sequence[Path] = (),
         connection_timeout_seconds: float = 30.0,
         keepalive_seconds: float = 20.0,
+        bastion_linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         self._host_keys = host_keys
         self._keys = keys
@@ -52,6 +53,7 @@ class Connector:
         self._timeout = connection_timeout_seconds
         self._keepalive = keepalive_seconds
         self._pacing = Pacing()
+        self._bastions = Bastions(self._enter, linger_seconds=bastion_linger_seconds)
 
     async def open(self, endpoint: Endpoint, login: Login = Login()) -> Connection:  # noqa: B008 - frozen
         """Raises `HostKeyUnknown`, `HostKeyChanged`, `AuthFailed`, `ConnectFailed`, `LinkTimeout`, `InvalidInput`."""
@@ -93,46 +95,49 @@ class Connector:
     async def host_key(self, endpoint: Endpoint) -> HostKey:
         """The host key that the node offers now; nothing is sent but the question. Raises `LinkError`."""
         *bastions, hop = await self._route(endpoint)
-        async with self._pacing.turn((bastions or [hop])[0].where):
-            with ExitStack() as stack:
-                try:
-                    async with asyncio.timeout(self._timeout):
-                        tunnel = await self._open_tunnel(bastions, Login(), stack)
-                        key = await asyncssh.get_server_host_key(
-                            hop.alias,
-                            hop.port,
-                            tunnel=tunnel,
-                            config=self._config_files(),
-                            kex_algs=KEY_EXCHANGES,
-                            server_host_key_algs=build_host_key_algorithms((), certificates=False),
-                        )
-                except (OSError, asyncssh.Error) as exc:
-                    raise from_connecting(exc, hop) from exc
+        with ExitStack() as stack:
+            tunnel = await self._pass(bastions, Login(), stack)
+            try:
+                async with self._pacing.turn(hop.where), asyncio.timeout(self._timeout):
+                    key = await asyncssh.get_server_host_key(
+                        hop.alias,
+                        hop.port,
+                        tunnel=tunnel,
+                        config=self._config_files(),
+                        kex_algs=KEY_EXCHANGES,
+                        server_host_key_algs=build_host_key_algorithms((), certificates=False),
+                    )
+            except (OSError, asyncssh.Error) as exc:
+                raise from_connecting(exc, hop) from exc
         if key is None:
             raise ConnectFailed(f"node {endpoint.node} offers no host key", node=endpoint.node)
         return describe(key)
 
+    @property
+    def bastions_held(self) -> int:
+        """How many connections stand to the hosts that nodes are behind."""
+        return len(self._bastions)
+
+    async def close(self) -> None:
+        """The connections to the hosts that nodes are behind."""
+        await self._bastions.close()
+
     async def _open(self, endpoint: Endpoint, login: Login, only: Path | Question | None) -> Connection:
         *bastions, hop = await self._route(endpoint)
-        async with self._pacing.turn((bastions or [hop])[0].where):
-            with ExitStack() as stack:
-                try:
-                    async with asyncio.timeout(self._timeout):
-                        tunnel = await self._open_tunnel(bastions, login, stack)
-                        gate, raw = await self._log_in(hop, login, tunnel, only)
-                except OSError as exc:  # of time, or of our own files
-                    raise from_connecting(exc, hop) from exc
-                gate.on_end(stack.pop_all().close)
-                key = raw.get_server_host_key()
-                assert key is not None  # noqa: S101 - a connection that stands has shown one
-                return Connection(
-                    endpoint.node,
-                    raw,
-                    describe(key),
-                    gate,
-                    sudo=endpoint.sudo,
-                    sudo_password=login.sudo_password,
-                )
+        with ExitStack() as stack:
+            tunnel = await self._pass(bastions, login, stack)
+            gate, raw = await self._enter(hop, login, tunnel, only)
+            gate.on_end(stack.pop_all().close)
+        key = raw.get_server_host_key()
+        assert key is not None  # noqa: S101 - a connection that stands has shown one
+        return Connection(
+            endpoint.node,
+            raw,
+            describe(key),
+            gate,
+            sudo=endpoint.sudo,
+            sudo_password=login.sudo_password,
+        )
 
     async def _route(self, endpoint: Endpoint) -> list[Hop]:
         try:
@@ -148,15 +153,26 @@ class Connector:
         except OSError as exc:
             raise from_files(exc, endpoint.node) from exc
 
-    async def _open_tunnel(
+    async def _pass(
         self, bastions: Sequence[Hop], login: Login, stack: ExitStack
     ) -> asyncssh.SSHClientConnection | None:
-        """The last of the hosts to go through. All of them are closed with `stack`; the password isn't for them."""
-        tunnel: asyncssh.SSHClientConnection | None = None
-        for hop in bastions:
-            _, tunnel = await self._log_in(hop, replace(login, password=None), tunnel)
-            stack.callback(tunnel.close)
+        """The last of the hosts to go through, which is let go with `stack`."""
+        if not bastions:
+            return None
+        tunnel, release = await self._bastions.lease(bastions, login)
+        stack.callback(release)
         return tunnel
+
+    async def _enter(
+        self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | Question | None = None
+    ) -> tuple[Gate, asyncssh.SSHClientConnection]:
+        """When it is the hop's turn, and within the time."""
+        async with self._pacing.turn(hop.where):
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await self._log_in(hop, login, tunnel, only)
+            except OSError as exc:  # of time, or of our own files
+                raise from_connecting(exc, hop) from exc
 
     async def _log_in(
         self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | Question | None = None

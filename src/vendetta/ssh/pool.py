@@ -80,6 +80,7 @@ class Pool:
         finally:
             self._sweeping.cancel()
             await self._tasks.__aexit__(None, None, None)
+            await self._connector.close()
 
     def __len__(self) -> int:
         return sum(link.live is not None for link in self._links.values())

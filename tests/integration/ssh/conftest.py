@@ -44,6 +44,7 @@ class Side:
         self.pins_file = directory / "state" / "known_hosts"
         self.known_hosts = self.ssh_dir / "known_hosts"
         self.ssh_config = self.ssh_dir / "config"
+        self.connectors: list[Connector] = []
         self.host_keys = HostKeys(self.pins_file, [self.known_hosts])
 
     def keys(self, **options: Any) -> Keys:
@@ -52,7 +53,9 @@ class Side:
     def connector(self, keys: Keys | None = None, **options: Any) -> Connector:
         options.setdefault("ssh_config", [self.ssh_config])
         options.setdefault("connection_timeout_seconds", 20.0)
-        return Connector(self.host_keys, keys or self.keys(), **options)
+        connector = Connector(self.host_keys, keys or self.keys(), **options)
+        self.connectors.append(connector)
+        return connector
 
 
 def endpoint(sshd: Sshd, node: str = "n", **changes: Any) -> Endpoint:
@@ -97,10 +100,11 @@ def host_keys(tmp_path: Path) -> HostKeys:
 
 
 @pytest.fixture
-def connector(tmp_path: Path, host_keys: HostKeys) -> Connector:
-    return Connector(
-        host_keys, Keys(tmp_path / "keys", tmp_path / "ssh"), connection_timeout_seconds=10, keepalive_seconds=0.5
-    )
+async def connector(tmp_path: Path, host_keys: HostKeys) -> AsyncIterator[Connector]:
+    keys = Keys(tmp_path / "keys", tmp_path / "ssh")
+    connector = Connector(host_keys, keys, connection_timeout_seconds=10, keepalive_seconds=0.5)
+    yield connector
+    await connector.close()
 
 
 @pytest.fixture
@@ -165,8 +169,11 @@ def sshd() -> Iterator[Sshd]:
 
 
 @pytest.fixture
-def side(tmp_path: Path) -> Side:
-    return Side(tmp_path / "side")
+async def side(tmp_path: Path) -> AsyncIterator[Side]:
+    side = Side(tmp_path / "side")
+    yield side
+    for connector in side.connectors:
+        await connector.close()
 
 
 @pytest.fixture

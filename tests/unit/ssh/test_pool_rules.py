@@ -54,6 +54,9 @@ class Opener:
             raise error
         return Link(endpoint.node)
 
+    async def close(self) -> None:
+        self.closed = True
+
 
 class Heard(list[str]):
     def connecting(self, node: str) -> None:
