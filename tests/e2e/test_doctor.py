@@ -30,12 +30,23 @@ def test_a_node_that_is_well(vendetta: Vendetta, docker_node: Node) -> None:
 
 
 def test_a_failure_is_exit_1_with_the_command_that_mends_it(vendetta: Vendetta, make_node: NodeFactory) -> None:
+    node = make_node(docker=True, in_docker_group=False, sudo="nopasswd")
+    vendetta.add_node("gpu", node)
+    done = vendetta("node", "doctor", "gpu", status=1)
+    assert "docker" in vendetta("-o", "name", "node", "doctor", "gpu", status=1).stdout.split()
+    mend = next(line.strip() for line in done.stdout.splitlines() if "usermod -aG docker" in line)
+    vendetta("node", "exec", "gpu", "--", "sh", "-c", mend)
+    vendetta("node", "disconnect", "gpu")  # groups are of a login
+    assert examine(vendetta, "gpu", status=0)["docker"]["state"] == "ok"
+
+
+def test_a_warning_for_several_checks_is_mended_by_one_command(vendetta: Vendetta, make_node: NodeFactory) -> None:
     node = make_node(docker=True, sudo="nopasswd")
     vendetta.add_node("gpu", node)
     node.write_sshd_config({"AllowTcpForwarding": "no"})
     vendetta("node", "disconnect", "gpu")
-    done = vendetta("node", "doctor", "gpu", status=1)
-    assert "forward-tcp" in vendetta("-o", "name", "node", "doctor", "gpu", status=1).stdout.split()
+    done = vendetta("node", "doctor", "gpu")
+    assert "forward-tcp" in vendetta("-o", "name", "node", "doctor", "gpu").stdout.split()
     mend = next(line.strip() for line in done.stdout.splitlines() if TWO_LINES in line)
     assert done.stdout.count(mend) == 1
     vendetta("node", "exec", "gpu", "--", "sh", "-c", mend)

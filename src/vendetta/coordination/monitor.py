@@ -3,8 +3,7 @@
 One task a node. A node's link is wanted from its first `connect` until somebody disconnects or removes it. What goes
 wrong with one node never touches another, and a lost link changes nothing but the link: workspaces become *unknown*.
 
-Beyond `max_connections` the idlest nodes rest: their link is closed, and they are visited in turn instead, each at the
-interval at which everything is read again anyway.
+Beyond `max_connections` the idlest nodes rest: their link is closed, and they are visited in turn instead.
 """
 
 import asyncio
@@ -35,8 +34,12 @@ log = structlog.get_logger(__name__)
 
 FEWEST_FAILURES = 3
 """A node isn't offline before this many tries failed, however long they took."""
-SAFETY_SECONDS = 60.0
-"""How often everything is read again in full, in case an event stream missed something (jittered)."""
+SAFETY_SECONDS = 240.0
+"""How often everything is read again in full, in case an event stream missed something."""
+FIRST_ROUND, LATER_ROUNDS = (0.0, 1.0), (0.8, 1.2)
+"""Parts of that time: nodes that were met together are not asked together for ever after."""
+ROUND_SECONDS = 60.0
+"""How often, of a node whose events can't be listened to: one that rests, or spares its sessions."""
 
 
 class Monitor:
@@ -95,13 +98,14 @@ class Monitor:
             return await self._learn(name, connection)
 
     async def _watch(self, name: str) -> None:
-        failures = 0
+        failures, spread = 0, FIRST_ROUND
         with self._pool.watching(name):
             while True:
                 try:
                     connection = await self._visit(name)
                     failures = 0
-                    await self._stay(name, connection)
+                    await self._stay(name, connection, spread)
+                    spread = LATER_ROUNDS
                 except NodeNotFound:
                     return
                 except HOPELESS as exc:
@@ -114,14 +118,14 @@ class Monitor:
                     await self._nudged(name, self._pause(name, failures))
                 except Busy as exc:
                     self._links.waiting(name, exc.message)
-                    await self._nudged(name, SAFETY_SECONDS)
+                    await self._nudged(name, ROUND_SECONDS)
                 except VendettaError as exc:
                     log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
-                    await self._nudged(name, SAFETY_SECONDS)
+                    await self._nudged(name, ROUND_SECONDS)
                 except Exception:
                     # what goes wrong with one node must not end the watch over it
                     log.exception("watching a node failed", node=name)
-                    await self._nudged(name, SAFETY_SECONDS)
+                    await self._nudged(name, ROUND_SECONDS)
 
     async def _visit(self, name: str) -> Connection:
         node = await self._store.nodes.get(name)
@@ -131,17 +135,18 @@ class Monitor:
         self._nudges[name].clear()
         return connection
 
-    async def _stay(self, name: str, connection: Connection) -> None:
+    async def _stay(self, name: str, connection: Connection, spread: tuple[float, float]) -> None:
         """Until everything is to be read again: with the engines' events for as long as the link stands.
 
         Raises `LinkError` where it is lost. Where it rests, whoever opens it ends the stay.
         """
-        until = time.monotonic() + SAFETY_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311
-        await self._follow_engines(name, connection, until)
+        jitter = random.uniform(*spread)  # noqa: S311
+        seconds = ROUND_SECONDS if connection.spares_sessions else SAFETY_SECONDS
+        await self._follow_engines(name, connection, time.monotonic() + seconds * jitter)
         if connection.closed:
             if connection.error:
                 raise connection.error
-            await self._nudged(name, until - time.monotonic())
+            await self._nudged(name, ROUND_SECONDS * jitter)
 
     def _pause(self, name: str, failures: int) -> float | None:
         """As the breaker says, which saw the logins; else what failed is asking a node whose link stands."""

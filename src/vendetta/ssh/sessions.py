@@ -28,6 +28,7 @@ class Sessions:
     def __init__(self, limit: int = MOST) -> None:
         self._limit = limit
         self._used = 0
+        self._asking = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._ended = False
 
@@ -77,21 +78,25 @@ class Sessions:
         """Asks sshd for a session, holding a slot. Refused for long while others are open: waits for one to end."""
         while True:
             alone = self._used == 1
-            for pause in ALONE_PAUSES if alone else PAUSES:
-                try:
+            self._asking += 1
+            try:
+                for pause in ALONE_PAUSES if alone else PAUSES:
+                    try:
+                        return await ask()
+                    except asyncssh.ChannelOpenError as exc:
+                        if not is_refused(exc):
+                            raise
+                        await asyncio.sleep(pause)
+                if alone:
                     return await ask()
-                except asyncssh.ChannelOpenError as exc:
-                    if not is_refused(exc):
-                        raise
-                    await asyncio.sleep(pause)
-            if alone:
-                return await ask()
+            finally:
+                self._asking -= 1
             await self._step_back()
 
     async def _step_back(self) -> None:
         """Gives the slot back, lowers the limit to what sshd has granted, and is the first to get the next one."""
         self._used -= 1
-        self.lower(self._used)
+        self.lower(self._used - self._asking)
         try:
             await self._wait(self._waiting.appendleft)
         except BaseException:

@@ -109,6 +109,7 @@ async def test_every_node_stays_known_and_logins_stay_bounded(
     services: Services, sshd: Sshd, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "SAFETY_SECONDS", 0.5)
+    monkeypatch.setattr(monitor, "ROUND_SECONDS", 0.5)
     await add_all(services, sshd)
     used = NAMES[:2]
     for name in used:
@@ -142,6 +143,7 @@ async def test_one_that_went_away_while_it_rested_is_found_out(
     services: Services, make_sshd: Any, sshd: Sshd, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "SAFETY_SECONDS", 0.2)
+    monkeypatch.setattr(monitor, "ROUND_SECONDS", 0.2)
     other = make_sshd()
     request = NodeRequest(name="gone", address=f"root@127.0.0.1:{other.port}", identity=str(other.key))
     await services.nodes.add(request, Login(accept_new=True), actor="test")

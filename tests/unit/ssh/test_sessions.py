@@ -99,3 +99,21 @@ async def test_another_refusal_is_not_repeated() -> None:
     with pytest.raises(asyncssh.ChannelOpenError):
         await sessions.open(ask)
     assert len(asked) == 1
+
+
+async def test_who_asks_at_the_same_time_does_not_count_as_granted() -> None:
+    sessions, server = Sessions(), Server(1)
+    released = asyncio.Event()
+
+    async def use() -> None:
+        async with sessions.slot():
+            await sessions.open(server.ask)
+            await released.wait()
+            server.open -= 1
+
+    users = [asyncio.create_task(use()) for _ in range(3)]
+    while sessions.used > 1:
+        await asyncio.sleep(0)
+    assert sessions.limit == 1
+    released.set()
+    await asyncio.gather(*users)
