@@ -25,7 +25,7 @@ def find_secret(home: Path, secret: str) -> list[str]:
 
 def test_a_password_is_in_no_file_and_no_argument(vendetta: Vendetta, make_node: NodeFactory) -> None:
     vendetta.environment["VENDETTA_LOG_LEVEL"] = "debug"
-    node = make_node()
+    node = make_node(password="c0rrect-h0rse")
     options = ("--accept-new", "--password-stdin", "--install-key")
     argv = ("node", "add", "a", f"{node.user}@{node.address}", *options)
     wrong = "wr0ng-0f-a-kind"
