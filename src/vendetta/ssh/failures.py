@@ -1,6 +1,7 @@
 """The one place where what asyncssh and the operating system raise becomes one of our errors."""
 
 import errno
+import shlex
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -172,7 +173,8 @@ def is_refused(error: Exception) -> bool:
 
 def _denied(hop: Hop, offer: Offer, question: str | None, details: dict[str, Any]) -> AuthFailed:
     """`details["locked"]`, where there are: the keys that need a passphrase."""
-    unlock = "".join(f"Unlock the key: vendetta key unlock {path} (or ssh-add {path}). " for path in offer.locked)
+    paths = [shlex.quote(path) for path in offer.locked]
+    unlock = "".join(f"Unlock the key: vendetta key unlock {path} (or ssh-add {path}). " for path in paths)
     asked = f'It also asks "{question}", which can\'t be answered here: use a key. ' if question else ""
     locked = {"locked": list(offer.locked)} if offer.locked else {}
     hint = (
