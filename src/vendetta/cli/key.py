@@ -23,6 +23,7 @@ key = Group(
         "Commands": {
             "list": "vendetta.cli.key:list_",
             "generate": "vendetta.cli.key:generate",
+            "unlock": "vendetta.cli.key_unlock:unlock",
             "install": "vendetta.cli.key:install",
             "rotate": "vendetta.cli.key_rotate:rotate",
         }
@@ -30,12 +31,19 @@ key = Group(
     aliases={"ls": "list"},
 )
 
+
+def _describe_lock(key: Key) -> str:
+    if not key.encrypted:
+        return ""
+    return " (encrypted, unlocked)" if key.unlocked else " (encrypted)"
+
+
 KEY = View[Key](
     name=lambda key: key.fingerprint,
     columns={
         "TYPE": lambda key: key.type,
         "FINGERPRINT": lambda key: key.fingerprint,
-        "SOURCE": lambda key: key.source + (" (encrypted)" if key.encrypted else ""),
+        "SOURCE": lambda key: key.source + _describe_lock(key),
         "PATH": lambda key: key.path or NOTHING,
         "COMMENT": lambda key: key.comment or NOTHING,
     },
@@ -55,8 +63,14 @@ def list_(session: Session) -> None:
     write_list(session, session.client.keys.list(), KEY)
 
 
-@command("generate", examples="vendetta key generate")
-@click.option("--type", "type_", default="ed25519", show_default=True, metavar="TYPE", help="The type of the key.")
+@command(
+    "generate",
+    examples="""
+        vendetta key generate
+        vendetta key generate --type rsa
+    """,
+)
+@click.option("--type", "type_", default="ed25519", show_default=True, metavar="TYPE", help="ed25519, ecdsa or rsa.")
 @pass_session
 def generate(session: Session, type_: str) -> None:
     """Generate a key of the server's own."""

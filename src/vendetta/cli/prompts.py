@@ -7,12 +7,14 @@ import click
 
 from vendetta.client.nodes import Login
 from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput
+from vendetta.models import Key
 
 from .session import Session
 
 T = TypeVar("T")
 
 _PASSWORD_METHODS = {"password", "keyboard-interactive"}
+_PASSPHRASE_TRIES = 3
 
 
 def confirm_removal(session: Session, what: str, *, yes: bool) -> None:
@@ -30,9 +32,27 @@ def ask_password(question: str = "Password") -> str:
     return str(click.prompt(question, hide_input=True, err=True))
 
 
+def unlock_key(session: Session, path: str) -> Key | None:
+    """Asks for the passphrase of a key, as ssh does: three times at most. None: nothing was entered, so it is left."""
+    for tries in range(1, _PASSPHRASE_TRIES + 1):
+        question = f"Passphrase for {path} (Enter: leave it)"
+        passphrase = click.prompt(question, default="", show_default=False, hide_input=True, err=True)
+        if not passphrase:
+            return None
+        try:
+            [key] = session.client.keys.unlock(passphrase, path)
+            return key
+        except InvalidInput as exc:
+            if tries == _PASSPHRASE_TRIES:
+                raise
+            session.note(f"{exc.message}")
+    raise AssertionError("unreachable")  # pragma: no cover - the last try returns or raises
+
+
 def log_in(session: Session, attempt: Callable[[Login], T], login: Login) -> T:
-    """Attempts with `login`; on a terminal, asks for the yes or the password that was missing, and attempts again."""
+    """Attempts with `login`; on a terminal, asks for the yes, passphrase or password that was missing, and again."""
     accepted = {login["host_key"]} if "host_key" in login else set()
+    asked: set[str] = set()
     while True:
         try:
             return attempt(login)
@@ -45,6 +65,11 @@ def log_in(session: Session, attempt: Callable[[Login], T], login: Login) -> T:
             accepted.add(fingerprint)
             login = {**login, "host_key": fingerprint}
         except AuthFailed as exc:
+            locked = [path for path in exc.details.get("locked") or () if path not in asked]
+            asked.update(locked)
+            unlocked = [unlock_key(session, path) for path in locked] if session.interactive else []
+            if any(unlocked):
+                continue
             methods = set(exc.details.get("methods") or ())
             if not session.interactive or "password" in login or not methods & _PASSWORD_METHODS:
                 raise

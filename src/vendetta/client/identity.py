@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vendetta import models
 
-from .http import Http, build_path, new_key
+from .http import Http, Page, build_path, new_key
 
 
 class Keys:
@@ -18,6 +18,11 @@ class Keys:
 
     def generate(self, type_: str = "ed25519") -> models.Key:
         return self._http.fetch(models.Key, "POST", "/keys", body={"type": type_})
+
+    def unlock(self, passphrase: str, path: str | None = None) -> Sequence[models.Key]:
+        """In the server's memory. Without `path`: every encrypted key that the passphrase fits; those are returned."""
+        body = {"passphrase": passphrase, "path": path}
+        return self._http.fetch(Page[models.Key], "POST", "/keys/unlock", body=body).items
 
     def rotate(
         self, nodes: Sequence[str] = (), type_: str | None = None, *, key: str | None = None

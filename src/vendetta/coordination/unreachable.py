@@ -74,6 +74,8 @@ def _mend_host_key(error: VendettaError, node: Node, public_key: str | None) -> 
 def _mend_login(error: VendettaError, node: Node, public_key: str | None) -> str | None:
     if not isinstance(error, AuthFailed):
         return None
+    if locked := error.details.get("locked"):
+        return f"vendetta key unlock {shlex.quote(str(locked[0]))}"
     if "password" in error.details.get("methods", []):
         return f"vendetta key install {node.name}"
     if public_key is None:

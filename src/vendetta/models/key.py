@@ -6,7 +6,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """An SSH key that the server can log in with. `path` is None for a key of the agent."""
+    """An SSH key that the server can log in with. `path` is None for a key of the agent.
+
+    `unlocked`: it is encrypted, and the running server was told its passphrase.
+    """
 
     path: str | None
     type: str
@@ -14,6 +17,7 @@ class Key:
     comment: str
     public_key: str
     encrypted: bool = False
+    unlocked: bool = False
     source: str = "file"
 
 

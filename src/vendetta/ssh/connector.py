@@ -17,11 +17,12 @@ from .algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key
 from .bastions import LINGER_SECONDS, Bastions
 from .connection import Connection
 from .endpoint import Endpoint, Login, format_host
-from .failures import from_connecting, from_files, is_dropped
+from .failures import from_connecting, from_files, is_dropped, is_refused
 from .gate import Gate, untrusted
 from .greeting import read_greeting
 from .host_keys import HostKeys, describe
-from .keys import Keys, Offer
+from .keys import Keys
+from .offer import Offer
 from .pacing import Pacing
 from .question import Question
 from .route import Hop, build_route
@@ -30,6 +31,10 @@ STALL_SECONDS = 60.0
 """A link that is silent for so long, and then goes on, is not lost."""
 FEWEST_KEEPALIVES = 3
 DROPPED_TRIES = 6
+MOST_OFFERED = 5
+"""sshd ends a login after six tries (MaxAuthTries), one of which is left for a password."""
+MOST_LOGINS = 3
+"""With different keys, one after the other. Newer sshd shut out whoever fails more often (PerSourcePenalties)."""
 KEYS, PASSWORD = ("publickey",), ("password", "keyboard-interactive")
 FIRST_PAUSE_SECONDS = 0.1
 
@@ -182,6 +187,8 @@ class Connector:
         else:
             async with self._keys.offer(hop, only) as offer:
                 gate, raw = await self._knock(hop, login, tunnel, offer)
+        if gate.pair and only is None:
+            self._keys.remember(hop, gate.pair.public_data)
         if gate.accepted:
             try:
                 self._host_keys.pin(hop.pinned_as, gate.accepted)
@@ -193,12 +200,12 @@ class Connector:
     async def _knock(
         self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, offer: Offer
     ) -> tuple[Gate, asyncssh.SSHClientConnection]:
-        """Comes again where sshd hung up before it had listened."""
+        """Comes again where sshd hung up before it had listened, or had heard of so many keys as it takes at once."""
         known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.port)
-        options = self._options(hop, login)
         algorithms = build_host_key_algorithms([*known.keys, *known.fallback], certificates=bool(known.authorities))
-        for tries in range(1, DROPPED_TRIES + 1):
-            gate = Gate(hop, known, login, list(offer.pairs))
+        pairs, dropped, logins = list(offer.pairs), 0, 1
+        while True:
+            gate = Gate(hop, known, login, pairs[:MOST_OFFERED])
             try:
                 raw, _ = await asyncssh.create_connection(
                     lambda gate=gate: gate,  # type: ignore[misc]
@@ -206,16 +213,23 @@ class Connector:
                     tunnel=tunnel,
                     known_hosts=gate.trusted,
                     server_host_key_algs=algorithms,
-                    **options,
+                    **self._options(hop, login),
                 )
                 return gate, raw
             except asyncssh.HostKeyNotVerifiable as exc:
                 raise gate.refusal or untrusted(hop, exc.reason) from exc
             except (OSError, asyncssh.Error, ValueError) as exc:
-                if not is_dropped(exc) or tries == DROPPED_TRIES:
-                    raise from_connecting(exc, hop, offer.skipped, gate.methods) from exc
-            await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311
-        raise AssertionError("unreachable")  # pragma: no cover - the last try returns or raises
+                heard = len(pairs[:MOST_OFFERED]) - gate.untried
+                if is_dropped(exc) and dropped < DROPPED_TRIES - 1:
+                    dropped += 1
+                elif is_refused(exc) and 0 < heard < len(pairs) and logins < MOST_LOGINS:
+                    logins += 1
+                    # a password that was refused isn't sent again: some hosts lock the account
+                    pairs, login = pairs[heard:], replace(login, password=None)
+                    continue
+                else:
+                    raise from_connecting(exc, hop, offer, gate.methods, gate.question) from exc
+            await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (dropped - 1) * random.uniform(0.5, 1.5))  # noqa: S311
 
     def _options(self, hop: Hop, login: Login) -> dict[str, Any]:
         return {

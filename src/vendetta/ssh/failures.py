@@ -1,6 +1,7 @@
 """The one place where what asyncssh and the operating system raise becomes one of our errors."""
 
 import errno
+import shlex
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from vendetta.errors import (
     VendettaError,
 )
 
+from .offer import Offer
 from .route import Hop
 
 LOST = (asyncssh.DisconnectError, asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, ConnectionError)
@@ -34,11 +36,15 @@ TOO_MANY_TRIES = "Too many authentication failures"
 
 
 def from_connecting(
-    error: Exception, hop: Hop, skipped: Sequence[str] = (), methods: Sequence[str] = ()
+    error: Exception,
+    hop: Hop,
+    offer: Offer = Offer(),  # noqa: B008 - only read
+    methods: Sequence[str] = (),
+    question: str | None = None,
 ) -> VendettaError:
-    """Why a login failed. `skipped` are the keys that were there and not offered, each with its reason.
+    """Why a login failed: with those keys, and `methods`, the ways of logging in that the host offered.
 
-    `methods` are the ways of logging in that the host offered.
+    `question` is what it asked and no password answers.
     """
     to = f"connect to node {hop.node} ({hop.where})"
     details: dict[str, Any] = {"node": hop.node, "address": hop.where}
@@ -49,10 +55,8 @@ def from_connecting(
             return LinkTimeout(
                 f"{to}: no answer in time", hint="Is the machine up, and does a firewall let you through?", **details
             )
-        case asyncssh.PermissionDenied():
-            return _denied(hop, skipped, {**details, "methods": list(methods)})
-        case asyncssh.DisconnectError() if TOO_MANY_TRIES in error.reason:
-            return _denied(hop, skipped, {**details, "methods": list(methods)})
+        case _ if is_refused(error):
+            return _denied(hop, offer, question, {**details, "methods": list(methods)})
         case asyncssh.KeyExchangeFailed():
             return ConnectFailed(
                 f"{to}: it offers no algorithm that is safe enough",
@@ -152,14 +156,30 @@ def is_dropped(error: Exception) -> bool:
     return isinstance(error, asyncssh.ConnectionLost | ConnectionResetError | BrokenPipeError)
 
 
-def _denied(hop: Hop, skipped: Sequence[str], details: dict[str, Any]) -> AuthFailed:
+def is_refused(error: Exception) -> bool:
+    """Nothing that was offered lets us in; or sshd hung up, having heard of so many as it takes (MaxAuthTries)."""
+    if isinstance(error, asyncssh.PermissionDenied):
+        return True
+    return isinstance(error, asyncssh.DisconnectError) and TOO_MANY_TRIES in error.reason
+
+
+def _denied(hop: Hop, offer: Offer, question: str | None, details: dict[str, Any]) -> AuthFailed:
+    """`details["locked"]`, where there are: the keys that need a passphrase."""
+    paths = [shlex.quote(path) for path in offer.locked]
+    unlock = "".join(f"Unlock the key: vendetta key unlock {path} (or ssh-add {path}). " for path in paths)
+    asked = f'It also asks "{question}", which can\'t be answered here: use a key. ' if question else ""
+    locked = {"locked": list(offer.locked)} if offer.locked else {}
     hint = (
-        f"Put the server's public key (vendetta key list) into {hop.user}'s authorized_keys, or install it "
-        "with a password: --password-stdin --install-key. Another key: --identity FILE."
+        unlock
+        + asked
+        + (
+            f"Put the server's public key (vendetta key list) into {hop.user}'s authorized_keys, or install it "
+            "with a password: --password-stdin --install-key. Another key: --identity FILE."
+        )
     )
-    also = f" Not offered: {'; '.join(skipped)}." if skipped else ""
+    also = f" Not offered: {'; '.join(offer.skipped)}." if offer.skipped else ""
     where = f"node {hop.node}" if hop.pinned_as == hop.node else f"{hop.where}, on the way to node {hop.node},"
-    return AuthFailed(f"log in to {where} as {hop.user}: refused", hint=hint + also, user=hop.user, **details)
+    return AuthFailed(f"log in to {where} as {hop.user}: refused", hint=hint + also, user=hop.user, **details, **locked)
 
 
 def _not_tunnelled(error: asyncssh.ChannelOpenError, to: str, details: dict[str, Any]) -> LinkError:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from vendetta.errors import Forbidden
 
+Version = tuple[int, int, int] | None
+
 
 def write_private(path: Path, data: bytes, *, mode: int = 0o600, replace: bool = True) -> None:
     """Written beside it and moved into place, in a 0700 folder. Raises `FileExistsError` unless `replace`."""
@@ -26,8 +28,25 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600, replace: bool =
         Path(temporary).unlink(missing_ok=True)
 
 
+def version(path: Path) -> Version:
+    """Another one once the file has changed; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 def check_private(path: Path) -> None:
     """Raises `Forbidden` for a private key that others may read."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise Forbidden(f"others may read the private key {path} (mode {mode:04o})", hint=f"Mend it: chmod 600 {path}")
+
+
+def check_private_folder(path: Path) -> None:
+    """Raises `Forbidden` for a folder of private keys that others may look into. Absent: nothing happens."""
+    if path.is_dir() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+        raise Forbidden(
+            f"others may use the folder of keys {path} (mode {mode:04o})", hint=f"Mend it: chmod 700 {path}"
+        )

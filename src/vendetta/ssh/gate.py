@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import asyncssh
 
@@ -23,6 +23,7 @@ class Gate(asyncssh.SSHClient):
         self._login = login
         self._offered = offered
         self._tried: list[asyncssh.SSHKeyPair] = []
+        self._answered = False
         self._connection: asyncssh.SSHClientConnection | None = None
         self._endings: list[Callable[[], None]] = []
         self._ended = False
@@ -32,10 +33,24 @@ class Gate(asyncssh.SSHClient):
         """The ways of logging in that the host has offered."""
         self.method = "none"
         """The one that was tried last: once logged in, the one that it went by."""
+        self.pair: asyncssh.SSHKeyPair | None = None
+        """The key that it went by."""
         self.key: str | None = None
-        """The key that it went by: its type, fingerprint and comment."""
+        """Its type, fingerprint and comment."""
+        self.question: str | None = None
+        """What the host asked and no password answers."""
         self.error: Exception | None = None
         """What ended the connection, where it wasn't closed by us."""
+
+    @property
+    def untried(self) -> int:
+        """How many of the keys the host hasn't heard of, be it that it had hung up before."""
+        return len(self._offered) + self._left
+
+    @property
+    def _left(self) -> int:
+        # asyncssh doesn't tell, but takes one after the other from its list
+        return len(self._connection._client_keys or []) if self._connection else 0  # noqa: SLF001
 
     def on_end(self, ending: Callable[[], None]) -> None:
         """Ended already: at once."""
@@ -67,9 +82,8 @@ class Gate(asyncssh.SSHClient):
 
     def auth_completed(self) -> None:
         if self.method == "publickey" and self._connection:
-            # asyncssh doesn't tell, but takes one after the other from its list
-            left = len(self._connection._client_keys or [])  # noqa: SLF001
-            self.key = describe_pair(self._tried[-left - 1])
+            self.pair = self._tried[-self._left - 1]
+            self.key = describe_pair(self.pair)
 
     def public_key_auth_requested(self) -> list[asyncssh.SSHKeyPair] | None:
         """Asked again when all were refused. By this way asyncssh adds none of the agent's before ours."""
@@ -83,9 +97,20 @@ class Gate(asyncssh.SSHClient):
         self._note("password")
 
     def kbdint_auth_requested(self) -> str | None:
-        """The password, if there is one, answers the question: asyncssh sees to it."""
         self._note("keyboard-interactive")
-        return NotImplemented if self._login.password else None
+        return "" if self._login.password and not self._answered else None
+
+    def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> list[str] | None:
+        """The password answers one question that isn't echoed, in whatever language it is; and none after it."""
+        if not prompts:
+            return []
+        if len(prompts) == 1 and not prompts[0][1] and not self._answered:
+            self._answered = True
+            return [str(self._login.password)]
+        self.question = "; ".join(text.strip().rstrip(":") for text, _ in prompts)
+        return None
 
     def _note(self, method: str) -> None:
         self.method = method

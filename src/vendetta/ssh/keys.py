@@ -10,16 +10,17 @@ import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
+from asyncssh.public_key import SSHOpenSSHCertificate
 
 from vendetta.errors import Conflict, Forbidden, InvalidInput, KeyNotFound
 from vendetta.models import Key
 
-from .files import check_private, write_private
-from .private_keys import describe_file, describe_key, is_encrypted, load_pairs
+from .files import check_private, check_private_folder, write_private
+from .offer import Offer
+from .private_keys import KeyFiles, describe_file, describe_key, read_certificates
 from .route import Hop
 
 STANDARD_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
@@ -29,17 +30,7 @@ GENERATED = {
     "rsa": ("ssh-rsa", {"key_size": 4096}),
 }
 NEXT = ".next"
-MOST_OFFERED = 5
-"""sshd ends a login after six tries (MaxAuthTries), one of which is left for a password."""
 AGENT_SECONDS = 3.0
-
-
-@dataclass(slots=True)
-class Offer:
-    """The keys to log in with, the likeliest first. `skipped` says of each other one why it isn't offered."""
-
-    pairs: list[asyncssh.SSHKeyPair] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
 
 
 class Keys:
@@ -55,13 +46,16 @@ class Keys:
         self._ssh_dir = ssh_dir
         self._preferred = preferred
         self._agent = agent
+        self._files = KeyFiles()
+        self._worked: dict[tuple[str, str], bytes] = {}
 
     async def detect(self) -> list[Key]:
         """Every key there is, in the order in which they are offered; encrypted ones are said to be."""
-        found = self._in_files()
         async with self._agent_pairs(self._agent) as pairs:
             of_agent = [_describe_agent_pair(pair) for pair in pairs]
-        return [*found, *(key for key in of_agent if key)]
+        first = [*_existing([self._preferred] if self._preferred else []), *self._own()]
+        rest = [path for path in self._standard() if path not in first]
+        return [*self._describe(first), *(key for key in of_agent if key), *self._describe(rest)]
 
     async def own(self) -> Key:
         """The key that is put onto nodes: the first in a file that can be used unattended, or a new ed25519 key.
@@ -71,16 +65,43 @@ class Keys:
         for path in self._own():
             if path.name.endswith(NEXT):
                 return describe_file(path)
-        for key in self._in_files():
-            if not key.encrypted and not key.type.startswith("sk-"):
+        for key in await self.detect():
+            if key.path and not key.encrypted and not key.type.startswith("sk-"):
                 return key
-        return self.generate()
+        return await asyncio.to_thread(self.generate)
 
     def generate(self, type: str = "ed25519") -> Key:
-        """A new key of the server's own. Raises `InvalidInput`, `Conflict` where there is one of that type."""
+        """A new key of the server's own; RSA takes its time. Raises `InvalidInput`, `Forbidden`, `Conflict`."""
         if type not in GENERATED:
             raise InvalidInput(f'"{type}" is no type of key', hint=f"Types: {', '.join(GENERATED)}.")
         return write_new_key(self._keys_dir / f"id_{type}", type)
+
+    async def unlock(self, passphrase: str, path: Path | None = None) -> list[Key]:
+        """Keeps the decrypted keys in memory, until the server ends. No `path`: of all that are found, those it fits.
+
+        Raises `InvalidInput` for a wrong passphrase, `Forbidden` for a key that others may read.
+        """
+        if path is not None:
+            return [await asyncio.to_thread(self._unlock, path, passphrase)]
+        locked = [Path(key.path) for key in await self.detect() if key.path and key.encrypted and not key.unlocked]
+        unlocked = []
+        for each in locked:
+            with suppress(InvalidInput, Forbidden):
+                unlocked.append(await asyncio.to_thread(self._unlock, each, passphrase))
+        if locked and not unlocked:
+            raise InvalidInput("that passphrase unlocks none of the keys", hint="See them: vendetta key list")
+        return unlocked
+
+    def _unlock(self, path: Path, passphrase: str) -> Key:
+        path = path.expanduser()
+        if not path.is_file():
+            raise InvalidInput(f"there is no key {path}", hint="See the keys there are: vendetta key list")
+        check_private(path)
+        return self._files.unlock(path, passphrase).key
+
+    def remember(self, hop: Hop, public_data: bytes) -> None:
+        """That key let us in: it is the first to be offered the next time."""
+        self._worked[hop.pinned_as, hop.user] = public_data
 
     async def find(self, fingerprint: str) -> Key:
         """Raises `KeyNotFound`."""
@@ -90,7 +111,7 @@ class Keys:
         raise KeyNotFound(f"there is no key {fingerprint}", hint="See: vendetta key list")
 
     def candidates(self, hop: Hop) -> list[Path]:
-        """The key files to try on that hop: what was named for it, then the server's, then the standard names.
+        """The key files to try on that hop before those of the agent: those named for it, then the server's.
 
         Raises `InvalidInput` where a named one is absent.
         """
@@ -98,10 +119,9 @@ class Keys:
         for path in named:
             if not path.is_file():
                 raise InvalidInput(f"there is no key {path}", hint="See the keys there are: vendetta key list")
-        of_host = _existing(hop.identity_files)
-        standard = [] if hop.identities_only else self._standard()
+        of_host = [path for path in hop.identity_files if path.is_file() or _public_path(path).is_file()]
         first = named[:1] if hop.identity else []
-        return list(dict.fromkeys([*first, *of_host, *named, *self._own(), *standard]))
+        return list(dict.fromkeys([*first, *of_host, *named, *self._own()]))
 
     @asynccontextmanager
     async def offer(self, hop: Hop, only: Path | None = None) -> AsyncIterator[Offer]:
@@ -109,31 +129,54 @@ class Keys:
 
         Raises `InvalidInput` or `Forbidden` where a key that was named, or is the server's, can't be used.
         """
-        async with self._agent_pairs(hop.agent or self._agent) as of_agent:
+        agent = self._agent if hop.agent is None else hop.agent
+        async with self._agent_pairs(agent) as of_agent:
             offer = Offer()
+            certificates = [one for path in hop.certificate_files for one in read_certificates(path)]
             needed = [only, *self._named(hop), *self._own()]
-            for path in [only] if only else self.candidates(hop):
-                self._add(offer, path, of_agent, must=path in needed)
+            candidates = [only] if only else self.candidates(hop)
+            for path in candidates:
+                self._add(offer, path, of_agent, certificates, must=path in needed)
             if not only and not hop.identities_only:
                 offer.pairs.extend(of_agent)
-            unique = {pair.public_data: pair for pair in reversed(offer.pairs)}
-            offer.pairs = list(reversed(unique.values()))[:MOST_OFFERED]
+                for path in self._standard():
+                    if path in candidates:
+                        continue
+                    self._add(offer, path, of_agent, certificates, must=False)
+            unique: dict[bytes, asyncssh.SSHKeyPair] = {}
+            for pair in offer.pairs:
+                unique.setdefault(pair.public_data, pair)
+            worked = self._worked.get((hop.pinned_as, hop.user))
+            # the sort keeps the order of the rest
+            offer.pairs = sorted(unique.values(), key=lambda pair: pair.public_data != worked)
             yield offer
 
-    def _add(self, offer: Offer, path: Path, of_agent: Sequence[asyncssh.SSHKeyPair], *, must: bool) -> None:
+    def _add(
+        self,
+        offer: Offer,
+        path: Path,
+        of_agent: Sequence[asyncssh.SSHKeyPair],
+        certificates: Sequence[SSHOpenSSHCertificate],
+        *,
+        must: bool,
+    ) -> None:
         try:
-            check_private(path)
-            if is_encrypted(path.read_bytes()):
-                key = describe_file(path)
-                unlocked = [pair for pair in of_agent if _blob(key) == pair.public_data]
-                if not unlocked:
-                    raise InvalidInput(f"the key {path} has a passphrase", hint=f"Add it to the agent: ssh-add {path}")
-                offer.pairs.extend(unlocked)
-            else:
-                pairs = load_pairs(path)
-                if pairs[0].get_algorithm().startswith("sk-"):
-                    raise InvalidInput(f"the key {path} is on a device", hint=f"Add it to the agent: ssh-add {path}")
+            if pairs := _of_agent(path, of_agent):
                 offer.pairs.extend(pairs)
+                return
+            check_private(path)
+            if path.parent == self._keys_dir:
+                check_private_folder(path.parent)
+            file = self._files.read(path)
+            if file.key.type.startswith("sk-"):
+                raise InvalidInput(f"the key {path} is on a device", hint=f"Add it to the agent: ssh-add {path}")
+            if file.private is not None:
+                offer.pairs.extend(file.pairs(certificates))
+            elif pairs := [pair for pair in of_agent if _blob(file.key) == pair.public_data]:
+                offer.pairs.extend(pairs)
+            else:
+                offer.locked.append(str(path))
+                offer.skipped.append(f"the key {path} has a passphrase")
         except (InvalidInput, Forbidden, OSError) as exc:
             if must and not isinstance(exc, OSError):
                 raise
@@ -152,12 +195,11 @@ class Keys:
     def _standard(self) -> list[Path]:
         return _existing([self._ssh_dir / name for name in STANDARD_NAMES])
 
-    def _in_files(self) -> list[Key]:
-        preferred = _existing([self._preferred]) if self._preferred else []
+    def _describe(self, paths: Sequence[Path]) -> list[Key]:
         found = []
-        for path in dict.fromkeys([*preferred, *self._own(), *self._standard()]):
+        for path in dict.fromkeys(paths):
             with suppress(InvalidInput):  # a file of that name which is no key is none of ours
-                found.append(describe_file(path))
+                found.append(self._files.read(path).key)
         return found
 
     @asynccontextmanager
@@ -176,7 +218,8 @@ class Keys:
 
 
 def write_new_key(path: Path, type: str) -> Key:
-    """Raises `Conflict` where there is one."""
+    """Raises `Conflict` where there is one, `Forbidden` where others may use its folder."""
+    check_private_folder(path.parent)
     algorithm, options = GENERATED[type]
     key = asyncssh.generate_private_key(algorithm, comment=f"{_who()} vendetta", **options)
     try:
@@ -216,6 +259,22 @@ def _describe_agent_pair(pair: asyncssh.SSHKeyPair) -> Key | None:
     if comment := pair.get_comment(errors="replace"):
         public.set_comment(comment)
     return describe_key(public, None, source="agent")
+
+
+def _of_agent(path: Path, of_agent: Sequence[asyncssh.SSHKeyPair]) -> list[asyncssh.SSHKeyPair]:
+    """As with ssh, an IdentityFile may be a public key, whose private one the agent alone has. None if it isn't."""
+    public = path if path.suffix == ".pub" else _public_path(path)
+    if not of_agent or (path.is_file() and path != public):
+        return []
+    try:
+        blob = asyncssh.read_public_key(public).public_data
+    except (OSError, ValueError, asyncssh.KeyImportError):
+        return []
+    return [pair for pair in of_agent if pair.public_data == blob]
+
+
+def _public_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.pub")
 
 
 def _blob(key: Key) -> bytes:

@@ -15,6 +15,7 @@ from vendetta.errors import InvalidInput
 from .endpoint import Address, Endpoint, format_host, parse_address
 
 MOST_HOPS = 8
+NOTHING_SAID = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Hop:
     """One login. `alias` is the name that was given, `host` the one it stands for.
 
     `pinned_as` is the name under which our own pins hold its host key; `known_as` is its name in the user's files.
+    `agent` is the socket that ssh_config names: empty for none, None where it says nothing.
     """
 
     node: str
@@ -33,6 +35,7 @@ class Hop:
     known_as: str
     identity: str | None
     identity_files: tuple[Path, ...]
+    certificate_files: tuple[Path, ...]
     identities_only: bool
     agent: str | None
 
@@ -79,6 +82,8 @@ def _resolve(
         raise InvalidInput(f"can't read the ssh config for {address.host}: {exc}", hint="Mend that line.") from exc
     config = options.config
     identity_files = cast("list[str]", config.get("IdentityFile", []))
+    certificate_files = cast("list[str]", config.get("CertificateFile", []))
+    agent = config.get("IdentityAgent", NOTHING_SAID)
     jump = options.tunnel.split(",") if isinstance(options.tunnel, str) and options.tunnel else []
     hop = Hop(
         node=endpoint.node,
@@ -90,7 +95,8 @@ def _resolve(
         known_as=options.host_key_alias or options.host,
         identity=endpoint.identity,
         identity_files=tuple(Path(name).expanduser() for name in identity_files),
+        certificate_files=tuple(Path(name).expanduser() for name in certificate_files),
         identities_only=bool(config.get("IdentitiesOnly")),
-        agent=str(agent) if (agent := config.get("IdentityAgent")) else None,
+        agent=None if agent is NOTHING_SAID else str(agent or ""),
     )
     return hop, jump

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -308,6 +309,9 @@ class FakeKeys:
 
     def generate(self, type: str) -> Key:
         return KEY
+
+    async def unlock(self, passphrase: str, path: Path | None = None) -> list[Key]:
+        return [replace(KEY, encrypted=True, unlocked=True)]
 
 
 @dataclass

@@ -172,6 +172,7 @@ async def test_each_route_reaches_its_service(served: Served) -> None:
     assert (await post("/api/v1/operations/op1/cancel")).json() == PENDING
     assert (await get("/api/v1/keys")).json()["next_cursor"] is None
     assert (await post("/api/v1/keys", json={})).status_code == 201
+    assert (await post("/api/v1/keys/unlock", json={"passphrase": "x"})).json()["items"][0]["unlocked"]
     assert (await post("/api/v1/tokens", json={"name": "ci", "role": "user"})).json()["secret"] == "shown once"
     assert (await served.local.delete("/api/v1/tokens/t1")).json()["revoked_at"]
     problem(await served.local.delete("/api/v1/tokens/none"), 404, "token_not_found")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from tests.unit.cli.conftest import Cli
-from tests.unit.client.fake_server import FakeServer, Reply, Request, sse
-from tests.unit.client.samples import EVENT, FINGERPRINT, NODE, REPORT
+from tests.unit.client.fake_server import FakeServer, Reply, Request, items, sse
+from tests.unit.client.samples import EVENT, FINGERPRINT, KEY, NODE, REPORT
 
 from vendetta.cli.node.add import derive_name
 from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput
@@ -129,6 +129,31 @@ def test_a_password_is_asked_for_only_where_it_can_help(
     fake.routes["POST /nodes/gpu/connect"] = AuthFailed("refused", methods=["publickey"])
     answers()
     assert cli("node", "connect", "gpu").status == 6
+
+
+def test_a_locked_key_is_unlocked_on_the_way_or_left_for_the_password(
+    fake: FakeServer, cli: Cli, answers: Callable[..., list[str]]
+) -> None:
+    locked = AuthFailed("refused", methods=["publickey", "password"], locked=["/k", "/l"])
+    unlocked: list[str] = []
+
+    def unlock(request: Request) -> object:
+        if request.body["passphrase"] != "sesame":
+            return InvalidInput("that passphrase doesn't unlock /l")
+        unlocked.append(request.body["path"])
+        return items(KEY)
+
+    fake.routes["POST /keys/unlock"] = unlock
+    fake.routes["POST /nodes/gpu/connect"] = lambda request: NODE if unlocked else locked
+    asked = answers("", "wrong", "sesame")
+    ended = cli("node", "connect", "gpu")
+    assert (ended.status, unlocked) == (0, ["/l"])
+    assert [question.split()[2] for question in asked] == ["/k", "/l", "/l"]
+    assert "sesame" not in ended.out + ended.err
+    fake.routes["POST /nodes/gpu/connect"] = lambda request: NODE if "password" in request.body["login"] else locked
+    asked = answers("", "", "s3cret")
+    assert cli("node", "connect", "gpu").status == 0
+    assert asked[-1] == "Password"
 
 
 def test_options_that_exclude_each_other(cli: Cli) -> None:

@@ -99,6 +99,28 @@ def test_keys(fake: FakeServer, cli: Cli, tmp_path: Path) -> None:
     assert len(fake.asked("POST /nodes/gpu/install-key")) == 1
 
 
+def test_key_unlock_reads_a_descriptor_or_asks(fake: FakeServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked = replace(KEY, path="/k", encrypted=True)
+    fake.routes["POST /keys/unlock"] = items(replace(locked, unlocked=True))
+    reading, writing = os.pipe()
+    os.write(writing, b"open sesame\nmore\n")
+    ended = cli("key", "unlock", "k", "--passphrase-fd", str(reading))
+    assert "file (encrypted, unlocked)" in ended.out
+    assert fake.requests[-1].body == {"passphrase": "open sesame", "path": str(Path("k").absolute())}
+    os.close(writing)
+    assert cli("key", "unlock", "--passphrase-fd", str(reading)).status == 2
+    os.close(reading)
+    assert cli("key", "unlock", "--passphrase-fd", str(reading)).status == 2
+    assert "--passphrase-fd" in cli("key", "unlock").err
+
+    fake.routes["GET /keys"] = items(KEY, locked)
+    monkeypatch.setattr("vendetta.cli.session.Session.interactive", True)
+    monkeypatch.setattr("click.prompt", lambda *given, **options: "sesame")
+    assert cli("key", "unlock").status == 0
+    assert fake.requests[-1].body == {"passphrase": "sesame", "path": "/k"}
+    assert len(fake.asked("POST /keys/unlock")) == 2
+
+
 def test_a_password_comes_from_stdin(fake: FakeServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.routes["POST /nodes/gpu/install-key"] = KEY
     monkeypatch.setattr("sys.stdin", io.StringIO("s3cret\nmore"))

@@ -74,6 +74,9 @@ def test_what_answers_nothing(fake: FakeServer, client: Client) -> None:
 
 def test_lists(fake: FakeServer, client: Client) -> None:
     fake.routes |= {"GET /keys": items(KEY), "GET /tokens": items(TOKEN), "GET /operations": items(OPERATION)}
+    fake.routes["POST /keys/unlock"] = items(KEY)
+    assert client.keys.unlock("open sesame", "/k") == [KEY]
+    assert fake.requests[-1].body == {"passphrase": "open sesame", "path": "/k"}
     assert (client.keys.list(), client.tokens.list()) == ([KEY], [TOKEN])
     assert client.operations.list(state="running", target="web") == [OPERATION]
     assert fake.requests[-1].query == {"state": ["running"], "target": ["web"]}

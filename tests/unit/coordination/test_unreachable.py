@@ -84,6 +84,7 @@ def test_stages_of_a_login_to_a_host_that_answers(error: VendettaError, jumps: b
             f"mkdir -pm 700 ~/.ssh && echo '{KEY}' >> ~/.ssh/authorized_keys",
         ),
         ("login", InvalidInput("the key has a passphrase"), NODE, None),
+        ("login", AuthFailed("refused", locked=["/a key"]), NODE, "vendetta key unlock '/a key'"),
     ],
 )
 def test_each_has_its_mend(stage: str, error: VendettaError, node: Node, mend: str | None) -> None:

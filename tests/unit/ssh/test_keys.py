@@ -9,7 +9,7 @@ import pytest
 from vendetta.errors import Conflict, Forbidden, InvalidInput, KeyNotFound
 from vendetta.ssh.authorized_keys import parse_public_key
 from vendetta.ssh.endpoint import Endpoint
-from vendetta.ssh.keys import MOST_OFFERED, Keys
+from vendetta.ssh.keys import Keys
 from vendetta.ssh.route import Hop, build_route
 
 
@@ -72,16 +72,22 @@ async def test_own_makes_one_where_the_rest_needs_a_passphrase(tmp_path: Path, k
     assert found == {own.fingerprint: False, locked.get_fingerprint(): True}
 
 
-async def test_the_likeliest_key_comes_first_and_never_too_many(tmp_path: Path) -> None:
+async def test_the_likeliest_key_comes_first(tmp_path: Path) -> None:
     wanted = put_key(tmp_path / "elsewhere/node_key")
     preferred = put_key(tmp_path / "elsewhere/preferred")
     for name in ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk"):
         put_key(tmp_path / "ssh" / name)
     keys = Keys(tmp_path / "own", tmp_path / "ssh", tmp_path / "elsewhere/preferred")
-    async with keys.offer(hop(str(tmp_path / "elsewhere/node_key"))) as offer:
+    own = keys.generate()
+    node = hop(str(tmp_path / "elsewhere/node_key"))
+    async with keys.offer(node) as offer:
         offered = [pair.public_data for pair in offer.pairs]
-    assert offered[:2] == [wanted.public_data, preferred.public_data]
-    assert len(offered) == MOST_OFFERED
+    own_data = asyncssh.import_public_key(own.public_key).public_data
+    assert offered[:3] == [wanted.public_data, preferred.public_data, own_data]
+    assert len(offered) == 8
+    keys.remember(node, offered[5])
+    async with keys.offer(node) as offer:
+        assert [pair.public_data for pair in offer.pairs] == [offered[5], *offered[:5], *offered[6:]]
 
 
 async def test_a_key_that_others_may_read_is_told_with_what_mends_it(tmp_path: Path, keys: Keys) -> None:
@@ -100,7 +106,93 @@ async def test_one_that_needs_a_passphrase_is_left_to_the_agent(tmp_path: Path, 
     put_key(tmp_path / "ssh/id_ed25519", passphrase="open sesame")
     async with keys.offer(hop()) as offer:
         assert offer.pairs == []
-        assert "ssh-add" in offer.skipped[0]
+        assert offer.locked == [str(tmp_path / "ssh/id_ed25519")]
+
+
+@pytest.mark.parametrize("format", ["openssh", "pkcs8-pem", "pkcs1-pem"])
+async def test_a_passphrase_unlocks_a_key_until_the_server_ends(tmp_path: Path, keys: Keys, format: str) -> None:
+    path = tmp_path / "ssh/id_ecdsa"
+    key = put_key(path, "ecdsa-sha2-nistp256")
+    path.write_bytes(key.export_private_key(format, passphrase="open sesame"))
+    with pytest.raises(InvalidInput, match="doesn't unlock") as wrong:
+        await keys.unlock("open says me", path)
+    assert wrong.value.hint
+    assert "says me" not in f"{wrong.value} {wrong.value.hint} {wrong.value.details}"
+    assert [key.unlocked for key in await keys.detect()] == [False]
+    [unlocked] = await keys.unlock("open sesame", path)
+    assert (unlocked.encrypted, unlocked.unlocked) == (True, True)
+    assert await keys.detect() == [unlocked]
+    async with keys.offer(hop()) as offer:
+        assert [pair.public_data for pair in offer.pairs] == [key.public_data]
+        assert offer.locked == []
+    assert "sesame" not in repr(vars(keys))
+    again = Keys(tmp_path / "own", tmp_path / "ssh")
+    assert [key.unlocked for key in await again.detect()] == [False]
+
+
+async def test_one_passphrase_unlocks_each_key_that_it_fits(tmp_path: Path, keys: Keys) -> None:
+    put_key(tmp_path / "ssh/id_ed25519", passphrase="one")
+    put_key(tmp_path / "ssh/id_ecdsa", passphrase="other")
+    assert [key.path for key in await keys.unlock("other")] == [str(tmp_path / "ssh/id_ecdsa")]
+    with pytest.raises(InvalidInput, match="none of the keys"):
+        await keys.unlock("other")
+    assert [key.path for key in await keys.unlock("one")] == [str(tmp_path / "ssh/id_ed25519")]
+    assert await keys.unlock("any") == []
+    with pytest.raises(InvalidInput, match="there is no key"):
+        await keys.unlock("one", tmp_path / "ssh/absent")
+
+
+async def test_a_folder_of_keys_that_others_may_use_is_refused(tmp_path: Path, keys: Keys) -> None:
+    keys.generate()
+    (tmp_path / "own").chmod(0o755)
+    with pytest.raises(Forbidden) as refused:
+        keys.generate("ecdsa")
+    assert refused.value.hint == f"Mend it: chmod 700 {tmp_path}/own"
+    with pytest.raises(Forbidden, match="mode 0755"):
+        async with keys.offer(hop()):
+            pass
+    assert not (tmp_path / "own/id_ecdsa").exists()
+
+
+@pytest.mark.parametrize(("type", "algorithm"), [("ed25519", "ssh-ed25519"), ("ecdsa", "ecdsa-sha2-nistp256")])
+def test_each_type_can_be_generated(keys: Keys, type: str, algorithm: str) -> None:
+    assert keys.generate(type).type == algorithm
+
+
+def test_an_rsa_key_has_4096_bits(keys: Keys) -> None:
+    made = keys.generate("rsa")
+    number = asyncssh.import_public_key(made.public_key).pyca_key
+    assert number.key_size == 4096
+
+
+async def test_a_file_is_parsed_again_only_when_it_has_changed(
+    tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+    import_key = asyncssh.import_private_key
+    monkeypatch.setattr("asyncssh.import_private_key", lambda *given: parsed.append(1) or import_key(*given))
+    path = tmp_path / "ssh/id_ed25519"
+    for count in (1, 2):
+        key = put_key(path)
+        for _ in range(5):
+            async with keys.offer(hop()) as offer:
+                assert [pair.public_data for pair in offer.pairs] == [key.public_data]
+        assert len(parsed) == count
+
+
+async def test_a_certificate_comes_before_its_key_unless_it_has_run_out(tmp_path: Path, keys: Keys) -> None:
+    key = put_key(tmp_path / "ssh/id_ed25519")
+    authority = asyncssh.generate_private_key("ssh-ed25519")
+    beside = tmp_path / "ssh/id_ed25519-cert.pub"
+    authority.generate_user_certificate(key, "me").write_certificate(beside)
+    async with keys.offer(hop()) as offer:
+        assert [pair.get_algorithm() for pair in offer.pairs] == ["ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519"]
+    authority.generate_user_certificate(key, "me", valid_before=1).write_certificate(beside)
+    async with keys.offer(hop()) as offer:
+        assert [pair.get_algorithm() for pair in offer.pairs] == ["ssh-ed25519"]
+    beside.write_text("nonsense")
+    async with keys.offer(hop()) as offer:
+        assert [pair.get_algorithm() for pair in offer.pairs] == ["ssh-ed25519"]
 
 
 @pytest.mark.parametrize("content", [None, "not a key"])

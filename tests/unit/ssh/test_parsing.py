@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncssh
 import pytest
@@ -14,7 +15,7 @@ from vendetta.ssh.authorized_keys import parse_public_key
 from vendetta.ssh.diagnosis import explain
 from vendetta.ssh.endpoint import Endpoint, parse_address
 from vendetta.ssh.host_keys import parse_known_hosts
-from vendetta.ssh.private_keys import describe_file, is_encrypted
+from vendetta.ssh.private_keys import KeyFiles, describe_file, is_encrypted
 from vendetta.ssh.route import build_route
 
 KEY = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
@@ -32,6 +33,27 @@ def test_no_file_takes_the_reading_of_keys_down(data: bytes, openssh: bool) -> N
     if openssh:
         data = b"-----BEGIN OPENSSH PRIVATE KEY-----\n" + data + b"\n-----END OPENSSH PRIVATE KEY-----\n"
     assert is_encrypted(data) in (True, False)
+
+
+WHOLE = [
+    asyncssh.generate_private_key("ssh-ed25519").export_private_key(),
+    asyncssh.generate_private_key("ssh-ed25519").export_private_key(passphrase="x"),
+    asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_private_key("pkcs8-pem"),
+    asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_private_key("pkcs1-pem", passphrase="x"),
+]
+
+
+@given(st.sampled_from(WHOLE), st.integers(0, 600), st.integers(0, 20), st.binary(max_size=20))
+def test_whatever_the_bytes_a_key_is_read_or_invalid_input(whole: bytes, at: int, less: int, more: bytes) -> None:
+    """One that is whole but for some bytes in its middle."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "key"
+        path.write_bytes(whole[:at] + more + whole[at + less :])
+        try:
+            file = KeyFiles().read(path)
+        except InvalidInput:
+            return
+        assert file.key.fingerprint.startswith("SHA256:")
 
 
 @pytest.mark.parametrize("cut", [0, 10, 50, 100, 200])

@@ -1,5 +1,7 @@
 """`/keys` (who the server is to its nodes), `/tokens` (who a caller is to the server) and `/server` itself."""
 
+import asyncio
+from pathlib import Path
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -20,6 +22,13 @@ class KeyRequest(Request):
     type: Literal["ed25519", "ecdsa", "rsa"] = "ed25519"
 
 
+class UnlockRequest(Request):
+    """The passphrase is used and forgotten; the key that it unlocks stays in memory until the server ends."""
+
+    passphrase: str = Field(repr=False)
+    path: str | None = Field(None, min_length=1, description="none: every encrypted key that the passphrase fits")
+
+
 class TokenRequest(Request):
     name: str = Field(min_length=1, max_length=100)
     role: str = "user"
@@ -32,7 +41,14 @@ async def list_keys(services: Offered) -> Response:
 
 @router.post("/keys", response_model=Key, status_code=201, tags=["keys"])
 async def generate_key(request: KeyRequest, services: Offered, caller: Administrator) -> Response:
-    return json_response(services.keys.generate(request.type), 201)
+    return json_response(await asyncio.to_thread(services.keys.generate, request.type), 201)
+
+
+@router.post("/keys/unlock", response_model=PageOf[Key], tags=["keys"])
+async def unlock_keys(request: UnlockRequest, services: Offered, caller: Administrator) -> Response:
+    path = Path(request.path) if request.path else None
+    unlocked = await services.keys.unlock(request.passphrase, path)
+    return json_response({"items": unlocked, "next_cursor": None})
 
 
 @router.get("/tokens", response_model=PageOf[Token], tags=["tokens"])
