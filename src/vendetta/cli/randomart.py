@@ -1,7 +1,7 @@
 """A fingerprint as a picture, as `ssh-keygen -lv` draws it: two that differ look different at once.
 
-OpenSSH's "drunken bishop": from the middle, each pair of the digest's bits is a step along a diagonal, and a field shows
-how often it was stepped on.
+OpenSSH's "drunken bishop": from the middle, each pair of the digest's bits is a step along a diagonal, and a field
+shows how often it was stepped on.
 """
 
 import base64

@@ -4,13 +4,13 @@ import asyncio
 import math
 import random
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 
-from vendetta.errors import AuthFailed, ConnectFailed, LinkTimeout
+from vendetta.errors import AuthFailed, ConnectFailed, InvalidInput, LinkTimeout
 from vendetta.models import HostKey, Key
 
 from .algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key_algorithms
@@ -18,7 +18,7 @@ from .bastions import LINGER_SECONDS, Bastions
 from .connection import Connection
 from .endpoint import Endpoint, Login, format_host
 from .failures import from_connecting, from_files, is_dropped
-from .gate import Gate, untrusted
+from .gate import Gate, Update, unconfirmed, untrusted
 from .greeting import read_greeting
 from .host_keys import HostKeys, describe
 from .keys import Keys, Offer
@@ -95,6 +95,26 @@ class Connector:
     async def host_key(self, endpoint: Endpoint) -> HostKey:
         """The host key that the node offers now; nothing is sent but the question. Raises `LinkError`."""
         *bastions, hop = await self._route(endpoint)
+        return describe(await self._ask_host_key(bastions, hop))
+
+    async def trust(self, endpoint: Endpoint, fingerprint: str | None) -> HostKey:
+        """Pins the host key that the node offers now, and no other, if it is `fingerprint`; else `HostKeyUnknown`.
+
+        It needn't let us in. Raises `LinkError`, `InvalidInput`.
+        """
+        *bastions, hop = await self._route(endpoint)
+        key = await self._ask_host_key(bastions, hop)
+        offered = describe(key)
+        if fingerprint is None or fingerprint.rstrip("=") != offered.fingerprint:
+            raise unconfirmed(hop, key, self._host_keys.pinned(hop.pinned_as))
+        try:
+            self._host_keys.pin(hop.pinned_as, key)
+        except OSError as exc:
+            raise from_files(exc, endpoint.node) from exc
+        return offered
+
+    async def _ask_host_key(self, bastions: Sequence[Hop], hop: Hop) -> asyncssh.SSHKey:
+        known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
         with ExitStack() as stack:
             tunnel = await self._pass(bastions, Login(), stack)
             try:
@@ -105,13 +125,16 @@ class Connector:
                         tunnel=tunnel,
                         config=self._config_files(),
                         kex_algs=KEY_EXCHANGES,
-                        server_host_key_algs=build_host_key_algorithms((), certificates=False),
+                        # in the order of a login, so that it is the key that a login is refused for
+                        server_host_key_algs=build_host_key_algorithms(
+                            [*known.keys, *known.fallback], certificates=False
+                        ),
                     )
             except (OSError, asyncssh.Error) as exc:
                 raise from_connecting(exc, hop) from exc
         if key is None:
-            raise ConnectFailed(f"node {endpoint.node} offers no host key", node=endpoint.node)
-        return describe(key)
+            raise ConnectFailed(f"node {hop.node} offers no host key", node=hop.node)
+        return key
 
     @property
     def bastions_held(self) -> int:
@@ -188,13 +211,23 @@ class Connector:
             except BaseException:
                 raw.abort()
                 raise
+        if gate.verified_by_pin:
+            gate.on_update(lambda update: self._learn(hop, raw, update))
         return gate, raw
+
+    def _learn(self, hop: Hop, raw: asyncssh.SSHClientConnection, update: Update) -> None:
+        """As OpenSSH does with UpdateHostKeys. A host that doesn't name the key it has just shown isn't believed."""
+        shown = raw.get_server_host_key()
+        if shown is None or shown not in (*update.added, *update.retained):
+            return
+        with suppress(OSError, InvalidInput):  # of our own file: the host says it again at the next login
+            self._host_keys.learn(hop.pinned_as, shown, update.added, update.removed)
 
     async def _knock(
         self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, offer: Offer
     ) -> tuple[Gate, asyncssh.SSHClientConnection]:
         """Comes again where sshd hung up before it had listened."""
-        known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.port)
+        known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
         options = self._options(hop, login)
         algorithms = build_host_key_algorithms([*known.keys, *known.fallback], certificates=bool(known.authorities))
         for tries in range(1, DROPPED_TRIES + 1):
@@ -206,6 +239,7 @@ class Connector:
                     tunnel=tunnel,
                     known_hosts=gate.trusted,
                     server_host_key_algs=algorithms,
+                    server_host_keys_handler=gate.update_host_keys,
                     **options,
                 )
                 return gate, raw

@@ -2,7 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import asyncssh
 
@@ -10,8 +11,20 @@ from vendetta.errors import HostKeyChanged, HostKeyUnknown, VendettaError
 from vendetta.models import HostKey
 
 from .endpoint import Login
-from .host_keys import Known, describe
+from .host_keys import Known, count_bits, describe
 from .route import Hop
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a host that was let through says of its host keys (`hostkeys-00@openssh.com`, PROTOCOL of OpenSSH).
+
+    `added` are those that weren't known and that it has proved to hold; `removed` those that it no longer has.
+    """
+
+    added: Sequence[asyncssh.SSHKey]
+    removed: Sequence[asyncssh.SSHKey]
+    retained: Sequence[asyncssh.SSHKey]
 
 
 class Gate(asyncssh.SSHClient):
@@ -26,6 +39,8 @@ class Gate(asyncssh.SSHClient):
         self._connection: asyncssh.SSHClientConnection | None = None
         self._endings: list[Callable[[], None]] = []
         self._ended = False
+        self._update: Update | None = None
+        self._learner: Callable[[Update], None] | None = None
         self.accepted: asyncssh.SSHKey | None = None
         self.refusal: VendettaError | None = None
         self.methods: list[str] = []
@@ -44,6 +59,29 @@ class Gate(asyncssh.SSHClient):
         else:
             self._endings.append(ending)
 
+    def on_update(self, learner: Callable[[Update], None]) -> None:
+        """Told already: at once."""
+        self._learner = learner
+        if self._update:
+            learner(self._update)
+
+    def update_host_keys(
+        self,
+        added: Sequence[asyncssh.SSHKey],
+        removed: Sequence[asyncssh.SSHKey],
+        retained: Sequence[asyncssh.SSHKey],
+        revoked: Sequence[asyncssh.SSHKey],
+    ) -> None:
+        """asyncssh's handler: it has had the added ones proved, and left those out that weren't."""
+        self._update = Update(added, removed, retained)
+        if self._learner:
+            self._learner(self._update)
+
+    @property
+    def verified_by_pin(self) -> bool:
+        """Else it was by a file of the user's, by a key or an authority in it."""
+        return self._known.pinned or self.accepted is not None
+
     def trusted(
         self, host: str, addr: str, port: int
     ) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:
@@ -54,12 +92,13 @@ class Gate(asyncssh.SSHClient):
         offered = describe(key)
         confirmed = self._login.host_key is not None and self._login.host_key.rstrip("=") == offered.fingerprint
         if self._known.keys and (self._known.pinned or not confirmed):
-            self.refusal = changed(self._hop, describe(self._known.keys[0]), offered)
+            same_type = (known for known in map(describe, self._known.keys) if known.type == offered.type)
+            self.refusal = changed(self._hop, next(same_type, describe(self._known.keys[0])), offered)
         elif confirmed or self._login.accept_new:
             self.accepted = key
             return True
         else:
-            self.refusal = unknown(self._hop, offered, self._login.host_key)
+            self.refusal = unknown(self._hop, key, self._login.host_key)
         return False
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -119,7 +158,8 @@ def changed(hop: Hop, expected: HostKey, offered: HostKey) -> HostKeyChanged:
     )
 
 
-def unknown(hop: Hop, offered: HostKey, wanted: str | None) -> HostKeyUnknown:
+def unknown(hop: Hop, key: asyncssh.SSHKey, wanted: str | None) -> HostKeyUnknown:
+    offered = describe(key)
     instead = f", not {wanted}" if wanted else ", which nobody has confirmed yet"
     return HostKeyUnknown(
         f"{_named(hop)} shows the {offered.type} host key {offered.fingerprint}{instead}",
@@ -128,7 +168,24 @@ def unknown(hop: Hop, offered: HostKey, wanted: str | None) -> HostKeyUnknown:
         host=hop.host,
         port=hop.port,
         type=offered.type,
+        bits=count_bits(key),
         fingerprint=offered.fingerprint,
+    )
+
+
+def unconfirmed(hop: Hop, key: asyncssh.SSHKey, pinned: HostKey | None) -> HostKeyUnknown:
+    """For a key that is to take the place of another, and that nobody has said yes to."""
+    offered = describe(key)
+    return HostKeyUnknown(
+        f"node {hop.node} offers the {offered.type} host key {offered.fingerprint}",
+        hint=f"Compare it on the machine itself, then: {_acceptance(hop, offered)}",
+        node=hop.node,
+        host=hop.host,
+        port=hop.port,
+        type=offered.type,
+        bits=count_bits(key),
+        fingerprint=offered.fingerprint,
+        pinned=pinned.fingerprint if pinned else None,
     )
 
 
