@@ -20,9 +20,10 @@ from .endpoint import Endpoint, Login, format_host
 from .failures import from_connecting, from_files, is_dropped
 from .gate import Gate, Update, unconfirmed, untrusted
 from .greeting import read_greeting
-from .host_keys import HostKeys, describe
+from .host_keys import HostKeys, Known, describe
 from .keys import Keys, Offer
 from .pacing import Pacing
+from .public_keys import UNREADABLE
 from .question import Question
 from .route import Hop, build_route
 
@@ -130,7 +131,7 @@ class Connector:
                             [*known.keys, *known.fallback], certificates=False
                         ),
                     )
-            except (OSError, asyncssh.Error) as exc:
+            except (OSError, asyncssh.Error, *UNREADABLE) as exc:
                 raise from_connecting(exc, hop) from exc
         if key is None:
             raise ConnectFailed(f"node {hop.node} offers no host key", node=hop.node)
@@ -226,12 +227,37 @@ class Connector:
     async def _knock(
         self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, offer: Offer
     ) -> tuple[Gate, asyncssh.SSHClientConnection]:
-        """Comes again where sshd hung up before it had listened."""
+        """As ssh: where the host's certificate doesn't count, its key may, or can be accepted."""
         known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
+        reason: str | None = None
+        if known.authorities:
+            try:
+                return await self._try(hop, login, tunnel, offer, known, certificates=True)
+            except asyncssh.HostKeyNotVerifiable as exc:
+                reason = exc.reason
+                if "is revoked" in reason:
+                    raise untrusted(hop, reason) from exc
+        try:
+            return await self._try(hop, login, tunnel, offer, known, certificates=False, no_certificate=reason)
+        except asyncssh.HostKeyNotVerifiable as exc:
+            raise untrusted(hop, exc.reason) from exc
+
+    async def _try(
+        self,
+        hop: Hop,
+        login: Login,
+        tunnel: asyncssh.SSHClientConnection | None,
+        offer: Offer,
+        known: Known,
+        *,
+        certificates: bool,
+        no_certificate: str | None = None,
+    ) -> tuple[Gate, asyncssh.SSHClientConnection]:
+        """Comes again where sshd hung up before it had listened. `no_certificate` says why that one didn't count."""
         options = self._options(hop, login)
-        algorithms = build_host_key_algorithms([*known.keys, *known.fallback], certificates=bool(known.authorities))
+        algorithms = build_host_key_algorithms([*known.keys, *known.fallback], certificates=certificates)
         for tries in range(1, DROPPED_TRIES + 1):
-            gate = Gate(hop, known, login, list(offer.pairs))
+            gate = Gate(hop, known, login, list(offer.pairs), no_certificate)
             try:
                 raw, _ = await asyncssh.create_connection(
                     lambda gate=gate: gate,  # type: ignore[misc]
@@ -244,8 +270,10 @@ class Connector:
                 )
                 return gate, raw
             except asyncssh.HostKeyNotVerifiable as exc:
-                raise gate.refusal or untrusted(hop, exc.reason) from exc
-            except (OSError, asyncssh.Error, ValueError) as exc:
+                if gate.refusal:
+                    raise gate.refusal from exc
+                raise
+            except (OSError, asyncssh.Error, *UNREADABLE) as exc:
                 if not is_dropped(exc) or tries == DROPPED_TRIES:
                     raise from_connecting(exc, hop, offer.skipped, gate.methods) from exc
             await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311

@@ -30,8 +30,16 @@ class Update:
 class Gate(asyncssh.SSHClient):
     """`accepted` is the key to pin from now on; `refusal` says why the host was turned away."""
 
-    def __init__(self, hop: Hop, known: Known, login: Login, offered: list[asyncssh.SSHKeyPair]) -> None:
+    def __init__(
+        self,
+        hop: Hop,
+        known: Known,
+        login: Login,
+        offered: list[asyncssh.SSHKeyPair],
+        no_certificate: str | None = None,
+    ) -> None:
         self._hop = hop
+        self._no_certificate = no_certificate
         self._known = known
         self._login = login
         self._offered = offered
@@ -98,7 +106,7 @@ class Gate(asyncssh.SSHClient):
             self.accepted = key
             return True
         else:
-            self.refusal = unknown(self._hop, key, self._login.host_key)
+            self.refusal = unknown(self._hop, key, self._login.host_key, self._no_certificate)
         return False
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -158,9 +166,12 @@ def changed(hop: Hop, expected: HostKey, offered: HostKey) -> HostKeyChanged:
     )
 
 
-def unknown(hop: Hop, key: asyncssh.SSHKey, wanted: str | None) -> HostKeyUnknown:
+def unknown(hop: Hop, key: asyncssh.SSHKey, wanted: str | None, no_certificate: str | None) -> HostKeyUnknown:
+    """`no_certificate`: why the one that it has doesn't vouch for it."""
     offered = describe(key)
     instead = f", not {wanted}" if wanted else ", which nobody has confirmed yet"
+    if no_certificate:
+        instead += f" (its certificate doesn't count: {no_certificate[:1].lower()}{no_certificate[1:]})"
     return HostKeyUnknown(
         f"{_named(hop)} shows the {offered.type} host key {offered.fingerprint}{instead}",
         hint=f"Compare it on the machine itself, then say --host-key {offered.fingerprint}; or --accept-new.",

@@ -18,6 +18,7 @@ from vendetta.models import HostKey
 
 from .algorithms import is_modern
 from .files import write_private
+from .public_keys import UNREADABLE, read_public_key
 
 SSH_PORT = 22
 _NAMES = re.compile(r"\A((?:@\S+\s+)?)([^|@\s]\S*)")
@@ -145,7 +146,7 @@ def parse_known_hosts(data: bytes) -> SSHKnownHosts:
         try:
             # the names' case says nothing; that of a hash does
             parsed.load(_NAMES.sub(lambda found: found[1] + found[2].lower(), line))
-        except ValueError:
+        except UNREADABLE:
             continue
     return parsed
 
@@ -157,7 +158,7 @@ def parse_pins(data: bytes, source: str) -> SSHKnownHosts:
         fields = line.split()
         key = fields[2:] if line.startswith("@") else fields[1:]
         try:
-            asyncssh.import_public_key(" ".join(key[:2]))
+            read_public_key(" ".join(key[:2]))
             parsed.load(line)
         except ValueError as exc:
             hint = "Remove that line, and accept the node's host key anew: vendetta node trust NAME"

@@ -20,6 +20,7 @@ from vendetta.models import Key
 
 from .files import check_private, write_private
 from .private_keys import describe_file, describe_key, is_encrypted, load_pairs
+from .public_keys import read_public_key
 from .route import Hop
 
 STANDARD_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
@@ -210,8 +211,8 @@ def _who() -> str:
 def _describe_agent_pair(pair: asyncssh.SSHKeyPair) -> Key | None:
     """None for what the agent holds and asyncssh doesn't know."""
     try:
-        public = asyncssh.import_public_key(f"{pair.get_algorithm()} {base64.b64encode(pair.public_data).decode()}")
-    except asyncssh.KeyImportError:
+        public = read_public_key(f"{pair.get_algorithm()} {base64.b64encode(pair.public_data).decode()}")
+    except ValueError:
         return None
     if comment := pair.get_comment(errors="replace"):
         public.set_comment(comment)

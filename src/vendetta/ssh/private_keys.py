@@ -10,6 +10,8 @@ import asyncssh
 from vendetta.errors import InvalidInput
 from vendetta.models import Key
 
+from .public_keys import UNREADABLE, read_public_key
+
 OPENSSH_MAGIC = b"openssh-key-v1\0"
 NO_CIPHER = b"none"
 
@@ -38,7 +40,7 @@ def load_key(path: Path) -> asyncssh.SSHKey:
     """A key without a passphrase. Raises `InvalidInput`."""
     try:
         return asyncssh.import_private_key(_read(path))
-    except (asyncssh.KeyImportError, ValueError) as exc:
+    except UNREADABLE as exc:
         raise InvalidInput(f"{path} is not a private key that can be used: {exc}") from exc
 
 
@@ -46,7 +48,7 @@ def load_pairs(path: Path) -> list[asyncssh.SSHKeyPair]:
     """A key without a passphrase, with the certificate beside it (`PATH-cert.pub`) first. Raises `InvalidInput`."""
     try:
         return list(asyncssh.load_keypairs(str(path)))
-    except (asyncssh.KeyImportError, ValueError, OSError) as exc:
+    except (*UNREADABLE, OSError) as exc:
         raise InvalidInput(f"{path} is not a private key that can be used: {exc}") from exc
 
 
@@ -67,7 +69,7 @@ def _public_key(path: Path, data: bytes) -> asyncssh.SSHKey:
     """The file beside it knows the comment; else OpenSSH's own format shows the public part in clear."""
     try:
         return asyncssh.read_public_key(path.with_name(f"{path.name}.pub"))
-    except (OSError, asyncssh.KeyImportError):
+    except (*UNREADABLE, OSError):
         pass
     try:
         blob = _openssh_blob(data)
@@ -76,8 +78,8 @@ def _public_key(path: Path, data: bytes) -> asyncssh.SSHKey:
         start = len(OPENSSH_MAGIC) + sum(4 + len(string) for string in cipher_kdf_options) + number_bytes
         (public,) = _strings(blob, start, 1)
         (algorithm,) = _strings(public, 0, 1)
-        return asyncssh.import_public_key(algorithm + b" " + base64.b64encode(public))
-    except (asyncssh.KeyImportError, ValueError) as exc:
+        return read_public_key(algorithm + b" " + base64.b64encode(public))
+    except ValueError as exc:
         raise InvalidInput(
             f"{path} has a passphrase, and its public key isn't known",
             hint=f"Write it beside the key: ssh-keygen -y -f {path} > {path}.pub",

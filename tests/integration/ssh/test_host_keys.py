@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,16 +14,17 @@ from asyncssh.connection import SSHServerConnection
 from asyncssh.packet import String
 from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, endpoint
 from tests.integration.ssh.installing import until
+from tests.integration.ssh.sshd import Sshd
 
 from vendetta.api.app import running_services
 from vendetta.api.services import Services
 from vendetta.coordination.requests import ExecRequest, NodeRequest
-from vendetta.errors import HostKeyChanged, HostKeyUnknown, InvalidInput
+from vendetta.errors import ConnectFailed, HostKeyChanged, HostKeyUnknown, InvalidInput
 from vendetta.models import Node
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
 from vendetta.ssh.connection import Connection
-from vendetta.ssh.endpoint import Endpoint
+from vendetta.ssh.endpoint import Endpoint, Login
 
 OTHERS = ("ecdsa-sha2-nistp256", "ssh-rsa")
 
@@ -208,6 +210,109 @@ async def test_a_broken_line_of_ours_lets_nobody_in(make_sshd: MakeSshd, side: S
     with pytest.raises(InvalidInput, match="known_hosts, line 2:"):
         await side.connector().open(endpoint(sshd), ACCEPT)
     assert sshd.logins == 1
+
+
+async def test_a_host_key_that_can_not_be_read(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Spoiled:
+        """A key of negative numbers."""
+
+        algorithm = b"rsa-sha2-256"
+        public_data = String("ssh-rsa") + String(b"") + String(b"\x80")
+
+        def sign(self, data: bytes) -> bytes:
+            return String("rsa-sha2-256") + String(b"\0" * 256)
+
+    monkeypatch.setattr(SSHServerConnection, "get_server_host_key", lambda self: Spoiled())
+    async with serving(asyncssh.generate_private_key("ssh-rsa")) as host:
+        for attempt in (side.connector().open(host, ACCEPT), side.connector().host_key(host)):
+            with pytest.raises(ConnectFailed, match="host key can't be read"):
+                await attempt
+
+
+class Authority:
+    """Of hosts, with ssh-keygen; what it vouches for is shown by `sshd`."""
+
+    def __init__(self, directory: Path, sshd: Sshd) -> None:
+        self._path = directory / "authority"
+        self._sshd = sshd
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self._path], check=True)
+        self.public_key = self._path.with_suffix(".pub").read_text().strip()
+
+    def certify(self, *options: str) -> None:
+        self._sshd.stop()
+        public = self._sshd.directory / "host_key.pub"
+        public.write_bytes(self._sshd.host_key.export_public_key())
+        subprocess.run(["ssh-keygen", "-q", "-s", self._path, "-I", "host", *options, public], check=True)
+        self._sshd.start()
+
+
+@pytest.fixture
+def certified(make_sshd: MakeSshd) -> Sshd:
+    return make_sshd(HostCertificate="{directory}/host_key-cert.pub")
+
+
+@pytest.mark.parametrize("names", ["*", "127.0.0.*", "[127.0.0.1]:{port}"])
+async def test_a_host_certificate_of_ssh_keygen(tmp_path: Path, certified: Sshd, side: Side, names: str) -> None:
+    authority = Authority(tmp_path, certified)
+    authority.certify("-h", "-n", "gpu.lan,127.0.0.1", "-V", "-1h:+1h")
+    side.known_hosts.write_text(f"@cert-authority {names.format(port=certified.port)} {authority.public_key}\n")
+    await (await side.connector().open(endpoint(certified))).close()
+    certified.stop()
+    certified.new_host_key()  # another key is as good, with another certificate
+    authority.certify("-h", "-n", "127.0.0.1")
+    await (await side.connector().open(endpoint(certified))).close()
+    assert not side.pins_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["-h", "-n", "other.lan"], "principal"),
+        (["-h", "-n", "127.0.0.1", "-V", "20200101:20200102"], "expired"),
+        (["-h", "-n", "127.0.0.1", "-V", "20900101:20900102"], "not yet valid"),
+        (["-n", "127.0.0.1"], "type"),
+    ],
+)
+async def test_a_host_certificate_that_does_not_hold_leaves_its_key_to_a_yes(
+    tmp_path: Path, certified: Sshd, side: Side, options: list[str], reason: str
+) -> None:
+    authority = Authority(tmp_path, certified)
+    authority.certify(*options)
+    side.known_hosts.write_text(f"@cert-authority * {authority.public_key}\n")
+    with pytest.raises(HostKeyUnknown) as unknown:
+        await side.connector().open(endpoint(certified))
+    assert unknown.value.details["fingerprint"] == certified.fingerprint
+    if options[0] == "-h":  # sshd itself leaves a user's certificate out
+        assert "its certificate doesn't count" in unknown.value.message
+        assert reason in unknown.value.message
+    await (await side.connector().open(endpoint(certified), Login(host_key=certified.fingerprint))).close()
+
+
+async def test_the_key_of_a_host_that_another_authority_vouches_for_counts_as_any(
+    tmp_path: Path, certified: Sshd, side: Side
+) -> None:
+    Authority(tmp_path, certified).certify("-h", "-n", "127.0.0.1")
+    stranger = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    side.known_hosts.write_text(f"@cert-authority * {stranger}")
+    with pytest.raises(HostKeyUnknown, match="its certificate doesn't count: host CA key is not trusted"):
+        await side.connector().open(endpoint(certified))
+    own = certified.host_key.export_public_key().decode()
+    side.known_hosts.write_text(f"@cert-authority * {stranger}[127.0.0.1]:{certified.port} {own}")
+    await (await side.connector().open(endpoint(certified))).close()
+
+
+@pytest.mark.parametrize("revoked", ["the authority", "the key"])
+async def test_a_certificate_saves_nobody_who_is_revoked(
+    tmp_path: Path, certified: Sshd, side: Side, revoked: str
+) -> None:
+    authority = Authority(tmp_path, certified)
+    authority.certify("-h", "-n", "127.0.0.1")
+    own = certified.host_key.export_public_key().decode()
+    key = authority.public_key if revoked == "the authority" else own
+    side.known_hosts.write_text(f"@cert-authority * {authority.public_key}\n@revoked * {key}\n")
+    with pytest.raises(HostKeyChanged, match="key is revoked .*; nothing was sent"):
+        await side.connector().open(endpoint(certified), ACCEPT)
+    assert certified.logins == 0
 
 
 @pytest.fixture
