@@ -123,7 +123,7 @@ class AuthFailed(LinkError):
 
 
 class HostKeyUnknown(LinkError):
-    """First sight. Details: `host`, `port`, `type`, `fingerprint` (`SHA256:…`)."""
+    """First sight. Details: `host`, `port`, `type`, `bits`, `fingerprint` (`SHA256:…`)."""
 
     code = "host_key_unknown"
 

@@ -64,7 +64,12 @@ def global_options() -> list[click.Option]:
         ),
         click.Option(["-q", "--quiet"], is_flag=True, help="No notes and no progress.", **shared),
         click.Option(["--no-color"], is_flag=True, help="No colour.  [NO_COLOR]", **shared),
-        click.Option(["-v", "verbose"], is_flag=True, help="Show the cause of unexpected errors.", **shared),
+        click.Option(
+            ["-v", "verbose"],
+            is_flag=True,
+            help="Show new host keys as pictures, and the cause of unexpected errors.",
+            **shared,
+        ),
     ]
 
 

@@ -9,6 +9,7 @@ from vendetta.client.nodes import Login
 from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput
 from vendetta.models import Key
 
+from .randomart import draw, name_family
 from .session import Session
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ def log_in(session: Session, attempt: Callable[[Login], T], login: Login) -> T:
             # a key that was told or accepted and still isn't known would be asked for without end
             if not session.interactive or not fingerprint or fingerprint in accepted:
                 raise
-            accept_host_key(exc)
+            accept_host_key(session, exc)
             accepted.add(fingerprint)
             login = {**login, "host_key": fingerprint}
         except AuthFailed as exc:
@@ -76,18 +77,23 @@ def log_in(session: Session, attempt: Callable[[Login], T], login: Login) -> T:
             login = {**login, "password": ask_password()}
 
 
-def accept_host_key(error: HostKeyUnknown) -> None:
-    """Asks as ssh does: yes, no, or the fingerprint itself. Raises `error` where the answer is no."""
+def accept_host_key(session: Session, error: HostKeyUnknown) -> None:
+    """Asks as ssh does: yes, no, or the fingerprint itself. Raises `error` where the answer is no.
+
+    With `-v` the key is also shown as a picture.
+    """
     details = error.details
-    kind = str(details.get("type", "")).removeprefix("ssh-").upper()
+    algorithm, fingerprint = str(details.get("type", "")), str(details["fingerprint"])
     port = details.get("port", 22)
     host = f"[{details.get('host')}]:{port}" if port != 22 else details.get("host")
     click.echo(f"The authenticity of host '{host}' can't be established.", err=True)
-    click.echo(f"{kind} key fingerprint is {details['fingerprint']}.", err=True)
+    click.echo(f"{name_family(algorithm)} key fingerprint is {fingerprint}.", err=True)
+    if session.verbose:
+        click.echo("\n".join(draw(fingerprint, algorithm, details.get("bits"))), err=True)
     question = "Are you sure you want to continue connecting (yes/no/[fingerprint])?"
     while True:
         answer = click.prompt(question, err=True, prompt_suffix=" ").strip()
-        if answer.lower() == "yes" or answer == details["fingerprint"]:
+        if answer.lower() == "yes" or answer == fingerprint:
             return
         if answer.lower() == "no":
             raise error

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from vendetta.errors import HostKeyUnknown, InvalidInput, WrongState
+from vendetta.errors import InvalidInput, WrongState
 from vendetta.models import Key, Node
 from vendetta.ssh.authorized_keys import build_options
 from vendetta.ssh.connector import Connector
@@ -134,23 +134,9 @@ class Nodes:
     async def trust(self, name: str, fingerprint: str | None, actor: str) -> Node:
         """Accepts the host key that the node offers now if it is `fingerprint`, else `HostKeyUnknown` tells it."""
         node = await self.get(name)
-        offered = await self._connector.host_key(build_endpoint(node))
-        if fingerprint is None or fingerprint.rstrip("=") != offered.fingerprint:
-            pinned = self._host_keys.pinned(name)
-            raise HostKeyUnknown(
-                f"node {name} offers the {offered.type} host key {offered.fingerprint}",
-                hint=f"Compare it on the machine itself, then: vendetta node trust {name} --host-key "
-                f"{offered.fingerprint}",
-                node=name,
-                host=node.address,
-                port=node.port or 22,
-                type=offered.type,
-                fingerprint=offered.fingerprint,
-                pinned=pinned.fingerprint if pinned else None,
-            )
-        self._host_keys.forget(name)
-        await self._events.emit("node.trusted", name, actor, fingerprint=offered.fingerprint)
-        return await self.connect(name, Login(host_key=offered.fingerprint), actor)
+        trusted = await self._connector.trust(build_endpoint(node), fingerprint)
+        await self._events.emit("node.trusted", name, actor, fingerprint=trusted.fingerprint)
+        return await self.connect(name, Login(), actor)
 
     async def remove(self, name: str, *, force: bool = False, actor: str) -> None:
         """Forgets the node. With workspaces on it: `WrongState`, unless `force`; what runs there goes on running."""

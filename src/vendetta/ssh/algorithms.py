@@ -39,6 +39,11 @@ _HOST_KEYS = tuple(name for name in SIGNATURES if not name.startswith("sk-"))
 _HOST_CERTIFICATES = tuple(f"{name}-cert-v01@openssh.com" for name in _HOST_KEYS)
 
 
+def is_modern(key: asyncssh.SSHKey) -> bool:
+    """Whether a host may be known by it."""
+    return not {name.decode() for name in key.sig_algorithms}.isdisjoint(_HOST_KEYS)
+
+
 def build_host_key_algorithms(known: Iterable[asyncssh.SSHKey], *, certificates: bool) -> list[str]:
     """What is known of the host first, so that a host with several keys shows the one we can check.
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-import asyncssh
-
 from vendetta.errors import InvalidInput
+
+from .public_keys import read_public_key
 
 KEPT_OF_RESTRICT = "restrict,port-forwarding,pty"
 """`restrict` takes everything away; what Vendetta needs is given back: sockets, ports, and terminals for shells."""
@@ -36,8 +36,8 @@ def parse_public_key(text: str) -> str:
     if len(text.strip().splitlines()) != 1:
         raise InvalidInput("a public key is one line", hint=_FORM)
     try:
-        key = asyncssh.import_public_key(text.strip().encode())
-    except (asyncssh.KeyImportError, ValueError) as exc:
+        key = read_public_key(text.strip().encode())
+    except ValueError as exc:
         raise InvalidInput(f"this is not a public key: {exc}", hint=_FORM) from exc
     line = key.export_public_key().decode(errors="replace").strip()
     if not line.isprintable():

@@ -2,41 +2,36 @@
 
 import asyncio
 import math
-import random
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 
-from vendetta.errors import AuthFailed, ConnectFailed, LinkTimeout
+from vendetta.errors import AuthFailed, ConnectFailed, InvalidInput, LinkTimeout
 from vendetta.models import HostKey, Key
 
 from .algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key_algorithms
 from .bastions import LINGER_SECONDS, Bastions
 from .connection import Connection
 from .endpoint import Endpoint, Login, format_host
-from .failures import from_connecting, from_files, is_dropped, is_refused
-from .gate import Gate, untrusted
+from .failures import from_connecting, from_files
+from .gate import Gate, Update, unconfirmed
 from .greeting import read_greeting
+from .handshake import Handshake
 from .host_keys import HostKeys, describe
 from .keys import Keys
 from .offer import Offer
 from .pacing import Pacing
+from .public_keys import UNREADABLE
 from .question import Question
 from .route import Hop, build_route
 
 STALL_SECONDS = 60.0
 """A link that is silent for so long, and then goes on, is not lost."""
 FEWEST_KEEPALIVES = 3
-DROPPED_TRIES = 6
-MOST_OFFERED = 5
-"""sshd ends a login after six tries (MaxAuthTries), one of which is left for a password."""
-MOST_LOGINS = 3
-"""With different keys, one after the other. Newer sshd shut out whoever fails more often (PerSourcePenalties)."""
 KEYS, PASSWORD = ("publickey",), ("password", "keyboard-interactive")
-FIRST_PAUSE_SECONDS = 0.1
 
 
 class Connector:
@@ -100,6 +95,26 @@ class Connector:
     async def host_key(self, endpoint: Endpoint) -> HostKey:
         """The host key that the node offers now; nothing is sent but the question. Raises `LinkError`."""
         *bastions, hop = await self._route(endpoint)
+        return describe(await self._ask_host_key(bastions, hop))
+
+    async def trust(self, endpoint: Endpoint, fingerprint: str | None) -> HostKey:
+        """Pins the host key that the node offers now, and no other, if it is `fingerprint`; else `HostKeyUnknown`.
+
+        It needn't let us in. Raises `LinkError`, `InvalidInput`.
+        """
+        *bastions, hop = await self._route(endpoint)
+        key = await self._ask_host_key(bastions, hop)
+        offered = describe(key)
+        if fingerprint is None or fingerprint.rstrip("=") != offered.fingerprint:
+            raise unconfirmed(hop, key, self._host_keys.pinned(hop.pinned_as))
+        try:
+            self._host_keys.pin(hop.pinned_as, key)
+        except OSError as exc:
+            raise from_files(exc, endpoint.node) from exc
+        return offered
+
+    async def _ask_host_key(self, bastions: Sequence[Hop], hop: Hop) -> asyncssh.SSHKey:
+        known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
         with ExitStack() as stack:
             tunnel = await self._pass(bastions, Login(), stack)
             try:
@@ -110,13 +125,16 @@ class Connector:
                         tunnel=tunnel,
                         config=self._config_files(),
                         kex_algs=KEY_EXCHANGES,
-                        server_host_key_algs=build_host_key_algorithms((), certificates=False),
+                        # in the order of a login, so that it is the key that a login is refused for
+                        server_host_key_algs=build_host_key_algorithms(
+                            [*known.keys, *known.fallback], certificates=False
+                        ),
                     )
-            except (OSError, asyncssh.Error) as exc:
+            except (OSError, asyncssh.Error, *UNREADABLE) as exc:
                 raise from_connecting(exc, hop) from exc
         if key is None:
-            raise ConnectFailed(f"node {endpoint.node} offers no host key", node=endpoint.node)
-        return describe(key)
+            raise ConnectFailed(f"node {hop.node} offers no host key", node=hop.node)
+        return key
 
     @property
     def bastions_held(self) -> int:
@@ -182,11 +200,12 @@ class Connector:
     async def _log_in(
         self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | Question | None = None
     ) -> tuple[Gate, asyncssh.SSHClientConnection]:
+        known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
         if isinstance(only, Question):
-            gate, raw = await self._knock(hop, login, tunnel, Offer([only]))
+            gate, raw = await Handshake(hop, login, tunnel, known, Offer([only]), self._options).run()
         else:
             async with self._keys.offer(hop, only) as offer:
-                gate, raw = await self._knock(hop, login, tunnel, offer)
+                gate, raw = await Handshake(hop, login, tunnel, known, offer, self._options).run()
         if gate.pair and only is None:
             self._keys.remember(hop, gate.pair.public_data)
         if gate.accepted:
@@ -195,41 +214,17 @@ class Connector:
             except BaseException:
                 raw.abort()
                 raise
+        if gate.verified_by_pin:
+            gate.on_update(lambda update: self._learn(hop, raw, update))
         return gate, raw
 
-    async def _knock(
-        self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, offer: Offer
-    ) -> tuple[Gate, asyncssh.SSHClientConnection]:
-        """Comes again where sshd hung up before it had listened, or had heard of so many keys as it takes at once."""
-        known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.port)
-        algorithms = build_host_key_algorithms([*known.keys, *known.fallback], certificates=bool(known.authorities))
-        pairs, dropped, logins = list(offer.pairs), 0, 1
-        while True:
-            gate = Gate(hop, known, login, pairs[:MOST_OFFERED])
-            try:
-                raw, _ = await asyncssh.create_connection(
-                    lambda gate=gate: gate,  # type: ignore[misc]
-                    hop.alias,
-                    tunnel=tunnel,
-                    known_hosts=gate.trusted,
-                    server_host_key_algs=algorithms,
-                    **self._options(hop, login),
-                )
-                return gate, raw
-            except asyncssh.HostKeyNotVerifiable as exc:
-                raise gate.refusal or untrusted(hop, exc.reason) from exc
-            except (OSError, asyncssh.Error, ValueError) as exc:
-                heard = len(pairs[:MOST_OFFERED]) - gate.untried
-                if is_dropped(exc) and dropped < DROPPED_TRIES - 1:
-                    dropped += 1
-                elif is_refused(exc) and 0 < heard < len(pairs) and logins < MOST_LOGINS:
-                    logins += 1
-                    # a password that was refused isn't sent again: some hosts lock the account
-                    pairs, login = pairs[heard:], replace(login, password=None)
-                    continue
-                else:
-                    raise from_connecting(exc, hop, offer, gate.methods, gate.question) from exc
-            await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (dropped - 1) * random.uniform(0.5, 1.5))  # noqa: S311
+    def _learn(self, hop: Hop, raw: asyncssh.SSHClientConnection, update: Update) -> None:
+        """As OpenSSH does with UpdateHostKeys. A host that doesn't name the key it has just shown isn't believed."""
+        shown = raw.get_server_host_key()
+        if shown is None or shown not in (*update.added, *update.retained):
+            return
+        with suppress(OSError, InvalidInput):  # of our own file: the host says it again at the next login
+            self._host_keys.learn(hop.pinned_as, shown, update.added, update.removed)
 
     def _options(self, hop: Hop, login: Login) -> dict[str, Any]:
         return {

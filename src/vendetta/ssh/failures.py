@@ -84,6 +84,8 @@ def from_connecting(
             return ConnectFailed(f"{to}: {_reason(error)}", hint=_mending(error), **details)
         case ValueError():
             return InvalidInput(f"{to}: {error}", **details)
+        case OverflowError():
+            return ConnectFailed(f"{to}: its host key can't be read", hint="Is that sshd, or what is it?", **details)
         case _:
             return LinkError(f"{to}: {error}", **details)
 

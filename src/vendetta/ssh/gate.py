@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import asyncssh
 
@@ -10,15 +11,35 @@ from vendetta.errors import HostKeyChanged, HostKeyUnknown, VendettaError
 from vendetta.models import HostKey
 
 from .endpoint import Login
-from .host_keys import Known, describe
+from .host_keys import Known, count_bits, describe
 from .route import Hop
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a host that was let through says of its host keys (`hostkeys-00@openssh.com`, PROTOCOL of OpenSSH).
+
+    `added` are those that weren't known and that it has proved to hold; `removed` those that it no longer has.
+    """
+
+    added: Sequence[asyncssh.SSHKey]
+    removed: Sequence[asyncssh.SSHKey]
+    retained: Sequence[asyncssh.SSHKey]
 
 
 class Gate(asyncssh.SSHClient):
     """`accepted` is the key to pin from now on; `refusal` says why the host was turned away."""
 
-    def __init__(self, hop: Hop, known: Known, login: Login, offered: list[asyncssh.SSHKeyPair]) -> None:
+    def __init__(
+        self,
+        hop: Hop,
+        known: Known,
+        login: Login,
+        offered: list[asyncssh.SSHKeyPair],
+        no_certificate: str | None = None,
+    ) -> None:
         self._hop = hop
+        self._no_certificate = no_certificate
         self._known = known
         self._login = login
         self._offered = offered
@@ -27,6 +48,8 @@ class Gate(asyncssh.SSHClient):
         self._connection: asyncssh.SSHClientConnection | None = None
         self._endings: list[Callable[[], None]] = []
         self._ended = False
+        self._update: Update | None = None
+        self._learner: Callable[[Update], None] | None = None
         self.accepted: asyncssh.SSHKey | None = None
         self.refusal: VendettaError | None = None
         self.methods: list[str] = []
@@ -59,6 +82,29 @@ class Gate(asyncssh.SSHClient):
         else:
             self._endings.append(ending)
 
+    def on_update(self, learner: Callable[[Update], None]) -> None:
+        """Told already: at once."""
+        self._learner = learner
+        if self._update:
+            learner(self._update)
+
+    def update_host_keys(
+        self,
+        added: Sequence[asyncssh.SSHKey],
+        removed: Sequence[asyncssh.SSHKey],
+        retained: Sequence[asyncssh.SSHKey],
+        revoked: Sequence[asyncssh.SSHKey],
+    ) -> None:
+        """asyncssh's handler: it has had the added ones proved, and left those out that weren't."""
+        self._update = Update(added, removed, retained)
+        if self._learner:
+            self._learner(self._update)
+
+    @property
+    def verified_by_pin(self) -> bool:
+        """Else it was by a file of the user's, by a key or an authority in it."""
+        return self._known.pinned or self.accepted is not None
+
     def trusted(
         self, host: str, addr: str, port: int
     ) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:
@@ -69,12 +115,13 @@ class Gate(asyncssh.SSHClient):
         offered = describe(key)
         confirmed = self._login.host_key is not None and self._login.host_key.rstrip("=") == offered.fingerprint
         if self._known.keys and (self._known.pinned or not confirmed):
-            self.refusal = changed(self._hop, describe(self._known.keys[0]), offered)
+            same_type = (known for known in map(describe, self._known.keys) if known.type == offered.type)
+            self.refusal = changed(self._hop, next(same_type, describe(self._known.keys[0])), offered)
         elif confirmed or self._login.accept_new:
             self.accepted = key
             return True
         else:
-            self.refusal = unknown(self._hop, offered, self._login.host_key)
+            self.refusal = unknown(self._hop, key, self._login.host_key, self._no_certificate)
         return False
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -144,8 +191,12 @@ def changed(hop: Hop, expected: HostKey, offered: HostKey) -> HostKeyChanged:
     )
 
 
-def unknown(hop: Hop, offered: HostKey, wanted: str | None) -> HostKeyUnknown:
+def unknown(hop: Hop, key: asyncssh.SSHKey, wanted: str | None, no_certificate: str | None) -> HostKeyUnknown:
+    """`no_certificate`: why the one that it has doesn't vouch for it."""
+    offered = describe(key)
     instead = f", not {wanted}" if wanted else ", which nobody has confirmed yet"
+    if no_certificate:
+        instead += f" (its certificate doesn't count: {no_certificate[:1].lower()}{no_certificate[1:]})"
     return HostKeyUnknown(
         f"{_named(hop)} shows the {offered.type} host key {offered.fingerprint}{instead}",
         hint=f"Compare it on the machine itself, then say --host-key {offered.fingerprint}; or --accept-new.",
@@ -153,7 +204,24 @@ def unknown(hop: Hop, offered: HostKey, wanted: str | None) -> HostKeyUnknown:
         host=hop.host,
         port=hop.port,
         type=offered.type,
+        bits=count_bits(key),
         fingerprint=offered.fingerprint,
+    )
+
+
+def unconfirmed(hop: Hop, key: asyncssh.SSHKey, pinned: HostKey | None) -> HostKeyUnknown:
+    """For a key that is to take the place of another, and that nobody has said yes to."""
+    offered = describe(key)
+    return HostKeyUnknown(
+        f"node {hop.node} offers the {offered.type} host key {offered.fingerprint}",
+        hint=f"Compare it on the machine itself, then: {_acceptance(hop, offered)}",
+        node=hop.node,
+        host=hop.host,
+        port=hop.port,
+        type=offered.type,
+        bits=count_bits(key),
+        fingerprint=offered.fingerprint,
+        pinned=pinned.fingerprint if pinned else None,
     )
 
 

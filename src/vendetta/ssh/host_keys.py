@@ -5,7 +5,8 @@ HostKeyAlias. The user's files are only read, and matched by asyncssh: hashed na
 """
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from asyncssh.known_hosts import SSHKnownHosts
 from vendetta.errors import InvalidInput
 from vendetta.models import HostKey
 
+from .algorithms import is_modern
 from .files import write_private
+from .public_keys import UNREADABLE, read_public_key
 
 SSH_PORT = 22
+_NAMES = re.compile(r"\A((?:@\S+\s+)?)([^|@\s]\S*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,12 @@ class HostKeys:
 
         Raises `InvalidInput` where our own file can't be read.
         """
+        host = host.lower()
         pins = self._pins(pinned_as)
         known = Known(keys=pins, pinned=bool(pins))
         for path in self._known_hosts:
             try:
-                parsed = self._parse(path)
+                parsed = self._parse(path, parse_known_hosts)
             except OSError:
                 continue  # absent, or not for this user: as ssh does
             exact = host if port == SSH_PORT else f"[{host}]:{port}"
@@ -70,8 +75,26 @@ class HostKeys:
 
     def pin(self, pinned_as: str, key: asyncssh.SSHKey) -> None:
         """From now on this is the host's key, and no other."""
-        line = f"{pinned_as} {key.export_public_key().decode().strip()}"
-        self._write([*self._others(pinned_as), line])
+        self._replace(pinned_as, [key])
+
+    def learn(
+        self,
+        pinned_as: str,
+        shown: asyncssh.SSHKey,
+        added: Iterable[asyncssh.SSHKey],
+        removed: Iterable[asyncssh.SSHKey],
+    ) -> None:
+        """What a host says of its keys, which was verified by the pin `shown`: that one stays in any case.
+
+        Raises `InvalidInput`, `OSError`.
+        """
+        pins, gone = self._pins(pinned_as), set(removed)
+        if shown not in pins:
+            return  # forgotten, or replaced, while the connection stood
+        kept = [key for key in pins if key == shown or key not in gone]
+        keys = list(dict.fromkeys([*kept, *(key for key in added if is_modern(key))]))
+        if keys != pins:
+            self._replace(pinned_as, keys)
 
     def forget(self, pinned_as: str) -> None:
         """Not pinned: nothing happens."""
@@ -81,7 +104,8 @@ class HostKeys:
 
     def _pins(self, pinned_as: str) -> list[asyncssh.SSHKey]:
         try:
-            return list(self._parse(self._pins_file).match(pinned_as, "", None)[0])
+            pins = self._parse(self._pins_file, lambda data: parse_pins(data, str(self._pins_file)))
+            return list(dict.fromkeys(pins.match(pinned_as, "", None)[0]))
         except FileNotFoundError:
             return []
         except OSError as exc:
@@ -90,36 +114,69 @@ class HostKeys:
 
     def _lines(self) -> list[str]:
         try:
-            return self._pins_file.read_text().splitlines()
+            text = self._pins_file.read_bytes().decode(errors="surrogateescape")
         except FileNotFoundError:
             return []
+        return text.removesuffix("\n").split("\n") if text else []
 
     def _others(self, pinned_as: str) -> list[str]:
         return [line for line in self._lines() if line.split(" ", 1)[0] != pinned_as]
 
-    def _write(self, lines: Sequence[str]) -> None:
-        write_private(self._pins_file, "".join(f"{line}\n" for line in lines).encode())
+    def _replace(self, pinned_as: str, keys: Iterable[asyncssh.SSHKey]) -> None:
+        lines = (f"{pinned_as} {key.export_public_key().decode().strip()}" for key in keys)
+        self._write([*self._others(pinned_as), *lines])
 
-    def _parse(self, path: Path) -> SSHKnownHosts:
+    def _write(self, lines: Sequence[str]) -> None:
+        write_private(self._pins_file, "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))
+
+    def _parse(self, path: Path, parse: Callable[[bytes], SSHKnownHosts]) -> SSHKnownHosts:
         """Parsed again only when the file has changed: these files grow to thousands of lines."""
         with path.open("rb") as file:
             stat = os.fstat(file.fileno())
             version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if path not in self._parsed or self._parsed[path][0] != version:
-                self._parsed[path] = version, parse_known_hosts(file.read())
+                self._parsed[path] = version, parse(file.read())
         return self._parsed[path][1]
 
 
 def parse_known_hosts(data: bytes) -> SSHKnownHosts:
     """A line that can't be read is passed over, as ssh does: it must not take the others' protection away."""
     parsed = SSHKnownHosts()
-    for line in data.decode(errors="replace").splitlines():
+    for _, line in _entries(data):
         try:
-            parsed.load(line)
-        except ValueError:
+            # the names' case says nothing; that of a hash does
+            parsed.load(_NAMES.sub(lambda found: found[1] + found[2].lower(), line))
+        except UNREADABLE:
             continue
     return parsed
 
 
+def parse_pins(data: bytes, source: str) -> SSHKnownHosts:
+    """Raises `InvalidInput` with the first line that can't be read: its node must not count as never seen."""
+    parsed = SSHKnownHosts()
+    for number, line in _entries(data):
+        fields = line.split()
+        key = fields[2:] if line.startswith("@") else fields[1:]
+        try:
+            read_public_key(" ".join(key[:2]))
+            parsed.load(line)
+        except ValueError as exc:
+            hint = "Remove that line, and accept the node's host key anew: vendetta node trust NAME"
+            raise InvalidInput(f"{source}, line {number}: that is no host key", hint=hint) from exc
+    return parsed
+
+
+def _entries(data: bytes) -> list[tuple[int, str]]:
+    """The lines that are neither empty nor comments, with their numbers."""
+    texts = (raw.decode(errors="replace").strip() for raw in data.split(b"\n"))
+    # what str takes for an end of line may stand in a comment; a key is never after one
+    return [(number, text.splitlines()[0]) for number, text in enumerate(texts, 1) if text and text[0] != "#"]
+
+
 def describe(key: asyncssh.SSHKey) -> HostKey:
     return HostKey(type=key.get_algorithm(), fingerprint=key.get_fingerprint())
+
+
+def count_bits(key: asyncssh.SSHKey) -> int | None:
+    """As ssh-keygen counts them."""
+    return 256 if key.get_algorithm() == "ssh-ed25519" else getattr(key.pyca_key, "key_size", None)

@@ -21,6 +21,7 @@ from vendetta.models import Key
 from .files import check_private, check_private_folder, write_private
 from .offer import Offer
 from .private_keys import KeyFiles, describe_file, describe_key, read_certificates
+from .public_keys import UNREADABLE, read_public_key
 from .route import Hop
 
 STANDARD_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
@@ -253,8 +254,8 @@ def _who() -> str:
 def _describe_agent_pair(pair: asyncssh.SSHKeyPair) -> Key | None:
     """None for what the agent holds and asyncssh doesn't know."""
     try:
-        public = asyncssh.import_public_key(f"{pair.get_algorithm()} {base64.b64encode(pair.public_data).decode()}")
-    except asyncssh.KeyImportError:
+        public = read_public_key(f"{pair.get_algorithm()} {base64.b64encode(pair.public_data).decode()}")
+    except ValueError:
         return None
     if comment := pair.get_comment(errors="replace"):
         public.set_comment(comment)
@@ -268,7 +269,7 @@ def _of_agent(path: Path, of_agent: Sequence[asyncssh.SSHKeyPair]) -> list[async
         return []
     try:
         blob = asyncssh.read_public_key(public).public_data
-    except (OSError, ValueError, asyncssh.KeyImportError):
+    except (OSError, *UNREADABLE):
         return []
     return [pair for pair in of_agent if pair.public_data == blob]
 

@@ -16,6 +16,7 @@ from vendetta.errors import InvalidInput
 from vendetta.models import Key
 
 from .files import Version, version
+from .public_keys import UNREADABLE, read_public_key
 
 OPENSSH_MAGIC = b"openssh-key-v1\0"
 NO_CIPHER = b"none"
@@ -112,7 +113,7 @@ class KeyFiles:
 
 def read_certificates(path: Path) -> list[SSHOpenSSHCertificate]:
     """None where it is absent, or holds none."""
-    with suppress(OSError, ValueError, asyncssh.KeyImportError):
+    with suppress(OSError, *UNREADABLE):
         return [one for one in asyncssh.load_certificates(str(path)) if isinstance(one, SSHOpenSSHCertificate)]
     return []
 
@@ -128,7 +129,7 @@ def _import(path: Path, data: bytes, passphrase: str | None = None) -> asyncssh.
         private = asyncssh.import_private_key(data, passphrase)
         private.convert_to_public()  # some damage shows only here
         return private
-    except (asyncssh.KeyImportError, ValueError) as exc:
+    except UNREADABLE as exc:
         if passphrase is not None:
             raise InvalidInput(f"that passphrase doesn't unlock {path}", hint="Try again: mind the layout.") from exc
         raise InvalidInput(f"{path} is not a private key that can be used: {exc}") from exc
@@ -158,7 +159,7 @@ def _public_key(path: Path, data: bytes) -> asyncssh.SSHKey:
     """The file beside it knows the comment; else OpenSSH's own format shows the public part in clear."""
     try:
         return asyncssh.read_public_key(path.with_name(f"{path.name}.pub"))
-    except (OSError, asyncssh.KeyImportError):
+    except (*UNREADABLE, OSError):
         pass
     try:
         blob = _openssh_blob(data)
@@ -167,8 +168,8 @@ def _public_key(path: Path, data: bytes) -> asyncssh.SSHKey:
         start = len(OPENSSH_MAGIC) + sum(4 + len(string) for string in cipher_kdf_options) + number_bytes
         (public,) = _strings(blob, start, 1)
         (algorithm,) = _strings(public, 0, 1)
-        return asyncssh.import_public_key(algorithm + b" " + base64.b64encode(public))
-    except (asyncssh.KeyImportError, ValueError) as exc:
+        return read_public_key(algorithm + b" " + base64.b64encode(public))
+    except ValueError as exc:
         raise InvalidInput(
             f"{path} has a passphrase, and its public key isn't known",
             hint=f"Write it beside the key: ssh-keygen -y -f {path} > {path}.pub",

@@ -13,6 +13,7 @@ import asyncssh
 from vendetta.errors import InvalidInput
 
 from .endpoint import Address, Endpoint, format_host, parse_address
+from .host_keys import SSH_PORT
 
 MOST_HOPS = 8
 NOTHING_SAID = object()
@@ -22,7 +23,8 @@ NOTHING_SAID = object()
 class Hop:
     """One login. `alias` is the name that was given, `host` the one it stands for.
 
-    `pinned_as` is the name under which our own pins hold its host key; `known_as` is its name in the user's files.
+    `pinned_as` is the name under which our own pins hold its host key; `known_as` and `known_port` are what the user's
+    files hold it by: an alias (HostKeyAlias) stands there without a port.
     `agent` is the socket that ssh_config names: empty for none, None where it says nothing.
     """
 
@@ -33,6 +35,7 @@ class Hop:
     user: str
     pinned_as: str
     known_as: str
+    known_port: int
     identity: str | None
     identity_files: tuple[Path, ...]
     certificate_files: tuple[Path, ...]
@@ -93,6 +96,7 @@ def _resolve(
         user=options.username,
         pinned_as=pinned_as or f"[{options.host}]:{options.port}",
         known_as=options.host_key_alias or options.host,
+        known_port=SSH_PORT if options.host_key_alias else options.port,
         identity=endpoint.identity,
         identity_files=tuple(Path(name).expanduser() for name in identity_files),
         certificate_files=tuple(Path(name).expanduser() for name in certificate_files),

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -39,7 +40,9 @@ class Sshd:
         self.port = free_port()
         self._options = dict(options)
         self._process: subprocess.Popen[str] | None = None
+        self._left_behind: list[int] = []  # descriptors: a number may be another's by then
         self._lines: list[str] = []
+        self._host_key_files: list[Path] = []
         key = asyncssh.generate_private_key("ssh-ed25519", comment="test")
         key.write_private_key(self.key)
         self.key.chmod(0o600)
@@ -52,10 +55,22 @@ class Sshd:
 
     def new_host_key(self, algorithm: str = "ssh-ed25519") -> asyncssh.SSHKey:
         """The one host key that it shows from its next start."""
-        self.host_key = asyncssh.generate_private_key(algorithm)
-        self.host_key.write_private_key(self.directory / "host_key")
-        (self.directory / "host_key").chmod(0o600)
+        self._host_key_files.clear()
+        self.host_key = self.add_host_key(algorithm, "host_key")
         return self.host_key
+
+    def add_host_key(self, algorithm: str, name: str | None = None) -> asyncssh.SSHKey:
+        """One more, from its next start."""
+        key = asyncssh.generate_private_key(algorithm)
+        path = self.directory / (name or f"host_key_{algorithm}")
+        key.write_private_key(path)
+        path.chmod(0o600)
+        self._host_key_files.append(path)
+        return key
+
+    def drop_first_host_key(self) -> None:
+        """It shows only the others from its next start."""
+        del self._host_key_files[0]
 
     @property
     def fingerprint(self) -> str:
@@ -72,7 +87,7 @@ class Sshd:
     def start(self) -> None:
         PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
         options = {"ListenAddress": "127.0.0.1", "Port": str(self.port), **DEFAULTS, **self._options}
-        options.setdefault("HostKey", f"{self.directory}/host_key")
+        options.setdefault("HostKey", "\nHostKey ".join(map(str, self._host_key_files)))
         config = "".join(f"{name} {value}\n" for name, value in options.items() if value)
         (self.directory / "sshd_config").write_text(config.replace("{directory}", str(self.directory)))
         self._process = subprocess.Popen(
@@ -101,19 +116,36 @@ class Sshd:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+        self._kill_left_behind()
         self._process.wait()
         self._process = None
         self._reading.join(10)
 
+    def restart_beside_its_sessions(self) -> None:
+        """As a package's upgrade does: the connections that stand go on, new ones meet the new process."""
+        assert self._process is not None
+        self._left_behind += [os.pidfd_open(pid) for pid in self.session_pids()]
+        self._process.kill()
+        self._process.wait()
+        self.start()
+
     def kill_sessions(self) -> None:
         for pid in self.session_pids():
             os.kill(pid, signal.SIGKILL)
+        self._kill_left_behind()
 
     def session_pids(self) -> list[int]:
         """The processes that serve its connections (not what these run)."""
         assert self._process is not None
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         return [int(pid) for pid in children.read_text().split()] if children.exists() else []
+
+    def _kill_left_behind(self) -> None:
+        for descriptor in self._left_behind:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            os.close(descriptor)
+        self._left_behind.clear()
 
     def _read(self, stderr: IO[str]) -> None:
         self._lines.extend(re.sub(r"^\s+", "", line) for line in stderr)

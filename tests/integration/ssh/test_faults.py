@@ -9,7 +9,7 @@ from tests.integration.ssh.sshd import Sshd
 
 from vendetta.errors import ConnectionLost, LinkTimeout
 from vendetta.ssh import pool as pool_module
-from vendetta.ssh.connector import DROPPED_TRIES
+from vendetta.ssh.handshake import DROPPED_TRIES
 from vendetta.ssh.pool import Pool
 
 

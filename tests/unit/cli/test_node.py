@@ -8,6 +8,7 @@ from tests.unit.client.fake_server import FakeServer, Reply, Request, items, sse
 from tests.unit.client.samples import EVENT, FINGERPRINT, KEY, NODE, REPORT
 
 from vendetta.cli.node.add import derive_name
+from vendetta.cli.randomart import draw
 from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput
 
 UNKNOWN = HostKeyUnknown(
@@ -16,6 +17,7 @@ UNKNOWN = HostKeyUnknown(
     host="gpu.lan",
     port=22,
     type="ssh-ed25519",
+    bits=256,
     fingerprint=FINGERPRINT,
 )
 
@@ -107,6 +109,19 @@ def test_a_person_is_asked_for_the_host_key_and_the_password(
     assert f"ED25519 key fingerprint is {FINGERPRINT}." in ended.err
     assert fake.asked("POST /nodes")[-1].body["login"] == {"host_key": FINGERPRINT, "password": "s3cret"}
     assert "s3cret" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_with_v_the_host_key_is_shown_as_a_picture(
+    fake: FakeServer, cli: Cli, answers: Callable[..., list[str]], verbose: bool
+) -> None:
+    fake.routes["POST /nodes"] = UNKNOWN
+    fake.routes["POST /nodes/gpu/trust"] = UNKNOWN
+    picture = "\n".join(draw(FINGERPRINT, "ssh-ed25519", 256))
+    for argv in (("node", "add", "gpu", "gpu.lan"), ("node", "trust", "gpu")):
+        answers("no")
+        ended = cli(*argv, *(["-v"] if verbose else []))
+        assert (ended.status, picture in ended.err) == (6, verbose)
 
 
 def test_a_no_refuses(fake: FakeServer, cli: Cli, answers: Callable[..., list[str]]) -> None:

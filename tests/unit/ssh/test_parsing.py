@@ -1,6 +1,8 @@
 """What others write is read without falling over: known_hosts, private keys, a node's answers, ssh_config."""
 
+import base64
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -71,6 +73,18 @@ def test_any_text_is_a_public_key_of_one_line_or_invalid_input(text: str) -> Non
     except InvalidInput:
         return
     assert len(line.splitlines()) == 1
+
+
+@given(st.sampled_from(["ssh-rsa", "ssh-ed25519", "ssh-dss", "ecdsa-sha2-nistp256"]), st.lists(st.binary(max_size=9)))
+def test_a_made_up_public_key_is_one_or_invalid_input(kind: str, parts: list[bytes]) -> None:
+    blob = b"".join(len(part).to_bytes(4, "big") + part for part in [kind.encode(), *parts])
+    with suppress(InvalidInput):
+        assert parse_public_key(f"{kind} {base64.b64encode(blob).decode()}").startswith(f"{kind} ")
+
+
+def test_a_public_key_of_negative_numbers_is_invalid_input() -> None:
+    with pytest.raises(InvalidInput):
+        parse_public_key("ssh-rsa AAAAB3NzaC1yc2EAAAAAAAAAAYA=")
 
 
 def test_a_password_in_an_address_is_not_repeated() -> None:

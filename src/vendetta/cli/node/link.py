@@ -55,7 +55,7 @@ def trust(session: Session, name: str, host_key: str | None) -> None:
         fingerprint = exc.details.get("fingerprint")
         if host_key or not session.interactive or not fingerprint:
             raise
-        accept_host_key(exc)
+        accept_host_key(session, exc)
         node = session.client.nodes.trust(name, str(fingerprint))
     _tell(session, node)
 
