@@ -3,13 +3,11 @@
 import base64
 import io
 import json
-import tarfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import aiohttp
+from tests.testbed.images import BUSYBOX, build_tar
 
-BUSYBOX = Path("/bin/busybox")
 APPLETS = (
     "sh",
     "sleep",
@@ -33,29 +31,15 @@ APPLETS = (
 
 def build_root(applets: Iterable[str] = APPLETS) -> bytes:
     """A tar of a root file system. Without the applet `sh` there is no shell in it."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for folder in ("bin", "etc", "tmp", "work"):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(entry)
-        binary = tarfile.TarInfo("bin/busybox")
-        binary.size, binary.mode = BUSYBOX.stat().st_size, 0o755
-        with BUSYBOX.open("rb") as file:
-            tar.addfile(binary, file)
-        for applet in applets:
-            link = tarfile.TarInfo(f"bin/{applet}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            tar.addfile(link)
-        _add_text(tar, "etc/passwd", "root:x:0:0::/:/bin/sh\nworker:x:1000:1000::/:/bin/sh\n")
-        _add_text(tar, "etc/plain", "not a program\n")
-    return buffer.getvalue()
-
-
-def _add_text(tar: tarfile.TarFile, path: str, text: str) -> None:
-    entry = tarfile.TarInfo(path)
-    entry.size, entry.mode = len(text), 0o644
-    tar.addfile(entry, io.BytesIO(text.encode()))
+    return build_tar(
+        {
+            "bin/busybox": BUSYBOX.read_bytes(),
+            "etc/passwd": b"root:x:0:0::/:/bin/sh\nworker:x:1000:1000::/:/bin/sh\n",
+            "etc/plain": b"not a program\n",
+        },
+        links={f"bin/{applet}": "busybox" for applet in applets},
+        folders=("tmp", "work"),
+    )
 
 
 async def import_image(session: aiohttp.ClientSession, name: str, root: bytes, changes: Iterable[str] = ()) -> None:

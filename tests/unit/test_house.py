@@ -28,7 +28,7 @@ MAY_IMPORT: Mapping[str, str] = {
     "providers.registry": "providers.base models errors transport",
     "coordination": "coordination providers.base providers.registry ssh store models errors transport settings paths",
     "api": "api coordination ssh.endpoint ssh.keys store.Page models errors transport settings paths",
-    "api.app": "api coordination providers ssh store models errors transport settings paths",
+    "api.composition": "api coordination providers ssh store models errors transport settings paths",
     "client": "client models errors transport paths",
     "cli": "cli client models errors transport paths",
     "cli.config": "cli settings models errors paths",  # it shows and checks the settings, in functions that load them

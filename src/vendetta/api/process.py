@@ -14,7 +14,8 @@ from vendetta import __version__
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
 
-from .app import create_app, running_services
+from .app import create_app
+from .composition import running_services
 from .limits import raise_file_limit
 from .listeners import check_path, describe, listen_on_tcp, listen_privately
 from .metrics import Metrics

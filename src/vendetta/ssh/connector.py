@@ -16,7 +16,7 @@ from .algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key
 from .bastions import LINGER_SECONDS, Bastions
 from .connection import Connection
 from .endpoint import Endpoint, Login, format_host
-from .failures import from_connecting, from_files
+from .failures import from_connecting, from_files, is_dropped
 from .gate import Gate, Update, unconfirmed
 from .greeting import read_greeting
 from .handshake import Handshake
@@ -114,27 +114,36 @@ class Connector:
         return offered
 
     async def _ask_host_key(self, bastions: Sequence[Hop], hop: Hop) -> asyncssh.SSHKey:
-        known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
         with ExitStack() as stack:
             tunnel = await self._pass(bastions, Login(), stack)
             try:
                 async with self._pacing.turn(hop.where), asyncio.timeout(self._timeout):
-                    key = await asyncssh.get_server_host_key(
-                        hop.alias,
-                        hop.port,
-                        tunnel=tunnel,
-                        config=self._config_files(),
-                        kex_algs=KEY_EXCHANGES,
-                        # in the order of a login, so that it is the key that a login is refused for
-                        server_host_key_algs=build_host_key_algorithms(
-                            [*known.keys, *known.fallback], certificates=False
-                        ),
-                    )
+                    try:
+                        key = await self._ask(hop, tunnel, nist=False)
+                    except (asyncssh.Error, OSError) as exc:
+                        if not is_dropped(exc):
+                            raise
+                        key = await self._ask(hop, tunnel, nist=True)
             except (OSError, asyncssh.Error, *UNREADABLE) as exc:
                 raise from_connecting(exc, hop) from exc
         if key is None:
             raise ConnectFailed(f"node {hop.node} offers no host key", node=hop.node)
         return key
+
+    async def _ask(
+        self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None, *, nist: bool
+    ) -> asyncssh.SSHKey | None:
+        """With the algorithms in the order of a login, so that it is the key that a login is refused for."""
+        known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
+        algorithms = build_host_key_algorithms([*known.keys, *known.fallback], certificates=False, nist=nist)
+        return await asyncssh.get_server_host_key(
+            hop.alias,
+            hop.port,
+            tunnel=tunnel,
+            config=self._config_files(),
+            kex_algs=KEY_EXCHANGES,
+            server_host_key_algs=algorithms,
+        )
 
     @property
     def bastions_held(self) -> int:

@@ -59,8 +59,10 @@ class Handshake:
         `no_certificate` says why the host's doesn't count. Raises `HostKeyNotVerifiable` where another try may help.
         """
         login, pairs, dropped, logins = self.login, list(self.offer.pairs), 0, 1
-        algorithms = build_host_key_algorithms([*self.known.keys, *self.known.fallback], certificates=certificates)
+        known = [*self.known.keys, *self.known.fallback]
         while True:
+            # sshd hangs up too on who asks for no type of key that it has
+            algorithms = build_host_key_algorithms(known, certificates=certificates, nist=dropped > 0)
             gate = Gate(self.hop, self.known, login, pairs[:MOST_OFFERED], no_certificate)
             try:
                 raw, _ = await asyncssh.create_connection(

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from vendetta.api.app import create_app, running_services
+from vendetta.api.app import create_app
+from vendetta.api.composition import running_services
 from vendetta.api.metrics import Metrics
 from vendetta.api.services import Services
 from vendetta.paths import Paths

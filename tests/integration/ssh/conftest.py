@@ -12,7 +12,7 @@ import pytest
 from tests.integration.ssh.sshd import Sshd
 from tests.testbed import Node
 
-from vendetta.api.app import running_services
+from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination.requests import NodeRequest
 from vendetta.errors import VendettaError

@@ -19,7 +19,7 @@ from typing import Any
 import dbos  # noqa: F401 - half a second, once
 import msgspec
 
-from vendetta.api.app import running_services
+from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination.requests import NodeRequest
 from vendetta.paths import Paths

@@ -9,7 +9,7 @@ from tests.conftest import NodeFactory
 from tests.integration.ssh.conftest import ACCEPT, Side, Told, endpoint_of
 from tests.testbed import Node
 
-from vendetta.api.app import running_services
+from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination.requests import ExecRequest, NodeRequest
 from vendetta.errors import ConnectionLost, LinkError, LinkTimeout

@@ -16,7 +16,7 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, endpoint
 from tests.integration.ssh.installing import until
 from tests.integration.ssh.sshd import Sshd
 
-from vendetta.api.app import running_services
+from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination.requests import ExecRequest, NodeRequest
 from vendetta.errors import ConnectFailed, HostKeyChanged, HostKeyUnknown, InvalidInput

@@ -16,7 +16,7 @@ import pytest
 from tests.integration.ssh.conftest import MakeSshd
 from tests.integration.ssh.sshd import Sshd
 
-from vendetta.api.app import running_services
+from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination.requests import NodeRequest
 from vendetta.errors import Conflict, NodeNotFound

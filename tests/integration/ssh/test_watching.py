@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.integration.ssh.sshd import Sshd
 
-from vendetta.api.app import running_services
+from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination import monitor
 from vendetta.coordination.requests import ExecRequest, NodeRequest

@@ -1,0 +1,154 @@
+"""The composition root: the only place that names concrete classes and puts them together."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from vendetta import __version__
+from vendetta.coordination.authorization import Authorization
+from vendetta.coordination.dispatch import Dispatcher
+from vendetta.coordination.doctor import Doctor
+from vendetta.coordination.engines import Engines
+from vendetta.coordination.events import Events
+from vendetta.coordination.fleet import Fleet
+from vendetta.coordination.links import Links
+from vendetta.coordination.monitor import Monitor
+from vendetta.coordination.nodes import Nodes
+from vendetta.coordination.observation import Observation
+from vendetta.coordination.operations import Operations
+from vendetta.coordination.rotation import Rotation
+from vendetta.coordination.tokens import Tokens
+from vendetta.coordination.transitions import Transitions
+from vendetta.coordination.workspaces import Workspaces
+from vendetta.models import ServerStatus
+from vendetta.paths import Paths
+from vendetta.providers.docker import DockerProvider
+from vendetta.providers.registry import Registry
+from vendetta.settings import ServerConfig
+from vendetta.ssh.connector import Connector
+from vendetta.ssh.host_keys import HostKeys
+from vendetta.ssh.keys import Keys
+from vendetta.ssh.pool import Pool
+from vendetta.ssh.succession import Succession
+from vendetta.store import Store
+
+from .services import Services
+
+
+@asynccontextmanager
+async def running_services(
+    paths: Paths, config: ServerConfig, stopping: asyncio.Event | None = None
+) -> AsyncIterator[Services]:
+    """Everything the server is made of, opened in order and closed in reverse."""
+    host_keys, keys, connector = build_ssh(paths, config)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(Store.open(config.state_file))
+        told = await stack.enter_async_context(Events(store))
+        links = await stack.enter_async_context(Links(store, told))
+        pool = await stack.enter_async_context(
+            Pool(connector, links, max_connections=config.max_connections, max_idle_seconds=config.max_idle)
+        )
+        stack.callback(links.shut_down)
+        engines = await stack.enter_async_context(Engines(store, pool, build_registry()))
+        observation = Observation(store, told)
+        operations = Operations(store, told)
+        workspaces = Workspaces(store, engines, operations)
+        dispatcher = Dispatcher(store, engines, operations, workspaces)
+        Transitions(store, engines, observation).register(operations)
+        dispatcher.register(operations)
+        monitor = Monitor(store, told, pool, engines, links, observation, node_timeout_seconds=config.node_timeout)
+        authorization = Authorization(connector)
+        rotation = Rotation(
+            store=store,
+            events=told,
+            connector=connector,
+            authorization=authorization,
+            succession=Succession(paths.keys_dir),
+            operations=operations,
+            keep=[config.ssh_key_path] if config.ssh_key_path else [],
+        )
+        nodes = Nodes(
+            store=store,
+            events=told,
+            pool=pool,
+            connector=connector,
+            authorization=authorization,
+            host_keys=host_keys,
+            keys=keys,
+            engines=engines,
+            links=links,
+            monitor=monitor,
+        )
+        await stack.enter_async_context(operations)
+        await stack.enter_async_context(monitor)
+        yield Services(
+            nodes=nodes,
+            doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
+            fleet=Fleet(store, engines),
+            workspaces=workspaces,
+            dispatcher=dispatcher,
+            operations=operations,
+            events=told,
+            tokens=Tokens(store, told),
+            keys=keys,
+            rotation=rotation,
+            status=build_status(paths, config, store, pool, operations),
+            nodes_by_status=store.nodes.count_by_status,
+            breakers_by_state=pool.breakers_by_state,
+            stopping=stopping or asyncio.Event(),
+        )
+
+
+def build_ssh(paths: Paths, config: ServerConfig) -> tuple[HostKeys, Keys, Connector]:
+    """From the server's own files, and those of the user that it runs as."""
+    ssh_dir = Path.home() / ".ssh"
+    host_keys = HostKeys(paths.pins_file, [ssh_dir / "known_hosts", Path("/etc/ssh/ssh_known_hosts")])
+    keys = Keys(paths.keys_dir, ssh_dir, config.ssh_key_path, agent=os.environ.get("SSH_AUTH_SOCK"))
+    connector = Connector(
+        host_keys,
+        keys,
+        ssh_config=[ssh_dir / "config", Path("/etc/ssh/ssh_config")],
+        connection_timeout_seconds=config.connection_timeout,
+        keepalive_seconds=config.keepalive_interval,
+    )
+    return host_keys, keys, connector
+
+
+def build_registry() -> Registry:
+    """The providers that there are."""
+    return Registry(
+        {DockerProvider: partial(DockerProvider, docker_config=Path.home() / ".docker" / "config.json")},
+    )
+
+
+def build_status(
+    paths: Paths, config: ServerConfig, store: Store, pool: Pool, operations: Operations
+) -> Callable[[], Awaitable[ServerStatus]]:
+    started_at = datetime.now(UTC)
+
+    async def status() -> ServerStatus:
+        return ServerStatus(
+            id=store.server_id,
+            version=__version__,
+            pid=os.getpid(),
+            started_at=started_at,
+            listen_address=config.listen_address or f"unix://{paths.socket}",
+            state_file=config.state_file,
+            nodes=await store.nodes.count(),
+            workspaces=await store.workspaces.count(),
+            connections=len(pool),
+            operations_running=operations.running,
+            memory_bytes=resident_bytes(),
+        )
+
+    return status
+
+
+def resident_bytes() -> int:
+    """This process's resident memory (proc(5), statm)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
