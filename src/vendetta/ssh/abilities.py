@@ -113,12 +113,12 @@ class Abilities:
                 await process.wait()
 
     async def _open_many(self) -> int:
-        in_use = self._sessions.used
+        in_use = self._sessions.granted
         # each waits for its input, which is as long as the channel is open
         asking = (self._connection.create_process("cat", encoding=None) for _ in range(MOST - in_use))
         answers = await asyncio.gather(*asking, return_exceptions=True)
         # of those that were in use some may have ended, and others just begun: the fewer were open all the time
-        in_use = min(in_use, self._sessions.used)
+        in_use = min(in_use, self._sessions.granted)
         opened = [answer for answer in answers if isinstance(answer, asyncssh.SSHClientProcess)]
         for process in opened:
             process.close()

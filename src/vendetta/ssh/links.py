@@ -66,6 +66,11 @@ class Link:
         return self.live is not None and not self.users and self.flight is None
 
     @property
+    def is_watched(self) -> bool:
+        """Looked at, just now, and used by nobody else."""
+        return self.live is not None and self.users == self.watchers > 0 and self.flight is None
+
+    @property
     def is_empty(self) -> bool:
         """Neither a connection, nor anybody who wants one."""
         return self.live is None and not self.users and self.flight is None

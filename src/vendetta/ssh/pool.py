@@ -287,11 +287,15 @@ class Pool:
     # room
 
     def _make_room(self) -> None:
-        """As many of the idlest go as callers wait. What was only ever watched is the idlest of all."""
-        idle = [link for link in self._links.values() if link.is_idle]
-        idle.sort(key=lambda link: (link.last_used, link.last_active))
-        for link in idle[: max(0, self._room.wanted - self._leaving)]:
-            self._evict(link)
+        """As many of the idlest go as callers wait. What was only ever watched is the idlest of all.
+
+        Who only watches waits for the end of a look at one of those, and takes no place from what people use.
+        """
+        idlest = [link for link in self._links.values() if link.is_idle or (link.is_watched and not self._room.hurried)]
+        idlest.sort(key=lambda link: (link.last_used, link.last_active))
+        for link in idlest[: max(0, self._room.wanted - self._leaving)]:
+            if link.is_idle:
+                self._evict(link)
 
     def _evict(self, link: Link) -> None:
         del self._links[link.node]

@@ -32,6 +32,11 @@ class Room:
         """How many wait for a place."""
         return len(self._waiting) + len(self._watching)
 
+    @property
+    def hurried(self) -> bool:
+        """Whether people are among those who wait."""
+        return bool(self._waiting)
+
     async def take(self, node: str, *, instead: bool = False, watching: bool = False) -> None:
         """`instead` of another that is about to go: at once. Raises `Busy` where no place comes free in time."""
         if instead or (self._taken < self._limit and not self.wanted):

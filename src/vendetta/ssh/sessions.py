@@ -41,6 +41,11 @@ class Sessions:
         """How many are open, or being asked for."""
         return self._used
 
+    @property
+    def granted(self) -> int:
+        """How many are open."""
+        return self._used - self._asking
+
     def lower(self, limit: int) -> None:
         """sshd is known to grant no more."""
         self._limit = max(1, min(self._limit, limit))
@@ -96,7 +101,7 @@ class Sessions:
     async def _step_back(self) -> None:
         """Gives the slot back, lowers the limit to what sshd has granted, and is the first to get the next one."""
         self._used -= 1
-        self.lower(self._used - self._asking)
+        self.lower(self.granted)
         try:
             await self._wait(self._waiting.appendleft)
         except BaseException:

@@ -356,6 +356,22 @@ async def test_a_visit_under_way_is_not_ended_for_room(build: Callable[..., Pool
         assert not visited.closed
 
 
+async def test_who_watches_waits_for_another_look_to_end_rather_than_take_what_people_use(
+    build: Callable[..., Pool], clock: Clock
+) -> None:
+    async with build(max_connections=2) as pool:
+        clock.now += 1
+        used = await pool.connect(at("used"))
+        async with pool.visit(at("seen")):
+            clock.now += 1
+            visiting = asyncio.create_task(visit(pool, "other"))
+            await settle()
+            assert not visiting.done()
+        await visiting
+        assert not used.closed
+        assert pool.connection("seen") is None
+
+
 @pytest.mark.parametrize(("asked", "order"), [("cd", "acdb"), ("cbd", "acbd")])
 async def test_who_watches_waits_behind_everybody_else_until_somebody_asks(
     build: Callable[..., Pool], heard: Heard, asked: str, order: str
