@@ -1,6 +1,5 @@
 """`python -m vendetta.api`: the server, in the foreground, its log on stderr. Exits 0 where another one runs."""
 
-import asyncio
 import os
 import sys
 
@@ -34,9 +33,11 @@ def run(paths: Paths) -> None:
     from vendetta import settings
 
     config = settings.load(paths)
+    import uvloop
+
     from .process import serve
 
-    asyncio.run(serve(paths, config))
+    uvloop.run(serve(paths, config))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ Beyond `max_connections` the idlest nodes rest: their link is closed, and they a
 
 import asyncio
 import random
-import time
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -18,7 +18,7 @@ import structlog
 
 from vendetta.errors import Busy, InstanceNotFound, LinkError, NodeNotFound, VendettaError
 from vendetta.models import Node
-from vendetta.providers.base import Provider, Watch
+from vendetta.providers.base import InstanceEvent, Provider, Watch
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.pool import Pool
@@ -34,12 +34,15 @@ log = structlog.get_logger(__name__)
 
 FEWEST_FAILURES = 3
 """A node isn't offline before this many tries failed, however long they took."""
-SAFETY_SECONDS = 240.0
+SAFETY_SECONDS = 600.0
 """How often everything is read again in full, in case an event stream missed something."""
 FIRST_ROUND, LATER_ROUNDS = (0.0, 1.0), (0.8, 1.2)
 """Parts of that time: nodes that were met together are not asked together for ever after."""
 ROUND_SECONDS = 60.0
-"""How often, of a node whose events can't be listened to: one that rests, or spares its sessions."""
+"""How often, of a node whose events can't be listened to: one that rests, or spares its sessions.
+
+Sooner where an engine doesn't answer that did: after pauses that grow up to `LONGEST_SECONDS`.
+"""
 
 
 class Monitor:
@@ -95,17 +98,20 @@ class Monitor:
     async def refresh(self, name: str) -> Node:
         """Asks the node everything, now. Raises `NodeNotFound`, `LinkError`."""
         async with self._engines.connection(name) as connection:
-            return await self._learn(name, connection)
+            return await self._learn(await self._store.nodes.get(name), connection)
 
     async def _watch(self, name: str) -> None:
-        failures, spread = 0, FIRST_ROUND
+        failures, setbacks, spread, had = 0, 0, FIRST_ROUND, set[str]()
         with self._pool.watching(name):
             while True:
                 try:
-                    connection = await self._visit(name)
-                    failures = 0
-                    await self._stay(name, connection, spread)
+                    connection, node = await self._visit(name)
+                    failures, setbacks = 0, setbacks + 1 if is_unwell(node, had) else 0
+                    had |= {kind for kind, status in node.providers.items() if status.state == "healthy"}
+                    listened = await self._stay(connection, node, setbacks, random.uniform(*spread))  # noqa: S311
                     spread = LATER_ROUNDS
+                    if not listened:
+                        await self._nudged(name, build_pause(1, random.random()))  # noqa: S311
                 except NodeNotFound:
                     return
                 except HOPELESS as exc:
@@ -127,26 +133,29 @@ class Monitor:
                     log.exception("watching a node failed", node=name)
                     await self._nudged(name, ROUND_SECONDS)
 
-    async def _visit(self, name: str) -> Connection:
+    async def _visit(self, name: str) -> tuple[Connection, Node]:
         node = await self._store.nodes.get(name)
         async with self._pool.visit(build_endpoint(node)) as connection:
-            await self._learn(name, connection)
+            node = await self._learn(node, connection)
         # that it was connected just now needs no second visit
         self._nudges[name].clear()
-        return connection
+        return connection, node
 
-    async def _stay(self, name: str, connection: Connection, spread: tuple[float, float]) -> None:
+    async def _stay(self, connection: Connection, node: Node, setbacks: int, jitter: float) -> bool:
         """Until everything is to be read again: with the engines' events for as long as the link stands.
 
-        Raises `LinkError` where it is lost. Where it rests, whoever opens it ends the stay.
+        Raises `LinkError` where it is lost. Where it rests, whoever opens it ends the stay. False: an engine's events
+        ended before the time.
         """
-        jitter = random.uniform(*spread)  # noqa: S311
-        seconds = ROUND_SECONDS if connection.spares_sessions else SAFETY_SECONDS
-        await self._follow_engines(name, connection, time.monotonic() + seconds * jitter)
+        undisturbed = build_pause(setbacks) if setbacks else SAFETY_SECONDS
+        seconds = ROUND_SECONDS if connection.spares_sessions else undisturbed
+        listened = await self._follow_engines(connection, node, seconds * jitter)
         if connection.closed:
             if connection.error:
                 raise connection.error
-            await self._nudged(name, ROUND_SECONDS * jitter)
+            await self._nudged(node.name, ROUND_SECONDS * jitter)
+            return True
+        return listened
 
     def _pause(self, name: str, failures: int) -> float | None:
         """As the breaker says, which saw the logins; else what failed is asking a node whose link stands."""
@@ -155,9 +164,9 @@ class Monitor:
             return breaker.wait_seconds()
         return build_pause(failures, random.random())  # noqa: S311
 
-    async def _learn(self, name: str, connection: Connection) -> Node:
+    async def _learn(self, before: Node, connection: Connection) -> Node:
+        name = before.name
         findings = await probe(connection, self._engines)
-        before = await self._store.nodes.get(name)
         node = await self._store.nodes.update(
             name,
             resources=findings.resources,
@@ -177,27 +186,30 @@ class Monitor:
                 await self._observation.record_all(name, kind, await provider.list())
         return node
 
-    async def _follow_engines(self, name: str, connection: Connection, until: float) -> None:
-        """Engine events as they come. Returns when the link ends, or it is time."""
-        async with asyncio.TaskGroup() as tasks:
-            node = await self._store.nodes.get(name)
-            followers = [
-                tasks.create_task(self._follow_engine(name, self._engines.bind(connection, kind)))
-                for kind, status in node.providers.items()
-                # where sessions are short they belong to those who ask; everything is read again at times anyway
-                if status.state == "healthy" and not connection.spares_sessions
-            ]
-            with suppress(TimeoutError):
-                await asyncio.wait_for(connection.wait_closed(), until - time.monotonic())
-            for follower in followers:
-                follower.cancel()
+    async def _follow_engines(self, connection: Connection, node: Node, seconds: float) -> bool:
+        """Engine events as they come, until the link ends, or it is time; or those of an engine end, which is False."""
+        followers = [
+            asyncio.create_task(self._follow_engine(node.name, provider, provider.watch()))
+            for kind, status in node.providers.items()
+            # where sessions are short they belong to those who ask; everything is read again at times anyway
+            if status.state == "healthy" and not connection.spares_sessions
+            if isinstance(provider := self._engines.bind(connection, kind), Watch)
+        ]
+        end = asyncio.create_task(connection.wait_closed())
+        try:
+            ended, _ = await asyncio.wait([end, *followers], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            for task in (end, *followers):
+                task.cancel()
+            await asyncio.gather(end, *followers, return_exceptions=True)
+        return end in ended or not ended
 
-    async def _follow_engine(self, name: str, provider: Provider) -> None:
-        if not isinstance(provider, Watch):
-            return
+    async def _follow_engine(self, name: str, provider: Provider, events: AsyncIterator[InstanceEvent]) -> None:
         # the stream's end says that the engine or the link went: the next full reading tells which
         with suppress(VendettaError):
-            async for event in provider.watch():
+            async for event in events:
                 try:
                     instance = await provider.inspect(event.name)
                 except InstanceNotFound:
@@ -224,3 +236,11 @@ class Monitor:
         with suppress(TimeoutError):
             await asyncio.wait_for(nudge.wait(), seconds)
         nudge.clear()
+
+
+def is_unwell(node: Node, had: Collection[str]) -> bool:
+    """Whether an engine doesn't answer as it should, or one that it `had` is gone: it may have been stopped."""
+    return any(
+        status.state == "unhealthy" or (kind in had and status.state != "healthy")
+        for kind, status in node.providers.items()
+    )

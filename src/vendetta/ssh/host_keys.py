@@ -4,9 +4,8 @@ Ours, the pins, are kept in OpenSSH's known_hosts format (sshd(8)), a node's und
 HostKeyAlias. The user's files are only read, and matched by asyncssh: hashed names, ports, wildcards, markers.
 """
 
-import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,13 +80,15 @@ class HostKeys:
         self,
         pinned_as: str,
         shown: asyncssh.SSHKey,
-        added: Iterable[asyncssh.SSHKey],
-        removed: Iterable[asyncssh.SSHKey],
+        added: Collection[asyncssh.SSHKey],
+        removed: Collection[asyncssh.SSHKey],
     ) -> None:
         """What a host says of its keys, which was verified by the pin `shown`: that one stays in any case.
 
         Raises `InvalidInput`, `OSError`.
         """
+        if not added and not removed:
+            return
         pins, gone = self._pins(pinned_as), set(removed)
         if shown not in pins:
             return  # forgotten, or replaced, while the connection stood
@@ -131,11 +132,11 @@ class HostKeys:
 
     def _parse(self, path: Path, parse: Callable[[bytes], SSHKnownHosts]) -> SSHKnownHosts:
         """Parsed again only when the file has changed: these files grow to thousands of lines."""
-        with path.open("rb") as file:
-            stat = os.fstat(file.fileno())
-            version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            if path not in self._parsed or self._parsed[path][0] != version:
-                self._parsed[path] = version, parse(file.read())
+        # before it is read: what is written meanwhile is read the next time
+        now = path.stat()
+        version = (now.st_mtime_ns, now.st_size, now.st_ino)
+        if path not in self._parsed or self._parsed[path][0] != version:
+            self._parsed[path] = version, parse(path.read_bytes())
         return self._parsed[path][1]
 
 

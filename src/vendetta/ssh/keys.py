@@ -54,7 +54,8 @@ class Keys:
         """Every key there is, in the order in which they are offered; encrypted ones are said to be."""
         async with self._agent_pairs(self._agent) as pairs:
             of_agent = [_describe_agent_pair(pair) for pair in pairs]
-        first = [*_existing([self._preferred] if self._preferred else []), *self._own()]
+        preferred = [self._preferred] if self._preferred and self._preferred.is_file() else []
+        first = [*preferred, *self._own()]
         rest = [path for path in self._standard() if path not in first]
         return [*self._describe(first), *(key for key in of_agent if key), *self._describe(rest)]
 
@@ -116,13 +117,16 @@ class Keys:
 
         Raises `InvalidInput` where a named one is absent.
         """
+        return self._candidates(hop, self._own())
+
+    def _candidates(self, hop: Hop, own: Sequence[Path]) -> list[Path]:
         named = self._named(hop)
         for path in named:
             if not path.is_file():
                 raise InvalidInput(f"there is no key {path}", hint="See the keys there are: vendetta key list")
         of_host = [path for path in hop.identity_files if path.is_file() or _public_path(path).is_file()]
         first = named[:1] if hop.identity else []
-        return list(dict.fromkeys([*first, *of_host, *named, *self._own()]))
+        return list(dict.fromkeys([*first, *of_host, *named, *own]))
 
     @asynccontextmanager
     async def offer(self, hop: Hop, only: Path | None = None) -> AsyncIterator[Offer]:
@@ -134,8 +138,9 @@ class Keys:
         async with self._agent_pairs(agent) as of_agent:
             offer = Offer()
             certificates = [one for path in hop.certificate_files for one in read_certificates(path)]
-            needed = [only, *self._named(hop), *self._own()]
-            candidates = [only] if only else self.candidates(hop)
+            own = self._own()
+            needed = [only, *self._named(hop), *own]
+            candidates = [only] if only else self._candidates(hop, own)
             for path in candidates:
                 self._add(offer, path, of_agent, certificates, must=path in needed)
             if not only and not hop.identities_only:
@@ -190,11 +195,11 @@ class Keys:
 
     def _own(self) -> list[Path]:
         """With the one that is on its way to the nodes (`succession`): some have it, and others not yet."""
-        current = [self._keys_dir / f"id_{kind}" for kind in GENERATED]
-        return _existing([*current, *(path.with_name(f"{path.name}{NEXT}") for path in current)])
+        current = [f"id_{kind}" for kind in GENERATED]
+        return _existing(self._keys_dir, [*current, *(f"{name}{NEXT}" for name in current)])
 
     def _standard(self) -> list[Path]:
-        return _existing([self._ssh_dir / name for name in STANDARD_NAMES])
+        return _existing(self._ssh_dir, STANDARD_NAMES)
 
     def _describe(self, paths: Sequence[Path]) -> list[Key]:
         found = []
@@ -239,8 +244,13 @@ async def _connect_agent(path: str) -> asyncssh.SSHAgentClient | None:
         return None
 
 
-def _existing(paths: Sequence[Path]) -> list[Path]:
-    return [path for path in paths if path.is_file()]
+def _existing(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Looks once, at each login: of hundreds at once, asking for each file is what takes the time."""
+    try:
+        there = set(os.listdir(folder))
+    except OSError:
+        return []
+    return [path for name in names if name in there and (path := folder / name).is_file()]
 
 
 def _who() -> str:

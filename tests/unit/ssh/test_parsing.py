@@ -122,13 +122,22 @@ def test_why_a_socket_does_not_open(answer: str, kind: type[VendettaError]) -> N
 
 def test_the_known_kinds_of_host_key_come_first() -> None:
     rsa = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
-    assert build_host_key_algorithms([rsa], certificates=False)[:2] == ["rsa-sha2-256", "rsa-sha2-512"]
-    assert build_host_key_algorithms([], certificates=False)[0] == "ssh-ed25519"
-    assert build_host_key_algorithms([], certificates=True)[0] == "ssh-ed25519-cert-v01@openssh.com"
+    first = build_host_key_algorithms([rsa], certificates=False, nist=False)[:2]
+    assert first == ["rsa-sha2-256", "rsa-sha2-512"]
+    assert build_host_key_algorithms([], certificates=False, nist=False)[0] == "ssh-ed25519"
+    assert build_host_key_algorithms([], certificates=True, nist=False)[0] == "ssh-ed25519-cert-v01@openssh.com"
+
+
+def test_ecdsa_host_keys_are_for_hosts_that_have_no_other_or_are_known_by_one() -> None:
+    ecdsa = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
+    assert build_host_key_algorithms([ecdsa], certificates=False, nist=False)[0] == "ecdsa-sha2-nistp256"
+    offered = build_host_key_algorithms([KEY], certificates=True, nist=False)
+    assert not [name for name in offered if name.startswith("ecdsa")]
+    assert "ecdsa-sha2-nistp384" in build_host_key_algorithms([KEY], certificates=False, nist=True)
 
 
 def test_nothing_weak_is_offered() -> None:
-    offered = [*KEY_EXCHANGES, *build_host_key_algorithms([KEY], certificates=True)]
+    offered = [*KEY_EXCHANGES, *build_host_key_algorithms([KEY], certificates=True, nist=True)]
     assert not [name for name in offered if "sha1" in name or name in ("ssh-rsa", "ssh-dss")]
     assert "curve25519-sha256" in offered
 

@@ -57,7 +57,9 @@ def forward(session: Session, name: str, forwards: Sequence[Forward]) -> None:
     A LOCAL of 0 is any free port. A connection that fails, or a lost link, ends that connection alone.
     """
     session.client.workspaces.get(name)
-    asyncio.run(_listen(session, name, forwards))
+    import uvloop  # a forwarded port is a matter of speed
+
+    uvloop.run(_listen(session, name, forwards))
 
 
 async def _listen(session: Session, name: str, forwards: Sequence[Forward]) -> None:
