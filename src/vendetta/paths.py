@@ -52,3 +52,7 @@ class Paths:
     @property
     def socket(self) -> Path:
         return self.runtime_dir / "server.sock"
+
+    @property
+    def engine_sockets_dir(self) -> Path:
+        return self.runtime_dir / "nodes"

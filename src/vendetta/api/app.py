@@ -8,7 +8,7 @@ from . import openapi, problems
 from .boundary import Boundary
 from .identity import Identity
 from .metrics import Metrics
-from .routes import doctor, events, health, identities, nodes, operations, rotation, runs, workspaces
+from .routes import doctor, events, health, identities, nodes, operations, rotation, runs, sockets, workspaces
 from .services import Services
 
 
@@ -25,7 +25,7 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     app.state.services = services
     app.state.metrics = metrics
     problems.install(app)
-    for routes in (runs, nodes, doctor, workspaces, operations, events, identities, rotation):
+    for routes in (runs, nodes, doctor, workspaces, operations, events, identities, rotation, sockets):
         app.include_router(routes.router)
     app.include_router(health.router)
     openapi.install(app)

@@ -21,6 +21,7 @@ from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.observation import Observation
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.rotation import Rotation
+from vendetta.coordination.sockets import Sockets
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.transitions import Transitions
 from vendetta.coordination.workspaces import Workspaces
@@ -85,6 +86,7 @@ async def running_services(
         )
         await stack.enter_async_context(operations)
         await stack.enter_async_context(monitor)
+        sockets = await stack.enter_async_context(Sockets(store, engines, paths.engine_sockets_dir))
         yield Services(
             nodes=nodes,
             doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
@@ -96,6 +98,7 @@ async def running_services(
             tokens=Tokens(store, told),
             keys=keys,
             rotation=rotation,
+            sockets=sockets,
             status=build_status(paths, config, store, pool, operations),
             nodes_by_status=store.nodes.count_by_status,
             breakers_by_state=pool.breakers_by_state,

@@ -1,39 +1,18 @@
 """The sockets that the server listens on: a private unix socket always, TCP where the settings say so."""
 
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vendetta.coordination.private_socket import BACKLOG, listen_privately
 from vendetta.errors import InvalidInput
-
-LONGEST_PATH = 107
-"""The kernel keeps 108 bytes for it, one of which ends it (unix(7))."""
-BACKLOG = 1024
-
-
-def check_path(path: Path) -> None:
-    """Raises `InvalidInput` for a path that no unix socket can have."""
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        raise InvalidInput(
-            f"the path of the server's socket is longer than {LONGEST_PATH} bytes: {path}",
-            hint="Set VENDETTA_HOME to a shorter path.",
-        )
 
 
 @contextmanager
-def listen_privately(path: Path) -> Iterator[socket.socket]:
-    """0600 in a 0700 folder, removed in the end. One that a dead server left is replaced: the caller has the lock."""
-    path.parent.chmod(0o700)
-    path.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX) as sock:
-        before = os.umask(0o177)
-        try:
-            sock.bind(str(path))
-        finally:
-            os.umask(before)
-        sock.listen(BACKLOG)
+def listen_on_socket(path: Path) -> Iterator[socket.socket]:
+    """Private, and removed in the end. Raises `InvalidInput`."""
+    with listen_privately(path) as sock:
         try:
             yield sock
         finally:

@@ -11,13 +11,14 @@ import structlog
 import uvicorn
 
 from vendetta import __version__
+from vendetta.coordination.private_socket import check_path
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
 
 from .app import create_app
 from .composition import running_services
 from .limits import raise_file_limit
-from .listeners import check_path, describe, listen_on_tcp, listen_privately
+from .listeners import describe, listen_on_socket, listen_on_tcp
 from .metrics import Metrics
 from .peer import HttpProtocol, WebSocketProtocol
 from .services import Services
@@ -38,7 +39,7 @@ async def serve(paths: Paths, config: ServerConfig) -> None:
     end_on_signals(stopping)
     async with running_services(paths, config, stopping) as services:
         with ExitStack() as stack:
-            sockets = [stack.enter_context(listen_privately(paths.socket))]
+            sockets = [stack.enter_context(listen_on_socket(paths.socket))]
             if config.listen_address:
                 sockets.append(stack.enter_context(listen_on_tcp(config.listen_address)))
             listen = [describe(sock) for sock in sockets]

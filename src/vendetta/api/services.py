@@ -15,6 +15,7 @@ from vendetta.coordination.fleet import Fleet
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.rotation import Rotation
+from vendetta.coordination.sockets import Sockets
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.models import ServerStatus
@@ -33,6 +34,7 @@ class Services:
     tokens: Tokens
     keys: Keys
     rotation: Rotation
+    sockets: Sockets
     status: Callable[[], Awaitable[ServerStatus]]
     nodes_by_status: Callable[[], Awaitable[Mapping[str, int]]]
     breakers_by_state: Callable[[], Mapping[str, int]] = dict

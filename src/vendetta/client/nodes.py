@@ -121,6 +121,15 @@ class Nodes:
         query = {"essential": essential} if essential else None
         return self._http.fetch(models.DoctorReport, "GET", build_path("nodes", name, "doctor"), query=query)
 
+    def socket(self, name: str, provider: str | None = None) -> models.EngineSocket:
+        """The node's engine as a unix socket on the server's machine, opened if need be."""
+        return self._http.fetch(
+            models.EngineSocket, "POST", build_path("nodes", name, "socket"), query={"provider": provider}
+        )
+
+    def close_socket(self, name: str, provider: str | None = None) -> None:
+        self._http.fetch(object, "DELETE", build_path("nodes", name, "socket"), query={"provider": provider})
+
     def trust(self, name: str, host_key: str | None = None) -> models.Node:
         """Accepts the host key offered now if it is `host_key`; else `HostKeyUnknown` tells what is offered."""
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "trust"), body={"host_key": host_key})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .command import ACTIONS, Command, ExecutionResult, Service
     from .doctor import Check, CheckState, DoctorReport
+    from .engine_socket import EngineSocket
     from .event import Event
     from .instance import Instance, InstanceSpec, InstanceState, Mount, Stats
     from .key import Key, Token, TokenCreated
@@ -33,6 +34,7 @@ __all__ = [
     "CheckState",
     "Command",
     "DoctorReport",
+    "EngineSocket",
     "Event",
     "ExecutionResult",
     "HostKey",
@@ -65,6 +67,7 @@ __all__ = [
 _HOMES = {
     "command": "ACTIONS Command ExecutionResult Service",
     "doctor": "Check CheckState DoctorReport",
+    "engine_socket": "EngineSocket",
     "event": "Event",
     "instance": "Instance InstanceSpec InstanceState Mount Stats",
     "key": "Key Token TokenCreated",

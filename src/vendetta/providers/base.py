@@ -139,7 +139,19 @@ class Checkup(Protocol):
         """
 
 
-POWERS: Mapping[str, type] = {"checkup": Checkup, "logs": Logs, "stats": Measured, "watch": Watch}
+@runtime_checkable
+class Direct(Protocol):
+    """The power to be spoken to in the engine's own API, by its own programs."""
+
+    async def open_socket(self) -> Stream:
+        """A connection of the caller's own to the engine's socket."""
+
+    @staticmethod
+    def build_environment(path: str) -> Mapping[str, str]:
+        """The variables that make the engine's programs use the socket at `path`, on their own machine."""
+
+
+POWERS: Mapping[str, type] = {"checkup": Checkup, "direct": Direct, "logs": Logs, "stats": Measured, "watch": Watch}
 
 
 def capabilities(provider: type) -> frozenset[str]:

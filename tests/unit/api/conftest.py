@@ -14,7 +14,7 @@ from tests.unit.api.fakes import build_services
 from websockets.asyncio.client import connect, unix_connect
 
 from vendetta.api import process
-from vendetta.api.listeners import describe, listen_on_tcp, listen_privately
+from vendetta.api.listeners import describe, listen_on_socket, listen_on_tcp
 from vendetta.api.process import Server
 from vendetta.api.services import Services
 
@@ -62,7 +62,7 @@ async def served(services: Services, grace_seconds: None, tmp_path: Path) -> Asy
     """Stopped in order in the end, which must not take the time that it may."""
     socket = tmp_path / "s"
     with ExitStack() as stack:
-        sockets = [stack.enter_context(listen_privately(socket)), stack.enter_context(listen_on_tcp("127.0.0.1:0"))]
+        sockets = [stack.enter_context(listen_on_socket(socket)), stack.enter_context(listen_on_tcp("127.0.0.1:0"))]
         url = describe(sockets[1])
         serving = asyncio.create_task(Server(services).serve(sockets))
         unix = httpx.AsyncHTTPTransport(uds=str(socket))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.unit.client.samples import EVENT, KEY, NODE, OPERATION, REPORT, SERVER, TOKEN, WORKSPACE
+from tests.unit.client.samples import EVENT, KEY, NODE, OPERATION, REPORT, SERVER, SOCKET, TOKEN, WORKSPACE
 
 from vendetta.api.services import Services
 from vendetta.coordination.requests import ExecRequest, RunRequest
@@ -23,6 +23,7 @@ from vendetta.errors import (
 )
 from vendetta.models import (
     DoctorReport,
+    EngineSocket,
     Event,
     ExecutionResult,
     Key,
@@ -323,6 +324,16 @@ class FakeRotation:
         return replace(OPERATION, kind="key.rotate", target="server")
 
 
+class FakeSockets:
+    async def open(self, name: str, kind: str | None = None) -> EngineSocket:
+        if name != NODE.name:
+            raise NodeNotFound(f"node {name} not found")
+        return replace(SOCKET, provider=kind or SOCKET.provider)
+
+    async def close(self, name: str, kind: str | None = None) -> None:
+        await self.open(name, kind)
+
+
 def build_services() -> Services:
     async def status() -> Any:
         return SERVER
@@ -341,5 +352,6 @@ def build_services() -> Services:
         "tokens": FakeTokens(),
         "keys": FakeKeys(),
         "rotation": FakeRotation(),
+        "sockets": FakeSockets(),
     }
     return Services(**fakes, status=status, nodes_by_status=nodes_by_status)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.unit.api.conftest import Served
 
-from vendetta.api.listeners import check_path, describe, listen_on_tcp
+from vendetta.api.listeners import describe, listen_on_tcp
+from vendetta.coordination.private_socket import check_path
 from vendetta.errors import InvalidInput
 
 

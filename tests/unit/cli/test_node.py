@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.conftest import Cli
 from tests.unit.client.fake_server import FakeServer, Reply, Request, items, sse
-from tests.unit.client.samples import EVENT, FINGERPRINT, KEY, NODE, REPORT
+from tests.unit.client.samples import EVENT, FINGERPRINT, KEY, NODE, REPORT, SOCKET
 
 from vendetta.cli.node.add import derive_name
 from vendetta.cli.randomart import draw
@@ -222,3 +222,19 @@ def test_watching_shows_each_change_once(fake: FakeServer, cli: Cli, monkeypatch
     ended = cli("node", "status", "gpu", "--watch", "-o", "json")
     assert ended.status == 5
     assert [line.count('"status":"offline"') for line in ended.out.splitlines()] == [0, 1]
+
+
+def test_a_socket_is_for_who_is_on_the_servers_machine(fake: FakeServer, cli: Cli) -> None:
+    fake.routes["POST /nodes/gpu/socket"] = SOCKET
+    fake.routes["GET /nodes/gpu"] = NODE
+    fake.routes["DELETE /nodes/gpu/socket"] = Reply(204)
+    assert cli("node", "socket", "gpu").out == f"{SOCKET.path}\n"
+    assert (
+        cli("-o", "name", "node", "env", "gpu", "docker").out.splitlines()[0]
+        == f"export DOCKER_HOST=unix://{SOCKET.path}"
+    )
+    assert cli("node", "env", "gpu", "--shell", "fish", "--unset").out == "set -e DOCKER_HOST;\n"
+    assert "closed" in cli("node", "socket", "gpu", "--close").err
+    away = cli("--server", "http://127.0.0.1:9", "--token", "t", "node", "socket", "gpu")
+    assert away.status == 1
+    assert "not on this one" in away.err

@@ -7,6 +7,7 @@ from typing import Any
 from vendetta.models import (
     Check,
     DoctorReport,
+    EngineSocket,
     Event,
     HostKey,
     InstanceSpec,
@@ -43,6 +44,13 @@ NODE = Node(
         "docker": ProviderStatus(state="healthy", version="24.0.7"),
         "lxc": ProviderStatus(state="undetected", reason="neither Incus nor LXD nor lxc is installed"),
     },
+)
+
+SOCKET = EngineSocket(
+    node="gpu",
+    provider="docker",
+    path="/run/me/nodes/gpu/docker.sock",
+    environment={"DOCKER_HOST": "unix:///run/me/nodes/gpu/docker.sock"},
 )
 
 REPORT = DoctorReport(

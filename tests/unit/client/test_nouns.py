@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.unit.client.fake_server import FakeServer, Reply, items
-from tests.unit.client.samples import FINGERPRINT, KEY, NODE, OPERATION, REPORT, TOKEN, WORKSPACE
+from tests.unit.client.samples import FINGERPRINT, KEY, NODE, OPERATION, REPORT, SOCKET, TOKEN, WORKSPACE
 
 from vendetta.client import Client
 from vendetta.models import ExecutionResult, Stats, TokenCreated
@@ -28,6 +28,7 @@ CALLS: list[tuple[str, object, Callable[[Client], object], Any]] = [
     ("POST /nodes/gpu/disconnect", NODE, lambda c: c.nodes.disconnect("gpu"), None),
     ("POST /nodes/gpu/probe", NODE, lambda c: c.nodes.probe("gpu"), None),
     ("GET /nodes/gpu/doctor", REPORT, lambda c: c.nodes.doctor("gpu"), None),
+    ("POST /nodes/gpu/socket", SOCKET, lambda c: c.nodes.socket("gpu", "docker"), None),
     ("POST /nodes/gpu/trust", NODE, lambda c: c.nodes.trust("gpu", FINGERPRINT), {"host_key": FINGERPRINT}),
     ("POST /nodes/gpu/install-key", KEY, lambda c: c.nodes.install_key("gpu"), {"login": {}, "public_key": None}),
     (
@@ -66,8 +67,9 @@ def test_calls(
 
 
 def test_what_answers_nothing(fake: FakeServer, client: Client) -> None:
-    fake.routes |= {"DELETE /nodes/gpu": Reply(204), "DELETE /tokens/t1": Reply(204)}
+    fake.routes |= {path: Reply(204) for path in ("DELETE /nodes/gpu", "DELETE /nodes/gpu/socket", "DELETE /tokens/t1")}
     client.nodes.remove("gpu", force=True)
+    client.nodes.close_socket("gpu")
     client.tokens.revoke("t1")
     assert fake.requests[0].query == {"force": ["true"]}
 

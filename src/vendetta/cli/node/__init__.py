@@ -17,6 +17,8 @@ node = Group(
             "trust": "vendetta.cli.node.link:trust",
             "exec": "vendetta.cli.node.run:exec_",
             "shell": "vendetta.cli.node.run:shell",
+            "socket": "vendetta.cli.node.socket:socket",
+            "env": "vendetta.cli.node.socket:env",
             "remove": "vendetta.cli.node.change:remove",
         },
     },

@@ -187,6 +187,13 @@ class DockerProvider:
     async def checks(self) -> Sequence[Check]:
         return await checkup.examine(self._engine, self._transport)
 
+    async def open_socket(self) -> Stream:
+        return await self._transport.open_unix(self._engine.socket_path)
+
+    @staticmethod
+    def build_environment(path: str) -> Mapping[str, str]:
+        return {"DOCKER_HOST": f"unix://{path}"}
+
     async def close(self) -> None:
         await self._engine.close()
 
