@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 FEWEST_FAILURES = 3
 """A node isn't offline before this many tries failed, however long they took."""
-SAFETY_SECONDS = 600.0
+SAFETY_SECONDS = 900.0
 """How often everything is read again in full, in case an event stream missed something."""
 FIRST_ROUND, LATER_ROUNDS = (0.0, 1.0), (0.8, 1.2)
 """Parts of that time: nodes that were met together are not asked together for ever after."""
