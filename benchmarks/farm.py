@@ -74,7 +74,9 @@ def running_farm(folder: Path, count: int) -> Iterator[Farm]:
                 raise RuntimeError("the sshd of the benchmark did not start")
             # drained, so that the pipe never fills
             with subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL):
-                yield farm
-                process.terminate()
+                try:
+                    yield farm
+                finally:
+                    process.terminate()  # which ends what drains it
         finally:
             process.kill()

@@ -1,5 +1,6 @@
 """Two kinds of nodes: those of the test bed, and an sshd on loopback, enough for the link and started at once."""
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -131,6 +132,19 @@ async def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     paths = Paths(config_dir=tmp_path, state_dir=tmp_path, runtime_dir=tmp_path)
     async with running_services(paths, ServerConfig(state_file=str(tmp_path / "state.db"))) as services:
         yield services
+
+
+@pytest.fixture
+async def agent(side: Side) -> AsyncIterator[Path]:
+    """The socket of an ssh-agent that holds nothing yet."""
+    path = side.directory / "agent.sock"
+    argv = ["setpriv", "--pdeathsig", "KILL", "ssh-agent", "-D", "-a", str(path)]
+    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    await process.stdout.readline()  # it says where it listens once it does
+    yield path
+    process.terminate()
+    await process.communicate()
 
 
 def require_root() -> None:

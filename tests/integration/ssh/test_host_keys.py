@@ -16,13 +16,10 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, endpoint
 from tests.integration.ssh.installing import until
 from tests.integration.ssh.sshd import Sshd
 
-from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination.requests import ExecRequest, NodeRequest
 from vendetta.errors import ConnectFailed, HostKeyChanged, HostKeyUnknown, InvalidInput
 from vendetta.models import Node
-from vendetta.paths import Paths
-from vendetta.settings import ServerConfig
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.endpoint import Endpoint, Login
 
@@ -313,14 +310,6 @@ async def test_a_certificate_saves_nobody_who_is_revoked(
     with pytest.raises(HostKeyChanged, match=r"key is revoked .*; nothing was sent"):
         await side.connector().open(endpoint(certified), ACCEPT)
     assert certified.logins == 0
-
-
-@pytest.fixture
-async def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    paths = Paths(config_dir=tmp_path, state_dir=tmp_path, runtime_dir=tmp_path)
-    async with running_services(paths, ServerConfig(state_file=str(tmp_path / "state.db"))) as services:
-        yield services
 
 
 async def use(services: Services) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import stat
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncssh
@@ -217,16 +216,3 @@ def add_to_agent(agent: Path, path: Path) -> None:
     path.chmod(0o600)
     environment = {**os.environ, "SSH_AUTH_SOCK": str(agent)}
     subprocess.run(["ssh-add", "-q", str(path)], check=True, env=environment, capture_output=True)
-
-
-@pytest.fixture
-async def agent(sshd: Sshd) -> AsyncIterator[Path]:
-    path = sshd.directory / "agent.sock"
-    argv = ["setpriv", "--pdeathsig", "KILL", "ssh-agent", "-D", "-a", str(path)]
-    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    await process.stdout.readline()  # it says where it listens once it does
-    yield path
-    process.terminate()
-    await process.communicate()
-    path.unlink(missing_ok=True)

@@ -1,9 +1,7 @@
 """Which keys a real sshd is offered, in which order, and how many at once; passphrases, certificates, questions."""
 
-import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncssh
@@ -23,18 +21,6 @@ def count_refused(sshd: Sshd) -> int:
 
 async def log_in(connector: Connector, endpoint: Endpoint) -> None:
     await (await connector.open(endpoint, ACCEPT)).close()
-
-
-@pytest.fixture
-async def agent(side: Side) -> AsyncIterator[Path]:
-    path = side.directory / "agent.sock"
-    argv = ["setpriv", "--pdeathsig", "KILL", "ssh-agent", "-D", "-a", str(path)]
-    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    await process.stdout.readline()  # it says where it listens once it does
-    yield path
-    process.terminate()
-    await process.communicate()
 
 
 def fill(agent: Path, folder: Path, count: int) -> list[Path]:
