@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncssh
+import uvloop
 
 from vendetta.errors import VendettaError
 from vendetta.ssh.algorithms import CIPHERS, KEY_EXCHANGES, MACS
@@ -97,4 +98,8 @@ def resident_bytes() -> int:
 if __name__ == "__main__":
     way, folder, port, count = sys.argv[1:]
     farm = Farm(Path(folder), int(port), int(count))
-    asyncio.run(by_pool(farm) if way == "pool" else by_asyncssh(farm))
+    # each as its users have it: the server runs on uvloop
+    if way == "pool":
+        uvloop.run(by_pool(farm))
+    else:
+        asyncio.run(by_asyncssh(farm))
