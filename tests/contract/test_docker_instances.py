@@ -28,7 +28,7 @@ from vendetta.errors import (
     WrongState,
 )
 from vendetta.models import Instance, InstanceSpec, Mount
-from vendetta.providers.base import Provider
+from vendetta.providers.base import Direct, Provider, require
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.docker.config import OwnCommand, build_config
 from vendetta.transport import Stream, Terminal
@@ -339,3 +339,17 @@ async def _raw(engine: LocalEngine, container: str) -> dict:
         session.get(f"http://docker/containers/{container}/json") as response,
     ):
         return await response.json()
+
+
+async def test_its_socket_speaks_the_engines_own_api(provider: Provider) -> None:
+    stream = await require(provider, Direct).open_socket()
+    try:
+        await stream.write(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
+        said = b""
+        while piece := await stream.read():
+            said += piece
+    finally:
+        await stream.close()
+    assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nApi-Version: " in said
+    assert require(provider, Direct).build_environment("/s") == {"DOCKER_HOST": "unix:///s"}

@@ -15,7 +15,8 @@ def registry() -> Registry:
 
 def test_kinds_and_their_powers(registry: Registry) -> None:
     assert registry.kinds == ("docker", "memory")
-    assert registry.capabilities("docker") == {"checkup", "logs", "stats", "watch"}
+    assert registry.capabilities("docker") == {"checkup", "direct", "logs", "stats", "watch"}
+    assert registry.capabilities("memory") == {"checkup", "logs", "stats", "watch"}
 
 
 async def test_binding_makes_a_provider_of_the_kind(registry: Registry) -> None:
