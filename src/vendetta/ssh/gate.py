@@ -2,8 +2,9 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncssh
 
@@ -200,12 +201,7 @@ def unknown(hop: Hop, key: asyncssh.SSHKey, wanted: str | None, no_certificate: 
     return HostKeyUnknown(
         f"{_named(hop)} shows the {offered.type} host key {offered.fingerprint}{instead}",
         hint=f"Compare it on the machine itself, then say --host-key {offered.fingerprint}; or --accept-new.",
-        node=hop.node,
-        host=hop.host,
-        port=hop.port,
-        type=offered.type,
-        bits=count_bits(key),
-        fingerprint=offered.fingerprint,
+        **_details(hop, key),
     )
 
 
@@ -215,14 +211,22 @@ def unconfirmed(hop: Hop, key: asyncssh.SSHKey, pinned: HostKey | None) -> HostK
     return HostKeyUnknown(
         f"node {hop.node} offers the {offered.type} host key {offered.fingerprint}",
         hint=f"Compare it on the machine itself, then: {_acceptance(hop, offered)}",
-        node=hop.node,
-        host=hop.host,
-        port=hop.port,
-        type=offered.type,
-        bits=count_bits(key),
-        fingerprint=offered.fingerprint,
+        **_details(hop, key),
         pinned=pinned.fingerprint if pinned else None,
     )
+
+
+def _details(hop: Hop, key: asyncssh.SSHKey) -> Mapping[str, Any]:
+    """What whoever asks a person needs to show."""
+    offered = describe(key)
+    return {
+        "node": hop.node,
+        "host": hop.host,
+        "port": hop.port,
+        "type": offered.type,
+        "bits": count_bits(key),
+        "fingerprint": offered.fingerprint,
+    }
 
 
 def untrusted(hop: Hop, reason: str) -> HostKeyChanged:
