@@ -98,6 +98,14 @@ def test_a_shell_is_given_what_docker_needs(vendetta: Vendetta, path: str) -> No
     assert vendetta.json("node", "env", "gpu")["environment"] == {"DOCKER_HOST": f"unix://{path}"}
 
 
+def test_many_who_open_it_at_once_get_the_same_one(vendetta: Vendetta, docker_node: Node) -> None:
+    vendetta.add_node("gpu", docker_node)
+    with ThreadPoolExecutor(6) as callers:
+        paths = set(callers.map(lambda _: vendetta("node", "socket", "gpu").stdout.strip(), range(6)))
+    (path,) = paths
+    docker(path, "version")
+
+
 def test_it_is_closed(vendetta: Vendetta, path: str) -> None:
     vendetta("node", "socket", "gpu", "--close")
     assert not Path(path).exists()

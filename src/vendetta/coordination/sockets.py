@@ -14,7 +14,7 @@ from typing import Self
 import msgspec
 import structlog
 
-from vendetta.errors import NodeNotFound, Unsupported, VendettaError
+from vendetta.errors import LinkError, NodeNotFound, Unsupported, VendettaError
 from vendetta.models import EngineSocket, Node
 from vendetta.providers.base import Direct, require
 from vendetta.store import Store
@@ -37,6 +37,7 @@ class Sockets:
         self._engines = engines
         self._folder = folder
         self._listening: dict[Path, asyncio.Server] = {}
+        self._opening = asyncio.Lock()
         self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -90,17 +91,19 @@ class Sockets:
         )
 
     async def _listen(self, name: str, kind: str) -> Path:
+        self._engines.registry.check(kind)
         path = self._folder / name / f"{kind}.sock"
-        if path not in self._listening:
-            self._engines.registry.check(kind)
-            sock = listen_privately(path)
 
-            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                task = asyncio.create_task(self._serve(path, reader, writer), name=f"socket of {name}")
-                self._serving.add(task)
-                task.add_done_callback(self._serving.discard)
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(self._serve(path, reader, writer), name=f"socket of {name}")
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
 
-            self._listening[path] = await asyncio.start_unix_server(accept, sock=sock, limit=PIECE_BYTES)
+        # two who open it at once get the same one
+        async with self._opening:
+            if path not in self._listening:
+                sock = listen_privately(path)
+                self._listening[path] = await asyncio.start_unix_server(accept, sock=sock, limit=PIECE_BYTES)
         return path
 
     async def _serve(self, path: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,11 +112,11 @@ class Sockets:
             async with self._engines.provider(node, kind) as provider:
                 stream = await require(provider, Direct).open_socket()
                 try:
-                    await join(reader, writer, stream)
+                    # a lost link, or a program that went away, ends the stream as it is: an answer may have begun
+                    with suppress(LinkError, ConnectionError):
+                        await join(reader, writer, stream)
                 finally:
                     await stream.close()
-        except ConnectionError:
-            pass  # the program went away
         except VendettaError as exc:
             if isinstance(exc, NodeNotFound):
                 self._close(path)
@@ -124,8 +127,9 @@ class Sockets:
             writer.close()
 
     def _close(self, path: Path) -> None:
-        self._listening.pop(path).close()
-        self._remove(path)
+        if server := self._listening.pop(path, None):
+            server.close()
+            self._remove(path)
 
     def _remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
