@@ -3,6 +3,7 @@
 import os
 import shlex
 from pathlib import PurePath
+from typing import NamedTuple
 
 import click
 
@@ -13,7 +14,20 @@ from vendetta.cli.session import Session
 from vendetta.errors import Unsupported
 from vendetta.models import EngineSocket
 
-SHELLS = ("sh", "fish", "csh")
+
+class Shell(NamedTuple):
+    """How it sets a variable and takes it back, and how it uses what a command prints."""
+
+    set: str
+    unset: str
+    use: str
+
+
+SHELLS = {
+    "sh": Shell("export {}={}", "unset {}", 'eval "$({})"'),
+    "fish": Shell("set -gx {} {};", "set -e {};", "{} | source"),
+    "csh": Shell("setenv {} {};", "unsetenv {};", "eval `{}`"),
+}
 _FAMILIES = {"fish": "fish", "csh": "csh", "tcsh": "csh"}
 
 _VIEW: View[EngineSocket] = View(name=lambda found: found.path, columns={}, lines=lambda found: [("Path", found.path)])
@@ -62,7 +76,7 @@ def socket(session: Session, name: str, engine: str | None, close: bool) -> None
 )
 @name_argument
 @engine_argument
-@click.option("--shell", type=click.Choice(SHELLS), help="Whose words to use; else those of $SHELL.")
+@click.option("--shell", type=click.Choice(list(SHELLS)), help="Whose words to use; else those of $SHELL.")
 @click.option("--unset", is_flag=True, help="Print what takes it back.")
 @pass_session
 def env(session: Session, name: str, engine: str | None, shell: str | None, unset: bool) -> None:
@@ -71,11 +85,12 @@ def env(session: Session, name: str, engine: str | None, shell: str | None, unse
     if session.output in ("json", "yaml"):
         write_one(session, found, _VIEW)
         return
-    family = shell or _FAMILIES.get(PurePath(os.environ.get("SHELL", "sh")).name, "sh")
+    words = SHELLS[shell or _FAMILIES.get(PurePath(os.environ.get("SHELL", "sh")).name, "sh")]
     for variable, value in found.environment.items():
-        write_text(f"{_unset(family, variable) if unset else _set(family, variable, value)}\n")
+        line = words.unset.format(variable) if unset else words.set.format(variable, shlex.quote(value))
+        write_text(f"{line}\n")
     if not unset:
-        write_text(f"# To use it: {_hint(family, name)}\n")
+        write_text(f"# To use it: {words.use.format(f'vendetta node env {name}')}\n")
 
 
 def _open(session: Session, name: str, engine: str | None) -> EngineSocket:
@@ -85,19 +100,3 @@ def _open(session: Session, name: str, engine: str | None) -> EngineSocket:
             hint="Run this where the server runs, or run a server of your own here and add the node to it.",
         )
     return session.client.nodes.socket(name, engine)
-
-
-def _set(family: str, variable: str, value: str) -> str:
-    quoted = shlex.quote(value)
-    return {"fish": f"set -gx {variable} {quoted};", "csh": f"setenv {variable} {quoted};"}.get(
-        family, f"export {variable}={quoted}"
-    )
-
-
-def _unset(family: str, variable: str) -> str:
-    return {"fish": f"set -e {variable};", "csh": f"unsetenv {variable};"}.get(family, f"unset {variable}")
-
-
-def _hint(family: str, name: str) -> str:
-    line = f"vendetta node env {name}"
-    return {"fish": f"{line} | source", "csh": f"eval `{line}`"}.get(family, f'eval "$({line})"')
