@@ -16,7 +16,7 @@ from vendetta.errors import InvalidInput
 from vendetta.models import HostKey
 
 from .algorithms import is_modern
-from .files import write_private
+from .files import Version, version, write_private
 from .public_keys import UNREADABLE, read_public_key
 
 SSH_PORT = 22
@@ -44,7 +44,7 @@ class HostKeys:
     def __init__(self, pins_file: Path, known_hosts: Sequence[Path] = ()) -> None:
         self._pins_file = pins_file
         self._known_hosts = tuple(known_hosts)
-        self._parsed: dict[Path, tuple[tuple[int, ...], SSHKnownHosts]] = {}
+        self._parsed: dict[Path, tuple[Version, SSHKnownHosts]] = {}
 
     def known(self, pinned_as: str, host: str, port: int) -> Known:
         """A pin was made on purpose, so it stands for all that the user's files trust; what they revoke stays revoked.
@@ -133,10 +133,9 @@ class HostKeys:
     def _parse(self, path: Path, parse: Callable[[bytes], SSHKnownHosts]) -> SSHKnownHosts:
         """Parsed again only when the file has changed: these files grow to thousands of lines."""
         # before it is read: what is written meanwhile is read the next time
-        now = path.stat()
-        version = (now.st_mtime_ns, now.st_size, now.st_ino)
-        if path not in self._parsed or self._parsed[path][0] != version:
-            self._parsed[path] = version, parse(path.read_bytes())
+        now = version(path)
+        if now is None or path not in self._parsed or self._parsed[path][0] != now:
+            self._parsed[path] = now, parse(path.read_bytes())
         return self._parsed[path][1]
 
 
