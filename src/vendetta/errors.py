@@ -2,7 +2,7 @@
 
     VendettaError                 code, message for people, hint (what to do next), details
     ├─ NotFound                   NodeNotFound · WorkspaceNotFound · InstanceNotFound · OperationNotFound
-    │                             KeyNotFound · TokenNotFound
+    │                             SnapshotNotFound · KeyNotFound · TokenNotFound
     ├─ Conflict                   NameTaken · WrongState · Busy
     ├─ InvalidInput               UnknownProvider · UnknownAction
     ├─ Unsupported                the capability is absent
@@ -11,7 +11,7 @@
     │                             LinkTimeout · ForwardingRefused
     ├─ CommandFailed              argv, exit_status, tail of stderr
     ├─ ProviderError              EngineUnavailable · EngineForbidden · ImageNotFound · OutOfResources
-    │                             UnexpectedReply
+    │                             PathNotFound · BuildFailed · UnexpectedReply
     ├─ ServerUnavailable          the coordination server does not answer
     ├─ DeadlineExceeded           what was asked for did not happen in time
     └─ Cancelled                  somebody asked for it to stop
@@ -56,6 +56,10 @@ class InstanceNotFound(NotFound):
 
 class OperationNotFound(NotFound):
     code = "operation_not_found"
+
+
+class SnapshotNotFound(NotFound):
+    code = "snapshot_not_found"
 
 
 class KeyNotFound(NotFound):
@@ -176,6 +180,18 @@ class ImageNotFound(ProviderError):
 
 class OutOfResources(ProviderError):
     code = "out_of_resources"
+
+
+class PathNotFound(ProviderError):
+    """There is nothing at that path in the instance."""
+
+    code = "path_not_found"
+
+
+class BuildFailed(ProviderError):
+    """Details: `output`, the last of what the builder said."""
+
+    code = "build_failed"
 
 
 class UnexpectedReply(ProviderError):

@@ -28,9 +28,10 @@ from vendetta.errors import (
     WrongState,
 )
 from vendetta.models import Instance, InstanceSpec, Mount
-from vendetta.providers.base import Direct, Provider, require
+from vendetta.providers.base import Provider
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.docker.config import OwnCommand, build_config
+from vendetta.providers.powers import Direct, require
 from vendetta.transport import Stream, Terminal
 
 MIB = 1024 * 1024

@@ -8,7 +8,8 @@ from tests.contract.sites import IMAGE, Site, gather_output, ignore_progress, st
 
 from vendetta.errors import InstanceNotFound, WrongState
 from vendetta.models import InstanceSpec
-from vendetta.providers.base import Checkup, Logs, Measured, Provider, Watch, capabilities
+from vendetta.providers.base import Provider
+from vendetta.providers.powers import Checkup, Logs, Measured, Watch, capabilities
 
 LINES = InstanceSpec(image=IMAGE, command=["sh", "-c", "echo one; echo two >&2; echo three; exec sleep infinity"])
 

@@ -24,9 +24,14 @@ MAY_IMPORT: Mapping[str, str] = {
     "settings": "errors paths",
     "ssh": "ssh models errors transport",
     "store": "store models errors",
-    "providers.base": "models errors transport",
-    "providers.registry": "providers.base models errors transport",
-    "coordination": "coordination providers.base providers.registry ssh store models errors transport settings paths",
+    "providers.base": "providers.options models errors transport",
+    "providers.powers": "providers.base models errors transport",
+    "providers.options": "models errors",
+    "providers.identity": "models errors",
+    "providers.archives": "models errors transport",
+    "providers.registry": "providers.base providers.options providers.powers models errors transport",
+    "coordination": "coordination providers.base providers.powers providers.registry ssh store models errors transport "
+    "settings paths",
     "api": "api coordination ssh.endpoint ssh.keys store.Page models errors transport settings paths",
     "api.composition": "api coordination providers ssh store models errors transport settings paths",
     "client": "client models errors transport paths",
@@ -35,7 +40,9 @@ MAY_IMPORT: Mapping[str, str] = {
 }
 """Each part with all that it may import of ours; the longest name counts. A technology gets its line by rule."""
 
-PROVIDER_MAY_IMPORT = "providers.base models errors transport"
+PROVIDER_MAY_IMPORT = (
+    "providers.base providers.powers providers.options providers.identity providers.archives models errors transport"
+)
 
 HOMES: Mapping[str, str] = {
     "asyncssh": "ssh",

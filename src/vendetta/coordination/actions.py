@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from vendetta.models import ExecutionResult
-from vendetta.providers.base import Logs, Measured, Provider, require
+from vendetta.providers.base import Provider
+from vendetta.providers.powers import Logs, Measured, require
 from vendetta.transport import Process
 
 from .requests import ExecConfig, LogsConfig, NoConfig, RemoveRequest, Request, SpecRequest, StopRequest

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from vendetta.errors import ForwardingRefused, LinkError, LinkTimeout, VendettaError
 from vendetta.models import Check, DoctorReport, Node
-from vendetta.providers.base import Checkup
+from vendetta.providers.powers import Checkup
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint

@@ -18,7 +18,8 @@ import structlog
 
 from vendetta.errors import Busy, InstanceNotFound, LinkError, NodeNotFound, VendettaError
 from vendetta.models import Node
-from vendetta.providers.base import InstanceEvent, Provider, Watch
+from vendetta.providers.base import Provider
+from vendetta.providers.powers import InstanceEvent, Watch
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.pool import Pool

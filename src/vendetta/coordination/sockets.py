@@ -16,7 +16,7 @@ import structlog
 
 from vendetta.errors import LinkError, NodeNotFound, Unsupported, VendettaError
 from vendetta.models import EngineSocket, Node
-from vendetta.providers.base import Direct, require
+from vendetta.providers.powers import Direct, require
 from vendetta.store import Store
 from vendetta.transport import Stream
 

@@ -8,7 +8,8 @@ import msgspec
 
 from vendetta.errors import InstanceNotFound, NameTaken, WorkspaceNotFound, WrongState
 from vendetta.models import Operation, Stats, Workspace
-from vendetta.providers.base import Logs, Measured, Provider, require
+from vendetta.providers.base import Provider
+from vendetta.providers.powers import Logs, Measured, require
 from vendetta.store import Page, Store
 from vendetta.transport import Output, Process, Stream
 

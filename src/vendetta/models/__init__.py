@@ -11,23 +11,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .belonging import Belonging, BelongingKind
     from .command import ACTIONS, Command, ExecutionResult, Service
     from .doctor import Check, CheckState, DoctorReport
     from .engine_socket import EngineSocket
     from .event import Event
+    from .files import PathKind, PathStat
+    from .image import Image
     from .instance import Instance, InstanceSpec, InstanceState, Mount, Stats
     from .key import Key, Token, TokenCreated
     from .node import Breaker, BreakerState, HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources
     from .operation import FINISHED, Operation, OperationState, Progress
+    from .option import Option
     from .problem import Problem
     from .rotation import KeyRotation, NodeRotation
     from .run import NodeRun
     from .server import ServerStatus
+    from .snapshot import Snapshot
     from .workspace import Workspace, WorkspaceState
 
 __all__ = [
     "ACTIONS",
     "FINISHED",
+    "Belonging",
+    "BelongingKind",
     "Breaker",
     "BreakerState",
     "Check",
@@ -38,6 +45,7 @@ __all__ = [
     "Event",
     "ExecutionResult",
     "HostKey",
+    "Image",
     "Instance",
     "InstanceSpec",
     "InstanceState",
@@ -50,6 +58,9 @@ __all__ = [
     "NodeStatus",
     "Operation",
     "OperationState",
+    "Option",
+    "PathKind",
+    "PathStat",
     "Problem",
     "Progress",
     "ProviderState",
@@ -57,6 +68,7 @@ __all__ = [
     "Resources",
     "ServerStatus",
     "Service",
+    "Snapshot",
     "Stats",
     "Token",
     "TokenCreated",
@@ -65,18 +77,23 @@ __all__ = [
 ]
 
 _HOMES = {
+    "belonging": "Belonging BelongingKind",
     "command": "ACTIONS Command ExecutionResult Service",
     "doctor": "Check CheckState DoctorReport",
     "engine_socket": "EngineSocket",
     "event": "Event",
+    "files": "PathKind PathStat",
+    "image": "Image",
     "instance": "Instance InstanceSpec InstanceState Mount Stats",
     "key": "Key Token TokenCreated",
     "node": "Breaker BreakerState HostKey Node NodeStatus ProviderState ProviderStatus Resources",
     "operation": "FINISHED Operation OperationState Progress",
+    "option": "Option",
     "problem": "Problem",
     "rotation": "KeyRotation NodeRotation",
     "run": "NodeRun",
     "server": "ServerStatus",
+    "snapshot": "Snapshot",
     "workspace": "Workspace WorkspaceState",
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}

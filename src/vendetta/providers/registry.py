@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from vendetta.errors import UnknownProvider, nearest
-from vendetta.models import InstanceSpec
+from vendetta.models import InstanceSpec, Option
 from vendetta.transport import Transport
 
-from .base import Provider, capabilities
+from .base import Provider
+from .options import describe_options
+from .powers import capabilities
 
 Factory = Callable[[Transport, str], Provider]
 """Makes a provider for one node: its transport, and the owner that marks what is ours."""
@@ -27,6 +29,11 @@ class Registry:
         """The rarer powers of a kind (`logs`, `stats`, …). Raises `UnknownProvider`."""
         self.check(kind)
         return capabilities(self._classes[kind])
+
+    def options(self, kind: str) -> list[Option]:
+        """The options of a spec that the kind takes. Raises `UnknownProvider`."""
+        self.check(kind)
+        return describe_options(self._classes[kind].rules)
 
     def validate(self, kind: str, spec: InstanceSpec) -> None:
         """Before any node is asked. Raises `UnknownProvider`, or `InvalidInput` for what the kind can't take."""

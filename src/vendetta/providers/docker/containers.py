@@ -8,10 +8,11 @@ from aiodocker import DockerError
 
 from vendetta.errors import InstanceNotFound, WrongState
 from vendetta.models import Instance
+from vendetta.providers.identity import engine_name
 
 from .engine import Engine
 from .instances import has_our_name, parse_container, parse_summary
-from .labels import OWNER, WORKSPACE, engine_name, is_ours
+from .labels import OWNER, WORKSPACE, is_ours
 
 Container = Mapping[str, Any]
 """`GET /containers/{id}/json`"""

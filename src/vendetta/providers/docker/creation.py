@@ -11,6 +11,7 @@ from aiodocker import DockerError
 from vendetta.errors import Busy, NameTaken
 from vendetta.models import Instance, InstanceSpec
 from vendetta.providers.base import OnProgress
+from vendetta.providers.identity import engine_name, spec_hash
 
 from .config import OwnCommand, build_config
 from .containers import Container, Containers
@@ -18,7 +19,7 @@ from .engine import Engine
 from .images import Images
 from .instances import parse_container
 from .keeper import SHELL, is_kept
-from .labels import SPEC, engine_name, spec_hash
+from .labels import SPEC
 
 _CONFLICT_TRIES, _CONFLICT_SECONDS = 100, 0.05
 

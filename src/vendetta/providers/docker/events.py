@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from vendetta.providers.base import InstanceEvent
+from vendetta.providers.powers import InstanceEvent
 
 from .labels import OWNER, WORKSPACE
 

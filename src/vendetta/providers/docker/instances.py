@@ -6,8 +6,9 @@ from typing import Any
 
 from vendetta.models import Instance
 from vendetta.models.instance import InstanceState
+from vendetta.providers.identity import engine_name
 
-from .labels import WORKSPACE, engine_name, users_own
+from .labels import WORKSPACE, users_own
 
 _STATES: Mapping[str, InstanceState] = {
     "created": "created",

@@ -12,7 +12,9 @@ from aiohttp import ClientTimeout
 
 from vendetta.errors import ConnectFailed, EngineUnavailable, WrongState
 from vendetta.models import Check, Instance, InstanceSpec, ProviderStatus, Stats
-from vendetta.providers.base import InstanceEvent, OnProgress
+from vendetta.providers.base import OnProgress
+from vendetta.providers.options import Rules
+from vendetta.providers.powers import InstanceEvent
 from vendetta.transport import Output, Stream, Terminal, Transport
 
 from . import checkup, events
@@ -25,6 +27,7 @@ from .frames import pieces_of
 from .images import Images
 from .instances import parse_container
 from .keeper import SHELL
+from .options import RULES
 from .probe import probe
 from .process import DockerProcess
 from .relay import build_relay, open_relay
@@ -43,6 +46,7 @@ class DockerProvider:
     """`docker_config` is docker's config.json with the registries' logins, on this side; None: anonymous pulls."""
 
     kind: ClassVar[str] = "docker"
+    rules: ClassVar[Rules] = RULES
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from vendetta.models import ProviderStatus
-from vendetta.providers.base import InstanceEvent
+from vendetta.providers.powers import InstanceEvent
 
 from .instance import MemoryInstance
 

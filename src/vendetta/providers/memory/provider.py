@@ -9,12 +9,13 @@ from vendetta.errors import (
     EngineUnavailable,
     ImageNotFound,
     InstanceNotFound,
-    InvalidInput,
     NameTaken,
     WrongState,
 )
 from vendetta.models import Check, Instance, InstanceSpec, Progress, ProviderStatus, Stats
-from vendetta.providers.base import InstanceEvent, OnProgress
+from vendetta.providers.base import OnProgress
+from vendetta.providers.options import Rules, parse_options
+from vendetta.providers.powers import InstanceEvent
 from vendetta.transport import Output, Terminal, Transport
 
 from .engine import MemoryEngine
@@ -43,6 +44,7 @@ class MemoryEngines:
 
 class MemoryProvider:
     kind: ClassVar[str] = "memory"
+    rules: ClassVar[Rules] = {}
 
     def __init__(self, engine: MemoryEngine, owner: str) -> None:
         self._engine = engine
@@ -53,8 +55,7 @@ class MemoryProvider:
 
     @staticmethod
     def validate(spec: InstanceSpec) -> None:
-        for option in spec.options:
-            raise InvalidInput(f'option "{option}": unknown', hint="Instances in memory take no options.")
+        parse_options("memory", MemoryProvider.rules, spec.options)
 
     async def list(self) -> Sequence[Instance]:
         self._check_engine()

@@ -8,8 +8,8 @@ from vendetta.errors import InvalidInput
 from vendetta.models import InstanceSpec, Mount
 from vendetta.providers.docker.config import OwnCommand, build_config, check_spec
 from vendetta.providers.docker.keeper import build_kept, is_kept
-from vendetta.providers.docker.labels import engine_name, spec_hash
 from vendetta.providers.docker.references import DOCKER_HUB, check_reference, registry_of, split_reference
+from vendetta.providers.identity import engine_name, spec_hash
 
 
 def test_equal_specs_have_equal_hashes_whatever_their_order() -> None:

@@ -1,0 +1,238 @@
+"""The rarer powers: what some technologies can do and others can't, each a protocol of its own.
+
+A provider has a power when its class has the methods, and never a stub. Where a power hangs on what is found on a node
+(one back end has it, another doesn't), the method raises `Unsupported` with the reason. What `providers.base` says of
+words, errors and repetition holds here too: each method may be repeated after a lost answer.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
+
+from vendetta.errors import Unsupported
+from vendetta.models import Belonging, Check, Image, PathStat, Snapshot, Stats
+from vendetta.transport import Output, Process, Stream, Terminal
+
+from .base import OnProgress, Provider
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceEvent:
+    """The instance changed: ask `inspect` what it is now."""
+
+    name: str
+    action: str
+
+
+@runtime_checkable
+class Logs(Protocol):
+    """The power to read what an instance's own command wrote."""
+
+    def logs(
+        self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
+    ) -> AsyncIterator[Output]:
+        """`since` is seconds since the epoch. With `follow` it goes on until the instance ends.
+
+        Raises `InstanceNotFound` on the first step.
+        """
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """The power to tell what an instance uses."""
+
+    async def stats(self, name: str) -> Stats:
+        """Raises `InstanceNotFound`, `WrongState` when it isn't running."""
+
+
+@runtime_checkable
+class Watch(Protocol):
+    """The power to be told of changes rather than ask."""
+
+    def watch(self) -> AsyncIterator[InstanceEvent]:
+        """Ours alone, as they happen, until the engine or the link ends it with an error."""
+
+
+@runtime_checkable
+class Checkup(Protocol):
+    """The power to say what is the matter with an engine, and how it is mended."""
+
+    async def checks(self) -> Sequence[Check]:
+        """The engine's own part of a node's examination: socket, permission, version, storage, whatever it needs.
+
+        The first check, named by the provider's kind, says whether the engine can be used; `skipped` where there is
+        none. Further ones are named `KIND-…`, and left out where the engine can't be asked. All but `ok` come with the
+        command that mends it, where there is one; it begins with `sudo` where it takes root. Only a `LinkError` is
+        raised. The caller sets a limit of a few seconds.
+        """
+
+
+@runtime_checkable
+class Direct(Protocol):
+    """The power to be spoken to in the engine's own API, by its own programs."""
+
+    async def open_socket(self) -> Stream:
+        """A connection of the caller's own to the engine's socket."""
+
+    @staticmethod
+    def build_environment(path: str) -> Mapping[str, str]:
+        """The variables that make the engine's programs use the socket at `path`, on their own machine."""
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """The power to keep what an instance's disk holds, and to go back to it."""
+
+    async def list_snapshots(self, name: str) -> Sequence[Snapshot]:
+        """The oldest first. Raises `InstanceNotFound`."""
+
+    async def create_snapshot(self, name: str, snapshot: str) -> Snapshot:
+        """Of the disk alone, of a running instance too; it goes on running. One that is there is what is returned.
+
+        Raises `InstanceNotFound`, `OutOfResources`.
+        """
+
+    async def restore_snapshot(self, name: str, snapshot: str) -> None:
+        """The disk is as it was; the instance stays, with its name and spec, stopped. The snapshot stays too.
+
+        Raises `InstanceNotFound`, `WrongState` when it runs, `SnapshotNotFound`.
+        """
+
+    async def remove_snapshot(self, name: str, snapshot: str) -> None:
+        """Absent: success. All of them go with the instance. Raises `InstanceNotFound`."""
+
+
+@runtime_checkable
+class Files(Protocol):
+    """The power to copy files and trees in and out. Archives are tar streams (POSIX.1-2001 "pax", or GNU)."""
+
+    async def stat_path(self, name: str, path: str) -> PathStat | None:
+        """What stands at `path`, links not followed; None where nothing does. Raises as `get_archive`."""
+
+    async def put_archive(self, name: str, directory: str, archive: AsyncIterator[bytes]) -> None:
+        """Unpacks the archive in a directory that is there, over what is in its way; owners are numbers.
+
+        Raises `InstanceNotFound`, `WrongState` where a technology can only write into what runs, `PathNotFound`,
+        `OutOfResources`. Where it fails in the middle, what was unpacked stays.
+        """
+
+    def get_archive(self, name: str, path: str) -> AsyncIterator[bytes]:
+        """What stands at `path`, links not followed, under the last part of its name.
+
+        Raises, on the first step, `InstanceNotFound`, `WrongState` (see `put_archive`), `PathNotFound`.
+        """
+
+
+@runtime_checkable
+class Images(Protocol):
+    """The power to hold images on the node, given or fetched before anybody asks for an instance."""
+
+    async def list_images(self) -> Sequence[Image]:
+        """All that an instance could be made from here, by name."""
+
+    async def push_image(self, name: str, file: Path, on_progress: OnProgress) -> Image:
+        """Gives the node the image in a file of this machine, under `name`; the same content again is not sent.
+
+        What formats `file` may have is the technology's. Raises `InvalidInput` where it isn't one of them,
+        `OutOfResources`.
+        """
+
+    async def pull_image(self, name: str, on_progress: OnProgress) -> Image:
+        """Fetches it to the node from where its name says; there already: looks whether it is still the same.
+
+        Raises `ImageNotFound`, `OutOfResources`, `InvalidInput` for a name that says no place.
+        """
+
+    async def remove_image(self, name: str) -> None:
+        """Absent: success. Raises `WrongState` where an instance needs it."""
+
+
+@runtime_checkable
+class Builds(Protocol):
+    """The power to make an image on the node from a folder."""
+
+    def build_image(
+        self,
+        name: str,
+        context: Path,
+        *,
+        file: str = "Dockerfile",
+        arguments: Mapping[str, str] | None = None,
+        platform: str | None = None,
+    ) -> AsyncIterator[str]:
+        """`context` is a tar of the folder, on this machine. Yields what the builder says, as it comes.
+
+        Raises `BuildFailed`, with the last of what was said; `ImageNotFound`, `OutOfResources`.
+        """
+
+
+@runtime_checkable
+class Pausing(Protocol):
+    """The power to freeze an instance in memory, and to let it go on."""
+
+    async def pause(self, name: str) -> None:
+        """Paused already: success. Raises `InstanceNotFound`, `WrongState` when it isn't running."""
+
+    async def resume(self, name: str) -> None:
+        """Running already: success. Raises `InstanceNotFound`, `WrongState` when it is neither."""
+
+
+@runtime_checkable
+class Console(Protocol):
+    """The power to sit at an instance's own console: what it shows as it boots, and its login."""
+
+    async def open_console(self, name: str, terminal: Terminal) -> Process:
+        """Closing the process leaves the instance as it is. Raises `InstanceNotFound`, `WrongState`."""
+
+
+@runtime_checkable
+class Resizing(Protocol):
+    """The power to give a disk more room while the instance is used."""
+
+    async def resize_disk(self, name: str, size_bytes: int) -> None:
+        """As large already: success. Raises `InstanceNotFound`, `InvalidInput` for less than it has."""
+
+
+@runtime_checkable
+class Belongings(Protocol):
+    """The power to say everything of ours that is on the node, instances or not, and to take it away."""
+
+    async def list_belongings(self) -> Sequence[Belonging]:
+        """Whatever carries our owner, and what we keep for it: instances, snapshots, volumes, files."""
+
+    async def remove_belonging(self, belonging: Belonging) -> None:
+        """Running or not; absent: success. Nothing that isn't ours is touched, whatever `belonging` says."""
+
+
+POWERS: Mapping[str, type] = {
+    "belongings": Belongings,
+    "build": Builds,
+    "checkup": Checkup,
+    "console": Console,
+    "direct": Direct,
+    "files": Files,
+    "images": Images,
+    "logs": Logs,
+    "pause": Pausing,
+    "resize": Resizing,
+    "snapshots": Snapshots,
+    "stats": Measured,
+    "watch": Watch,
+}
+
+
+def capabilities(provider: type) -> frozenset[str]:
+    """The rarer powers that a provider's class implements, by name."""
+    return frozenset(name for name, protocol in POWERS.items() if issubclass(provider, protocol))
+
+
+def require(provider: Provider, power: type[T]) -> T:
+    """The provider as one that has `power`, a protocol of `POWERS`. Raises `Unsupported`, naming what it has."""
+    if isinstance(provider, power):
+        return provider
+    names = {protocol: name for name, protocol in POWERS.items()}
+    has = ", ".join(sorted(capabilities(type(provider)))) or "none"
+    raise Unsupported(f"provider {provider.kind} has no {names[power]}", hint=f"Of the rarer powers it has: {has}.")
