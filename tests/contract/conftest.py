@@ -8,7 +8,7 @@ import pytest
 from tests.contract import local_engine
 from tests.contract.local_engine import LocalEngine, running_engine
 from tests.contract.local_transport import LocalTransport
-from tests.contract.sites import Site, docker_site, memory_site, prepare_images
+from tests.contract.sites import Site, Spec, docker_site, memory_site, prepare_images, sites_with
 from tests.testbed import Node
 
 from vendetta.providers.base import Provider
@@ -73,12 +73,26 @@ async def memory() -> AsyncIterator[Site]:
         yield site
 
 
-@pytest.fixture(params=["memory", "docker", "ssh"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test runs at all sites that have what it needs: `@pytest.mark.needs("logs", "commands")`."""
+    if "site" in metafunc.fixturenames:
+        needs = [need for marker in metafunc.definition.iter_markers("needs") for need in marker.args]
+        metafunc.parametrize("site", sites_with(needs), indirect=True)
+
+
+@pytest.fixture
 def site(request: pytest.FixtureRequest) -> Site:
-    """Each site in turn: the contract's tests run at all of them."""
-    return request.getfixturevalue(request.param)
+    """The fixture of the site's name."""
+    found: Site = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture
 def provider(site: Site) -> Provider:
     return site.provider()
+
+
+@pytest.fixture
+def spec(site: Site) -> Spec:
+    """Makes specs for the site: `spec(env={...})`."""
+    return site.spec

@@ -1,9 +1,13 @@
-"""Where the contract is held: a node with a technology on it. One more site here, and the whole suite runs there."""
+"""Where the contract is held: a node with a technology on it.
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+One more site in `SITES`, and a fixture of its name in conftest.py, and the whole suite runs there.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from tests.contract.images import build_root, import_image
@@ -12,6 +16,7 @@ from vendetta.models import InstanceSpec, Progress
 from vendetta.providers.base import Provider
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
+from vendetta.providers.powers import POWERS, capabilities
 from vendetta.transport import Output, Process, Transport
 
 IMAGE = "tools"
@@ -24,13 +29,46 @@ SHELL_LESS_IMAGE = "bare"
 """Has no `sh`, and a command that goes on."""
 
 
+SITES: Mapping[str, type[Provider]] = {"memory": MemoryProvider, "docker": DockerProvider, "ssh": DockerProvider}
+"""The technology of each site. What it can do is read from the class."""
+
+WITHOUT: Mapping[str, frozenset[str]] = {}
+"""What a site can't do though its kind has the power, or that isn't a power.
+
+`commands`: a spec's own command is what runs. `addresses`: an instance has one of its own, which the node reaches.
+`limits`: memory, processors and processes are really limited.
+"""
+
+
+Spec = Callable[..., InstanceSpec]
+
+
+def sites_with(needs: Iterable[str]) -> list[str]:
+    """The names of the sites that have all of these powers, and are without none of them."""
+    wanted = frozenset(needs)
+    return [
+        name
+        for name, cls in SITES.items()
+        if wanted & POWERS.keys() <= capabilities(cls) and not wanted & WITHOUT.get(name, frozenset())
+    ]
+
+
 @dataclass
 class Site:
-    """`connect(owner)` binds a provider; `snatch(name)` takes an instance away behind its back."""
+    """`connect(owner)` binds a provider; `snatch(name)` takes an instance away behind its back.
+
+    `image` has `sh`, `cat` and their like; `fields` are what every spec has here.
+    """
 
     connect: Callable[[str], Provider]
     snatch: Callable[[str], Awaitable[None]]
+    image: str = IMAGE
+    absent_image: str = "127.0.0.1:1/no-such-image"
+    fields: Mapping[str, Any] = field(default_factory=dict)
     bound: dict[str, Provider] = field(default_factory=dict)
+
+    def spec(self, **fields: Any) -> InstanceSpec:
+        return InstanceSpec(**{"image": self.image, **self.fields, **fields})
 
     def provider(self, owner: str = "us") -> Provider:
         if owner not in self.bound:
@@ -104,8 +142,8 @@ def ignore_progress(_: Progress) -> None:
     """For a test that looks at something else."""
 
 
-async def started(provider: Provider, name: str, spec: InstanceSpec | None = None) -> None:
-    await provider.create(name, spec or InstanceSpec(image=IMAGE), ignore_progress)
+async def started(provider: Provider, name: str, spec: InstanceSpec) -> None:
+    await provider.create(name, spec, ignore_progress)
     await provider.start(name)
 
 

@@ -4,10 +4,9 @@ import asyncio
 import hashlib
 
 import pytest
-from tests.contract.sites import IMAGE, Site, finish, ignore_progress, started
+from tests.contract.sites import Site, Spec, finish, ignore_progress, started
 
 from vendetta.errors import ConnectFailed, WrongState
-from vendetta.models import InstanceSpec
 from vendetta.providers.base import Provider
 from vendetta.transport import Stream, Terminal
 
@@ -15,10 +14,10 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-async def running(site: Site) -> Provider:
+async def running(site: Site, spec: Spec) -> Provider:
     """A provider with an instance `web` that runs."""
     provider = site.provider()
-    await started(provider, "web", InstanceSpec(image=IMAGE, env={"FROM_SPEC": "spec"}))
+    await started(provider, "web", spec(env={"FROM_SPEC": "spec"}))
     return provider
 
 
@@ -139,18 +138,17 @@ async def test_many_programs_at_once(running: Provider) -> None:
     assert results == [(b"%d" % number, b"", 0) for number in range(20)]
 
 
-async def test_nothing_runs_in_what_is_stopped(provider: Provider) -> None:
-    await provider.create("web", InstanceSpec(image=IMAGE), ignore_progress)
+async def test_nothing_runs_in_what_is_stopped(provider: Provider, spec: Spec) -> None:
+    await provider.create("web", spec(), ignore_progress)
     with pytest.raises(WrongState):
         await provider.exec("web", ["true"])
     with pytest.raises(WrongState):
         await provider.dial("web", 80)
 
 
-async def test_dialling_a_port_inside(provider: Provider) -> None:
-    listener = InstanceSpec(image=IMAGE, command=["nc", "-ll", "-p", "8080", "-e", "cat"])
-    await started(provider, "web", listener)
-    stream = await _dial_when_it_listens(provider, 8080)
+async def test_dialling_a_port_inside(running: Provider) -> None:
+    listener = await running.exec("web", ["nc", "-ll", "-p", "8080", "-e", "cat"])
+    stream = await _dial_when_it_listens(running, 8080)
     await stream.write(b"\x00\xffhello")
     seen = b""
     while len(seen) < 7 and (piece := await stream.read()):
@@ -160,6 +158,7 @@ async def test_dialling_a_port_inside(provider: Provider) -> None:
     assert await stream.read() == b""
     await stream.close()
     await stream.close()
+    await listener.close()
 
 
 async def test_dialling_a_closed_port(running: Provider) -> None:

@@ -183,19 +183,19 @@ async def test_a_command_that_is_not_there_fails_to_start_and_says_so(provider: 
 
 
 async def test_a_file_that_may_not_be_run_ends_with_126(provider: Provider) -> None:
-    await started(provider, "web")
+    await started(provider, "web", InstanceSpec(image=IMAGE))
     stdout, stderr, status = await finish(await provider.exec("web", ["/etc/plain"]))
     assert (stdout, status) == (b"", 126)
     assert b"/etc/plain" in stderr
 
 
 async def test_no_argv_is_a_login_shell(provider: Provider) -> None:
-    await started(provider, "web")
+    await started(provider, "web", InstanceSpec(image=IMAGE))
     assert (await finish(await provider.exec("web", []), b"echo $0; exit 5\n"))[0] == b"sh\n"
 
 
 async def test_ctrl_p_passes_at_once_on_a_terminal(provider: Provider) -> None:
-    await started(provider, "web")
+    await started(provider, "web", InstanceSpec(image=IMAGE))
     process = await provider.exec("web", ["sh", "-c", "stty raw -echo; echo up; exec cat"], terminal=Terminal())
     seen = b""
     async with asyncio.timeout(20):
@@ -208,7 +208,7 @@ async def test_ctrl_p_passes_at_once_on_a_terminal(provider: Provider) -> None:
 
 
 async def test_what_exec_runs_cannot_be_signalled(provider: Provider) -> None:
-    await started(provider, "web")
+    await started(provider, "web", InstanceSpec(image=IMAGE))
     process = await provider.exec("web", ["cat"])
     with pytest.raises(Unsupported):
         await process.signal("INT")
@@ -216,7 +216,7 @@ async def test_what_exec_runs_cannot_be_signalled(provider: Provider) -> None:
 
 
 async def test_how_a_program_ends_that_was_let_go_of_cannot_be_known(provider: Provider) -> None:
-    await started(provider, "web")
+    await started(provider, "web", InstanceSpec(image=IMAGE))
     process = await provider.exec("web", ["sleep", "1000"])
     await process.close()
     assert await process.read() is None
@@ -225,7 +225,7 @@ async def test_how_a_program_ends_that_was_let_go_of_cannot_be_known(provider: P
 
 
 async def test_a_terminal_ends_with_the_end_of_its_input(provider: Provider) -> None:
-    await started(provider, "web")
+    await started(provider, "web", InstanceSpec(image=IMAGE))
     process = await provider.exec("web", ["cat"], terminal=Terminal())
     stdout, _, status = await finish(process, b"line\n")
     assert (stdout.count(b"line"), status) == (2, 0)
@@ -260,7 +260,7 @@ async def test_a_relay_carries_bytes_as_they_are_and_where_there_is_no_network(p
 
 
 async def test_a_closed_port_is_told_from_one_that_cannot_be_reached(provider: Provider) -> None:
-    await started(provider, "web")
+    await started(provider, "web", InstanceSpec(image=IMAGE))
     with pytest.raises(ConnectFailed) as caught:
         await provider.dial("web", 9)
     assert "started" in str(caught.value.hint)
@@ -304,7 +304,7 @@ async def test_foreign_containers_are_never_seen_nor_touched(engine: LocalEngine
 
 
 async def test_a_paused_instance_is_started(engine: LocalEngine, provider: Provider) -> None:
-    await started(provider, "web")
+    await started(provider, "web", InstanceSpec(image=IMAGE))
     async with (
         engine_session(engine.socket_path) as session,
         session.post("http://docker/containers/vendetta-web/pause") as response,
