@@ -189,7 +189,7 @@ class PathNotFound(ProviderError):
 
 
 class BuildFailed(ProviderError):
-    """Details: `output`, the last of what the builder said."""
+    """A step of it ended with an error, or its file can't be understood."""
 
     code = "build_failed"
 

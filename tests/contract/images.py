@@ -26,6 +26,9 @@ APPLETS = (
     "ls",
     "dd",
     "sync",
+    "tar",
+    "stat",
+    "readlink",
 )
 
 

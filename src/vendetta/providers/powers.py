@@ -165,7 +165,7 @@ class Builds(Protocol):
     ) -> AsyncIterator[str]:
         """`context` is a tar of the folder, on this machine. Yields what the builder says, as it comes.
 
-        Raises `BuildFailed`, with the last of what was said; `ImageNotFound`, `OutOfResources`.
+        Raises `BuildFailed`, `ImageNotFound`, `OutOfResources`.
         """
 
 

@@ -15,7 +15,7 @@ def registry() -> Registry:
 
 def test_kinds_and_their_powers(registry: Registry) -> None:
     assert registry.kinds == ("docker", "memory")
-    assert registry.capabilities("docker") == {"checkup", "direct", "logs", "stats", "watch"}
+    assert registry.capabilities("docker") >= {"build", "direct", "files", "images", "logs", "snapshots", "watch"}
     assert registry.capabilities("memory") == {"checkup", "logs", "stats", "watch"}
 
 

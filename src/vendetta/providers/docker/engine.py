@@ -4,7 +4,7 @@ Every exchange runs under `doing`, which turns what goes wrong into our errors.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -90,12 +90,19 @@ class Engine:
         *,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        data: AsyncIterable[bytes] | None = None,
         timeout: ClientTimeout = ENDLESS,
     ) -> AsyncIterator[ClientResponse]:
         """A response whose body is still to be read. Given up half-read, its connection is closed."""
         docker = await self.docker()
-        url = f"{BASE}/{docker.api_version}/{path}"
-        async with self.session.request(method, url, params=params, headers=headers, timeout=timeout) as response:
+        async with self.session.request(
+            method,
+            f"{BASE}/{docker.api_version}/{path}",
+            params=params,
+            headers={"Content-Type": "application/x-tar", **(headers or {})} if data is not None else headers,
+            data=data,
+            timeout=timeout,
+        ) as response:
             if response.status >= 400:
                 raise DockerError(response.status, parse_message(await response.read()))
             yield response

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from vendetta.errors import (
+    BuildFailed,
     ImageNotFound,
     InstanceNotFound,
     InvalidInput,
@@ -19,6 +20,7 @@ _LOGIN = "Is the name right? A private image needs `docker login` for its regist
 
 # In order: the first that matches the engine's words counts. None: those words are the hint.
 _WORDS: Sequence[tuple[str, type[VendettaError], str | None]] = (
+    (r"dockerfile|returned a non-zero code", BuildFailed, None),
     (r"no space left on device|disk quota exceeded", OutOfResources, "The node's disk is full: free some room on it."),
     (
         r"cannot allocate memory|resource temporarily unavailable|too many open files|cannot fork",

@@ -1,6 +1,8 @@
-"""Images on the node: what one runs by itself, and fetching it from its registry where it is absent."""
+"""Images on the node: what one runs by itself; fetched from a registry, given by us, listed and removed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -8,15 +10,20 @@ from aiodocker import DockerError
 from aiohttp import ClientTimeout
 
 from vendetta.errors import ImageNotFound
-from vendetta.models import Progress
+from vendetta.models import Image, Progress
 from vendetta.providers.base import OnProgress
 
 from .credentials import Credentials
 from .engine import Engine
-from .references import split_reference
+from .image_files import ImageFile, pieces_of_file, read_image_file
+from .labels import PREFIX, SNAPSHOT
+from .references import check_reference, split_reference
 
 PATIENT = ClientTimeout(total=None, sock_read=600.0)
 """A pull may take as long as it likes, but not be silent for ever."""
+
+FILE = PREFIX + "file"
+"""On an image made from a root file system: the SHA-256 of its tar."""
 
 _DONE = frozenset({"Download complete", "Verifying Checksum", "Extracting", "Pull complete", "Already exists"})
 
@@ -35,6 +42,86 @@ class Images:
         if found is None:
             raise ImageNotFound(f"pulled {image} on node {self._engine.node}, yet it is not there")
         return found
+
+    async def list(self) -> Sequence[Image]:
+        """Those that have a name, without the snapshots of workspaces."""
+        async with (
+            self._engine.doing("list images"),
+            self._engine.stream("GET", "images/json") as response,
+        ):
+            said = msgspec.json.decode(await response.read(), type=list[dict[str, Any]])
+        images = [parse_image(image) for image in said if _names_of(image) and SNAPSHOT not in (image["Labels"] or {})]
+        return sorted(images, key=lambda image: image.name)
+
+    async def push(self, name: str, file: Path, on_progress: OnProgress) -> Image:
+        check_reference(name)
+        image = await read_image_file(file)
+        found = await self._find(image.id) if image.id else await self._find(name)
+        labels = (found["Config"] or {}).get("Labels") or {} if found else {}
+        if found is None or not (image.id or labels.get(FILE) == image.digest):
+            loaded = await self._load(name, image, on_progress)
+        else:
+            loaded = found["Id"]
+        repository, tag = split_reference(name)
+        async with self._engine.doing(f"name image {name}") as docker:
+            await docker.images.tag(loaded, repository, tag=tag)
+        return await self.describe(name)
+
+    async def pull(self, name: str, on_progress: OnProgress) -> Image:
+        check_reference(name)
+        await self._pull(name, on_progress)
+        return await self.describe(name)
+
+    async def remove(self, name: str) -> None:
+        check_reference(name)
+        async with self._engine.doing(f"remove image {name}") as docker:
+            try:
+                await docker.images.delete(name)
+            except DockerError as exc:
+                if exc.status != 404:
+                    raise
+
+    async def describe(self, name: str) -> Image:
+        """Raises `ImageNotFound`."""
+        found = await self._find(name)
+        if found is None:
+            raise ImageNotFound(f"there is no image {name} on node {self._engine.node}")
+        return Image(
+            name=name,
+            id=found["Id"],
+            size_bytes=found["Size"],
+            created_at=datetime.fromisoformat(found["Created"][:19]).replace(tzinfo=UTC),
+            aliases=[alias for alias in found["RepoTags"] or [] if alias not in {name, f"{name}:latest"}],
+        )
+
+    async def _load(self, name: str, image: ImageFile, on_progress: OnProgress) -> str:
+        """Sends it; the id or the name of what it became."""
+        message = f"sending {name}"
+
+        def tell(sent: int) -> None:
+            on_progress(Progress(message=message, current=sent, total=image.size_bytes))
+
+        path, params = "images/load", {"quiet": "1"}
+        if not image.is_image:
+            repository, tag = split_reference(name)
+            changes = f'LABEL "{FILE}"="{image.digest}"'
+            path, params = "images/create", {"fromSrc": "-", "repo": repository, "tag": tag, "changes": changes}
+        loaded = name
+        async with (
+            self._engine.doing(f"give image {name}"),
+            self._engine.stream(
+                "POST", path, params=params, data=pieces_of_file(image.path, tell), timeout=PATIENT
+            ) as response,
+        ):
+            async for line in response.content:
+                news = msgspec.json.decode(line, type=dict[str, Any])
+                if error := news.get("error"):
+                    raise DockerError(response.status, str(error))
+                # "Loaded image: NAME" or "Loaded image ID: sha256:…"
+                said = str(news.get("stream", "")).strip()
+                if said.startswith("Loaded image"):
+                    loaded = said.partition(": ")[2]
+        return loaded
 
     async def _find(self, image: str) -> Mapping[str, Any] | None:
         async with self._engine.doing(f"look up image {image}") as docker:
@@ -81,3 +168,19 @@ class PullProgress:
             return Progress(message=self._message)
         current, total = map(sum, zip(*self._layers.values(), strict=True))
         return Progress(message=self._message, current=current, total=total)
+
+
+def parse_image(said: Mapping[str, Any]) -> Image:
+    """From `GET /images/json`."""
+    first, *others = _names_of(said)
+    return Image(
+        name=first,
+        id=said["Id"],
+        size_bytes=said["Size"],
+        created_at=datetime.fromtimestamp(said["Created"], UTC),
+        aliases=others,
+    )
+
+
+def _names_of(said: Mapping[str, Any]) -> list[str]:
+    return [name for name in said["RepoTags"] or [] if name != "<none>:<none>"]

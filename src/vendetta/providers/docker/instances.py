@@ -8,7 +8,7 @@ from vendetta.models import Instance
 from vendetta.models.instance import InstanceState
 from vendetta.providers.identity import engine_name
 
-from .labels import WORKSPACE, users_own
+from .labels import WORKSPACE, image_of, users_own
 
 _STATES: Mapping[str, InstanceState] = {
     "created": "created",
@@ -36,7 +36,7 @@ def parse_container(container: Mapping[str, Any]) -> Instance:
     return Instance(
         name=config["Labels"][WORKSPACE],
         id=container["Id"],
-        image=config["Image"],
+        image=image_of(config["Labels"], config["Image"]),
         state=shown,
         address=_address(container, running=state["Status"] == "running"),
         exit_status=exit_status,
@@ -53,7 +53,7 @@ def parse_summary(summary: Mapping[str, Any]) -> Instance:
     return Instance(
         name=summary["Labels"][WORKSPACE],
         id=summary["Id"],
-        image=summary["Image"],
+        image=image_of(summary["Labels"], summary["Image"]),
         state=shown,
         address=_address(summary, running=summary["State"] == "running"),
         exit_status=exit_status,

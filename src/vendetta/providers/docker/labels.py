@@ -9,6 +9,10 @@ PREFIX = "dev.vendetta."
 WORKSPACE = PREFIX + "workspace"
 OWNER = PREFIX + "owner"
 SPEC = PREFIX + "spec"
+SNAPSHOT = PREFIX + "snapshot"
+"""On an image: the name of the snapshot that it is."""
+IMAGE = PREFIX + "image"
+"""On a container that was restored from a snapshot: the image of its spec."""
 
 
 def build_labels(name: str, spec: InstanceSpec, owner: str) -> dict[str, str]:
@@ -22,3 +26,8 @@ def is_ours(labels: Mapping[str, str] | None, name: str, owner: str) -> bool:
 def users_own(labels: Mapping[str, str] | None) -> dict[str, str]:
     """What is left without our marks."""
     return {key: value for key, value in (labels or {}).items() if not key.startswith(PREFIX)}
+
+
+def image_of(labels: Mapping[str, str] | None, image: str) -> str:
+    """The image that the spec names, whatever the container was made from last."""
+    return (labels or {}).get(IMAGE, image)

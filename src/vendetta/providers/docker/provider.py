@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,13 +12,15 @@ from aiodocker import DockerError
 from aiohttp import ClientTimeout
 
 from vendetta.errors import ConnectFailed, EngineUnavailable, WrongState
-from vendetta.models import Check, Instance, InstanceSpec, ProviderStatus, Stats
+from vendetta.models import Belonging, Check, Image, Instance, InstanceSpec, PathStat, ProviderStatus, Snapshot, Stats
 from vendetta.providers.base import OnProgress
 from vendetta.providers.options import Rules
 from vendetta.providers.powers import InstanceEvent
 from vendetta.transport import Output, Stream, Terminal, Transport
 
-from . import checkup, events
+from . import checkup, events, files
+from .belongings import Belongings
+from .builds import build_image
 from .config import check_spec
 from .containers import Container, Containers
 from .creation import Creation, Shells
@@ -31,6 +34,7 @@ from .options import RULES
 from .probe import probe
 from .process import DockerProcess
 from .relay import build_relay, open_relay
+from .snapshots import Snapshots
 from .stats import SAMPLE_SECONDS, parse_stats
 
 LOGIN_SHELL = (SHELL, "-c", 'exec "$(command -v bash || echo sh)" -l')
@@ -61,6 +65,8 @@ class DockerProvider:
         self._engine = Engine(transport, socket_path)
         self._containers = Containers(self._engine, owner)
         self._images = Images(self._engine, Credentials(docker_config))
+        self._snapshots = Snapshots(self._engine, self._containers, owner)
+        self._belongings = Belongings(self._engine, self._snapshots, owner)
         self._shells: Shells = set()
 
     # describe
@@ -104,21 +110,11 @@ class DockerProvider:
 
     async def remove(self, name: str, *, force: bool = False) -> None:
         container = await self._containers.lookup(name)
-        if container is None or not self._containers.owns(container, name):
+        if container is not None and not self._containers.owns(container, name):
             return
-        if container["State"]["Running"] and not force:
-            raise WrongState(
-                f"can't remove {name} on node {self._engine.node}: it is running", hint="Stop it first, or force it."
-            )
-        async with self._engine.doing(f"remove {name}") as docker:
-            target = docker.containers.container(container["Id"])
-            try:
-                await target.delete(force=force, v=True)
-            except DockerError as exc:
-                if exc.status == 409 and "in progress" in exc.message:
-                    await target.wait(condition="removed")
-                elif exc.status != 404:
-                    raise
+        if container is not None:
+            await self._delete(name, container, force=force)
+        await self._snapshots.remove_all(name)
 
     # act
 
@@ -198,8 +194,100 @@ class DockerProvider:
     def build_environment(path: str) -> Mapping[str, str]:
         return {"DOCKER_HOST": f"unix://{path}"}
 
+    # the rarer powers
+
+    async def list_snapshots(self, name: str) -> Sequence[Snapshot]:
+        return await self._snapshots.list(name)
+
+    async def create_snapshot(self, name: str, snapshot: str) -> Snapshot:
+        return await self._snapshots.create(name, snapshot)
+
+    async def restore_snapshot(self, name: str, snapshot: str) -> None:
+        await self._snapshots.restore(name, snapshot)
+
+    async def remove_snapshot(self, name: str, snapshot: str) -> None:
+        await self._snapshots.remove(name, snapshot)
+
+    async def stat_path(self, name: str, path: str) -> PathStat | None:
+        container = await self._containers.find(name)
+        async with self._engine.doing(f"look at {path} in {name}"):
+            return await files.stat_path(self._engine, container, path)
+
+    async def put_archive(self, name: str, directory: str, archive: AsyncIterator[bytes]) -> None:
+        container = await self._containers.find(name)
+        async with self._engine.doing(f"write to {directory} in {name}"):
+            await files.put_archive(self._engine, container, directory, archive)
+
+    async def get_archive(self, name: str, path: str) -> AsyncIterator[bytes]:
+        container = await self._containers.find(name)
+        async with (
+            self._engine.doing(f"read {path} in {name}"),
+            aclosing(files.get_archive(self._engine, container, path)) as pieces,
+        ):
+            async for piece in pieces:
+                yield piece
+
+    async def list_images(self) -> Sequence[Image]:
+        return await self._images.list()
+
+    async def push_image(self, name: str, file: Path, on_progress: OnProgress) -> Image:
+        return await self._images.push(name, file, on_progress)
+
+    async def pull_image(self, name: str, on_progress: OnProgress) -> Image:
+        return await self._images.pull(name, on_progress)
+
+    async def remove_image(self, name: str) -> None:
+        await self._images.remove(name)
+
+    def build_image(
+        self,
+        name: str,
+        context: Path,
+        *,
+        file: str = "Dockerfile",
+        arguments: Mapping[str, str] | None = None,
+        platform: str | None = None,
+    ) -> AsyncIterator[str]:
+        return build_image(self._engine, name, context, file=file, arguments=arguments, platform=platform)
+
+    async def pause(self, name: str) -> None:
+        container = await self._containers.find(name)
+        if container["State"]["Status"] != "paused":
+            container = await self._containers.find_running(name)
+            async with self._engine.doing(f"pause {name}") as docker:
+                await docker.containers.container(container["Id"]).pause()
+
+    async def resume(self, name: str) -> None:
+        container = await self._containers.find(name)
+        if container["State"]["Status"] == "paused":
+            async with self._engine.doing(f"resume {name}") as docker:
+                await docker.containers.container(container["Id"]).unpause()
+        else:
+            await self._containers.find_running(name)
+
+    async def list_belongings(self) -> Sequence[Belonging]:
+        return await self._belongings.list()
+
+    async def remove_belonging(self, belonging: Belonging) -> None:
+        await self._belongings.remove(belonging)
+
     async def close(self) -> None:
         await self._engine.close()
+
+    async def _delete(self, name: str, container: Container, *, force: bool) -> None:
+        if container["State"]["Running"] and not force:
+            raise WrongState(
+                f"can't remove {name} on node {self._engine.node}: it is running", hint="Stop it first, or force it."
+            )
+        async with self._engine.doing(f"remove {name}") as docker:
+            target = docker.containers.container(container["Id"])
+            try:
+                await target.delete(force=force, v=True)
+            except DockerError as exc:
+                if exc.status == 409 and "in progress" in exc.message:
+                    await target.wait(condition="removed")
+                elif exc.status != 404:
+                    raise
 
     async def _run(
         self,

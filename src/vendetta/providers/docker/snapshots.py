@@ -1,0 +1,148 @@
+"""Snapshots of a container: images committed from it, and the container made again from one of them.
+
+A container can't change its image, so to restore is to make another with the same configuration, which takes the
+name over. Its volumes are not part of a snapshot, and stay as they are.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiodocker import DockerError
+
+from vendetta.errors import InvalidInput, SnapshotNotFound, WrongState
+from vendetta.models import Snapshot
+from vendetta.providers.identity import engine_name
+
+from .containers import Container, Containers
+from .engine import Engine
+from .labels import IMAGE, OWNER, SNAPSHOT, WORKSPACE, image_of
+
+_SNAPSHOT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+
+
+class Snapshots:
+    def __init__(self, engine: Engine, containers: Containers, owner: str) -> None:
+        self._engine = engine
+        self._containers = containers
+        self._owner = owner
+
+    async def list(self, name: str) -> Sequence[Snapshot]:
+        await self._containers.find(name)
+        return sorted(
+            (parse_snapshot(image) for image in await self.images(name) if image["RepoTags"]),
+            key=lambda snapshot: snapshot.created_at,
+        )
+
+    async def create(self, name: str, snapshot: str) -> Snapshot:
+        reference = build_reference(name, snapshot)
+        container = await self._containers.find(name)
+        if (found := await self._find(name, snapshot)) is None:
+            async with self._engine.doing(f"snapshot {name}") as docker:
+                label = f'LABEL "{SNAPSHOT}"="{snapshot}"'
+                target = docker.containers.container(container["Id"])
+                await target.commit(repository=engine_name(name), tag=snapshot, changes=label)
+            found = await self._find(name, snapshot)
+        if found is None:
+            raise SnapshotNotFound(f"{reference} was made on node {self._engine.node}, and is gone again")
+        return parse_snapshot(found)
+
+    async def restore(self, name: str, snapshot: str) -> None:
+        """Repeated after it broke off: goes on where it was."""
+        reference = build_reference(name, snapshot)
+        container = await self._containers.lookup(name)
+        if container is None and await self._take_name(name):
+            return
+        container = await self._containers.find(name)
+        if container["State"]["Running"]:
+            raise WrongState(f"can't restore {name} on node {self._engine.node}: it is running", hint="Stop it first.")
+        if await self._find(name, snapshot) is None:
+            known = ", ".join(one.name for one in await self.list(name)) or "none"
+            raise SnapshotNotFound(f'{name} has no snapshot "{snapshot}"', hint=f"It has: {known}.")
+        await self._delete(_successor(name))
+        async with self._engine.doing(f"restore {name}") as docker:
+            await docker.containers.create(build_successor(container, reference), name=_successor(name))
+        # its volumes are the successor's now
+        await self._delete(container["Id"])
+        await self._take_name(name)
+
+    async def remove(self, name: str, snapshot: str) -> None:
+        await self._containers.find(name)
+        await self._delete_image(build_reference(name, snapshot))
+
+    async def remove_all(self, name: str) -> None:
+        """With what a restore left behind that broke off and was never repeated."""
+        await self._delete(_successor(name))
+        for image in await self.images(name):
+            await self._delete_image(image["Id"])
+
+    async def images(self, name: str | None = None) -> Sequence[Mapping[str, Any]]:
+        """The images that are snapshots of ours, also those that lost their name: `GET /images/json`."""
+        whose = f"{WORKSPACE}={name}" if name else WORKSPACE
+        filters = msgspec.json.encode({"label": [f"{OWNER}={self._owner}", whose, SNAPSHOT]}).decode()
+        async with (
+            self._engine.doing("list snapshots"),
+            self._engine.stream("GET", "images/json", params={"filters": filters}) as response,
+        ):
+            return msgspec.json.decode(await response.read(), type=list[dict[str, Any]])
+
+    async def _find(self, name: str, snapshot: str) -> Mapping[str, Any] | None:
+        reference = build_reference(name, snapshot)
+        return next((image for image in await self.images(name) if reference in (image["RepoTags"] or ())), None)
+
+    async def _take_name(self, name: str) -> bool:
+        """Whether there was a successor to take the name over."""
+        async with self._engine.doing(f"restore {name}") as docker:
+            try:
+                await docker.containers.container(_successor(name)).rename(engine_name(name))
+            except DockerError as exc:
+                if exc.status == 404:
+                    return False
+                raise
+            return True
+
+    async def _delete(self, container: str) -> None:
+        async with self._engine.doing("restore") as docker:
+            try:
+                await docker.containers.container(container).delete()
+            except DockerError as exc:
+                if exc.status != 404:
+                    raise
+
+    async def _delete_image(self, image: str) -> None:
+        async with self._engine.doing(f"remove snapshot {image}") as docker:
+            try:
+                await docker.images.delete(image, force=True)
+            except DockerError as exc:
+                if exc.status != 404:
+                    raise
+
+
+def build_reference(name: str, snapshot: str) -> str:
+    """The image's name. Raises `InvalidInput`."""
+    if not _SNAPSHOT_NAME.fullmatch(snapshot):
+        raise InvalidInput(
+            f'"{snapshot}" is not the name of a snapshot', hint="Letters, digits, dots, hyphens and underscores."
+        )
+    return f"{engine_name(name)}:{snapshot}"
+
+
+def build_successor(container: Container, reference: str) -> dict[str, Any]:
+    """The body of a create request that makes `container` again from another image, with the volumes that it has."""
+    config = dict(container["Config"])
+    config["Labels"] = {**config["Labels"], IMAGE: image_of(config["Labels"], config["Image"])}
+    config["Image"] = reference
+    config["HostConfig"] = {**container["HostConfig"], "VolumesFrom": [container["Id"]]}
+    return config
+
+
+def parse_snapshot(image: Mapping[str, Any]) -> Snapshot:
+    """From `GET /images/json`. What it takes for itself isn't told there."""
+    return Snapshot(name=image["Labels"][SNAPSHOT], created_at=datetime.fromtimestamp(image["Created"], UTC))
+
+
+def _successor(name: str) -> str:
+    """A name that no workspace has: theirs have no dots."""
+    return f"{engine_name(name)}.restored"
