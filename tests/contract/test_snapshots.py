@@ -90,6 +90,16 @@ async def test_an_absent_one_is_told_and_removed_is_success(running: Provider) -
     assert list(await running.list_snapshots("web")) == []
 
 
+async def test_one_that_was_restored_can_be_removed(running: Provider) -> None:
+    await running.create_snapshot("web", "first")
+    await running.stop("web", timeout_seconds=5)
+    await running.restore_snapshot("web", "first")
+    await running.remove_snapshot("web", "first")
+    assert list(await running.list_snapshots("web")) == []
+    await running.start("web")
+    assert (await running.inspect("web")).state == "running"
+
+
 async def test_they_go_with_the_instance(running: Provider, spec: Spec) -> None:
     await running.create_snapshot("web", "first")
     await running.remove("web", force=True)

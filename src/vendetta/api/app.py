@@ -8,7 +8,20 @@ from . import openapi, problems
 from .boundary import Boundary
 from .identity import Identity
 from .metrics import Metrics
-from .routes import doctor, events, health, identities, nodes, operations, rotation, runs, sockets, workspaces
+from .routes import (
+    doctor,
+    events,
+    files,
+    health,
+    identities,
+    nodes,
+    operations,
+    rotation,
+    runs,
+    snapshots,
+    sockets,
+    workspaces,
+)
 from .services import Services
 
 
@@ -25,7 +38,11 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     app.state.services = services
     app.state.metrics = metrics
     problems.install(app)
-    for routes in (runs, nodes, doctor, workspaces, operations, events, identities, rotation, sockets):
+    for routes in (
+        *(runs, nodes, doctor, sockets),
+        *(workspaces, snapshots, files),
+        *(operations, events, identities, rotation),
+    ):
         app.include_router(routes.router)
     app.include_router(health.router)
     openapi.install(app)

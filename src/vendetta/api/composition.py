@@ -21,6 +21,7 @@ from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.observation import Observation
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.rotation import Rotation
+from vendetta.coordination.snapshots import Snapshotting
 from vendetta.coordination.sockets import Sockets
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.transitions import Transitions
@@ -59,7 +60,9 @@ async def running_services(
         operations = Operations(store, told)
         workspaces = Workspaces(store, engines, operations)
         dispatcher = Dispatcher(store, engines, operations, workspaces)
-        Transitions(store, engines, observation).register(operations)
+        transitions = Transitions(store, engines, observation)
+        transitions.register(operations)
+        Snapshotting(store, engines, transitions).register(operations)
         dispatcher.register(operations)
         monitor = Monitor(store, told, pool, engines, links, observation, node_timeout_seconds=config.node_timeout)
         authorization = Authorization(connector)

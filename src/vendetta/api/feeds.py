@@ -44,7 +44,9 @@ def event_response(source: AsyncIterator[T], services: Services, number: Callabl
     return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-async def output_response(source: AsyncIterator[Output], services: Services) -> Response:
+async def output_response(
+    source: AsyncIterator[Output], services: Services, *, media_type: str = "application/octet-stream"
+) -> Response:
     """The bytes as they come. Cut off, without the end of a chunked body, where the source fails or the server stops.
 
     The first piece is awaited before the answer begins, so that what goes wrong then is a problem with a status.
@@ -60,7 +62,7 @@ async def output_response(source: AsyncIterator[Output], services: Services) -> 
                 if output is not None:
                     yield output.data
 
-    return StreamingResponse(body(), media_type="application/octet-stream")
+    return StreamingResponse(body(), media_type=media_type)
 
 
 async def until_stopping(source: AsyncIterator[T], services: Services) -> AsyncGenerator[T | None, None]:

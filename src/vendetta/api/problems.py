@@ -33,6 +33,7 @@ STATUS: Mapping[type[errors.VendettaError], int] = {
     errors.LinkTimeout: 504,
     errors.CommandFailed: 502,
     errors.ProviderError: 502,
+    errors.PathNotFound: 404,
     errors.EngineUnavailable: 503,
     errors.OutOfResources: 507,
     errors.ServerUnavailable: 503,

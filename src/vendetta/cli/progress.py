@@ -1,6 +1,6 @@
 """What long work shows on a terminal: a line for each operation, drawn by rich, which is imported only then."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -63,3 +63,20 @@ def open_progress(session: Session) -> Iterator[Progress]:
     console = Console(stderr=True, no_color=session.no_color)
     with RichProgress(*columns, console=console, transient=True) as display:
         yield TerminalProgress(display)
+
+
+@contextmanager
+def open_transfer(session: Session, message: str, total_bytes: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr that goes away at the end; what is yielded hears how many more bytes went by."""
+    if not session.shows_progress:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True, no_color=session.no_color)
+    with RichProgress(*columns, console=console, transient=True) as display:
+        task = display.add_task(message, total=total_bytes)
+        yield lambda count: display.advance(task, count)

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from vendetta.models import ServerStatus
 
     from .events import Events
+    from .files import Files
     from .identity import Keys, Tokens
     from .nodes import Nodes
     from .operations import Operations
+    from .snapshots import Snapshots
     from .workspaces import Workspaces
 
 __all__ = ["Client"]
@@ -50,6 +52,18 @@ class Client:
         from .workspaces import Workspaces
 
         return Workspaces(self.http)
+
+    @cached_property
+    def snapshots(self) -> "Snapshots":
+        from .snapshots import Snapshots
+
+        return Snapshots(self.http)
+
+    @cached_property
+    def files(self) -> "Files":
+        from .files import Files
+
+        return Files(self.http)
 
     @cached_property
     def operations(self) -> "Operations":

@@ -5,7 +5,7 @@ Made of a socket and llhttp (httptools) rather than `http.client`, whose import 
 
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from httptools import HttpParserError, HttpResponseParser
 
@@ -82,6 +82,24 @@ class Connection:
             raise DeadlineExceeded("the server does not take the request") from exc
         except OSError as exc:
             raise ServerUnavailable("the server closed the connection") from exc
+        return self._head()
+
+    def send(self, head: bytes, pieces: Iterable[bytes], timeout_seconds: float | None) -> tuple[int, dict[str, str]]:
+        """The same with a body in chunks (RFC 9112, 7.1). A server that has heard enough answers before its end."""
+        self._answer = Answer()
+        self._socket.settimeout(timeout_seconds)
+        try:
+            self._socket.sendall(head)
+            for piece in pieces:
+                self._socket.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self._socket.sendall(b"0\r\n\r\n")
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it says why, or the reading of its answer fails
+        except OSError as exc:
+            raise ServerUnavailable("the server closed the connection") from exc
+        return self._head()
+
+    def _head(self) -> tuple[int, dict[str, str]]:
         while not self._answer.headers_complete:
             if not self._receive():
                 raise ServerUnavailable("the server closed the connection without an answer")

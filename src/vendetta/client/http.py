@@ -1,7 +1,7 @@
 """Requests to the server: addressed, authorised, encoded, sent again where that is safe, decoded into the models."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
@@ -102,6 +102,19 @@ class Http:
         finally:
             connection.close()
 
+    def send(self, method: str, path: str, pieces: Iterable[bytes], *, query: Mapping[str, object]) -> bytes:
+        """A body as long as it turns out to be, sent as it is made; the answer's body. Never repeated."""
+        request = self._head(method, path, query, None, {"Transfer-Encoding": "chunked"})
+        connection = self._connect()
+        try:
+            status, headers = connection.send(request, pieces, None)
+            content = b"".join(connection.body())
+        finally:
+            connection.close()
+        if status >= 400:
+            raise problem_error(status, headers, content)
+        return content
+
     def open(self) -> None:
         """Makes sure that a server is there. Raises `ServerUnavailable`."""
         self._idle.append(self._connect())
@@ -171,6 +184,14 @@ class Http:
         key: str | None,
         headers: Mapping[str, str] | None = None,
     ) -> bytes:
+        content = b"" if body is None else msgspec.json.encode(body)
+        length = {"Content-Length": str(len(content))} if method != "GET" else {}
+        kind = {"Content-Type": "application/json"} if body is not None else {}
+        return self._head(method, path, query, key, {**(headers or {}), **kind, **length}) + content
+
+    def _head(
+        self, method: str, path: str, query: Mapping[str, object] | None, key: str | None, headers: Mapping[str, str]
+    ) -> bytes:
         lines = [
             f"{method} {API}{path}{build_query(query or {})} HTTP/1.1",
             f"Host: {self.address.authority}",
@@ -180,14 +201,8 @@ class Http:
             lines.append(f"Authorization: Bearer {self.token}")
         if method != "GET":
             lines.append(f"Idempotency-Key: {key or new_key()}")
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        content = b""
-        if body is not None:
-            content = msgspec.json.encode(body)
-            lines.append("Content-Type: application/json")
-        if method != "GET":
-            lines.append(f"Content-Length: {len(content)}")
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + content
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def new_key() -> str:

@@ -67,6 +67,12 @@ class Workspaces:
     def restart(self, name: str, *, timeout_seconds: float | None = None, key: str | None = None) -> models.Operation:
         return self._change("POST", build_path("workspaces", name, "restart"), key, body=_patience(timeout_seconds))
 
+    def pause(self, name: str, *, key: str | None = None) -> models.Operation:
+        return self._change("POST", build_path("workspaces", name, "pause"), key)
+
+    def resume(self, name: str, *, key: str | None = None) -> models.Operation:
+        return self._change("POST", build_path("workspaces", name, "resume"), key)
+
     def remove(self, name: str, *, force: bool = False, key: str | None = None) -> models.Operation:
         return self._change("DELETE", build_path("workspaces", name), key, query={"force": force})
 

@@ -32,7 +32,8 @@ class Observation:
         if instance is None:
             reason = f"node {workspace.node} no longer has it"
             return await self._write(workspace, "missing", reason, workspace.address, actor)
-        return await self._write(workspace, STATES[instance.state], instance.reason, instance.address, actor)
+        why = "paused" if instance.state == "paused" else instance.reason
+        return await self._write(workspace, STATES[instance.state], why, instance.address, actor)
 
     async def record_all(self, node: str, provider: str, instances: Sequence[Instance]) -> None:
         """Writes what a whole list says of the workspaces on a node, but for those that an operation holds."""

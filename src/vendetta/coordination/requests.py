@@ -187,6 +187,10 @@ class RemoveRequest(Request):
     force: bool = False
 
 
+class SnapshotRequest(Request):
+    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")
+
+
 class ExecRequest(Request):
     argv: list[str] = Field([], description="empty: the login shell")
     tty: bool = False

@@ -14,6 +14,7 @@ import msgspec
 from vendetta.errors import InstanceNotFound, NameTaken, VendettaError, WorkspaceNotFound
 from vendetta.models import Instance, InstanceSpec, Progress, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
+from vendetta.providers.powers import Pausing, require
 from vendetta.store import Store
 
 from .engines import Engines
@@ -37,6 +38,8 @@ class Transitions:
         operations.register("workspace.start", self._start)
         operations.register("workspace.stop", self._stop)
         operations.register("workspace.restart", self._restart)
+        operations.register("workspace.pause", self._pause)
+        operations.register("workspace.resume", self._resume)
         operations.register("workspace.remove", self._remove)
 
     async def _create(self, steps: Steps, given: Input) -> Result:
@@ -66,6 +69,12 @@ class Transitions:
 
         return await self._settle(steps, "restart", restart)
 
+    async def _pause(self, steps: Steps, given: Input) -> Result:
+        return await self.settle(steps, "pause", lambda provider, name: require(provider, Pausing).pause(name))
+
+    async def _resume(self, steps: Steps, given: Input) -> Result:
+        return await self.settle(steps, "resume", lambda provider, name: require(provider, Pausing).resume(name))
+
     async def _remove(self, steps: Steps, given: Input) -> Result:
         name = steps.operation.target
         try:
@@ -75,6 +84,18 @@ class Transitions:
             raise
         await steps.run("forget", lambda: self._forget(name), cleanup=True)
         return {"name": name}
+
+    async def settle(
+        self, steps: Steps, verb: str, act: Callable[[Provider, str], Awaitable[None]], doing: str | None = None
+    ) -> Result:
+        """One call of the provider, then a look at what is true. The state is what it was meanwhile."""
+
+        async def call(name: str) -> None:
+            workspace = await self._store.workspaces.get(name)
+            steps.progress(Progress(message=doing or f"{verb} on {workspace.node}"))
+            await self._engines.call(workspace.node, workspace.provider, lambda provider: act(provider, name))
+
+        return await self._settle(steps, verb, call)
 
     async def _settle(self, steps: Steps, verb: str, act: Callable[[str], Awaitable[None]]) -> Result:
         name = steps.operation.target

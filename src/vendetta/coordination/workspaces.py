@@ -1,15 +1,15 @@
 """The workspaces' use cases: what changes them is an operation, what uses them is a stream on the node's connection."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
 
-from vendetta.errors import InstanceNotFound, NameTaken, WorkspaceNotFound, WrongState
-from vendetta.models import Operation, Stats, Workspace
+from vendetta.errors import InstanceNotFound, NameTaken, PathNotFound, WorkspaceNotFound, WrongState
+from vendetta.models import Operation, PathStat, Snapshot, Stats, Workspace
 from vendetta.providers.base import Provider
-from vendetta.providers.powers import Logs, Measured, require
+from vendetta.providers.powers import Files, Logs, Measured, Snapshots, require
 from vendetta.store import Page, Store
 from vendetta.transport import Output, Process, Stream
 
@@ -53,6 +53,21 @@ class Workspaces:
 
     async def restart(self, name: str, request: StopRequest, actor: str, key: str | None = None) -> Operation:
         return await self._submit("workspace.restart", name, request.model_dump(), actor, key)
+
+    async def pause(self, name: str, actor: str, key: str | None = None) -> Operation:
+        return await self._submit("workspace.pause", name, {}, actor, key)
+
+    async def resume(self, name: str, actor: str, key: str | None = None) -> Operation:
+        return await self._submit("workspace.resume", name, {}, actor, key)
+
+    async def snapshot(self, name: str, snapshot: str, actor: str, key: str | None = None) -> Operation:
+        return await self._submit("workspace.snapshot", name, {"snapshot": snapshot}, actor, key)
+
+    async def restore(self, name: str, snapshot: str, actor: str, key: str | None = None) -> Operation:
+        return await self._submit("workspace.restore", name, {"snapshot": snapshot}, actor, key)
+
+    async def remove_snapshot(self, name: str, snapshot: str, actor: str, key: str | None = None) -> Operation:
+        return await self._submit("workspace.remove-snapshot", name, {"snapshot": snapshot}, actor, key)
 
     async def remove(self, name: str, request: RemoveRequest, actor: str, key: str | None = None) -> Operation:
         return await self._submit("workspace.remove", name, request.model_dump(), actor, key)
@@ -103,6 +118,29 @@ class Workspaces:
     async def stats(self, name: str) -> Stats:
         async with self._provider(name) as provider:
             return await require(provider, Measured).stats(name)
+
+    async def snapshots(self, name: str) -> Sequence[Snapshot]:
+        async with self._provider(name) as provider:
+            return await require(provider, Snapshots).list_snapshots(name)
+
+    async def stat_path(self, name: str, path: str) -> PathStat:
+        """Raises `PathNotFound`."""
+        async with self._provider(name) as provider:
+            found = await require(provider, Files).stat_path(name, path)
+        if found is None:
+            raise PathNotFound(f"there is nothing at {path} in workspace {name}", path=path)
+        return found
+
+    async def put_archive(self, name: str, directory: str, archive: AsyncIterator[bytes]) -> None:
+        async with self._provider(name) as provider:
+            await require(provider, Files).put_archive(name, directory, archive)
+
+    async def get_archive(self, name: str, path: str) -> AsyncIterator[Output]:
+        async with self._provider(name) as provider:
+            able = require(provider, Files)
+            async with aclosing(able.get_archive(name, path)) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    yield Output("stdout", piece)
 
     @asynccontextmanager
     async def dial(self, name: str, port: int) -> AsyncIterator[Stream]:

@@ -1,7 +1,7 @@
 """The services in memory, for tests of what stands in front of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,13 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.unit.client.samples import EVENT, KEY, NODE, OPERATION, REPORT, SERVER, SOCKET, TOKEN, WORKSPACE
+from tests.unit.client.samples import (
+    EVENT,
+    KEY,
+    NODE,
+    OPERATION,
+    PATH_STAT,
+    REPORT,
+    SERVER,
+    SNAPSHOT,
+    SOCKET,
+    TOKEN,
+    WORKSPACE,
+)
 
 from vendetta.api.services import Services
 from vendetta.coordination.requests import ExecRequest, RunRequest
 from vendetta.errors import (
     NodeNotFound,
     OperationNotFound,
+    PathNotFound,
     TokenNotFound,
     Unauthorized,
     VendettaError,
@@ -30,7 +43,9 @@ from vendetta.models import (
     Node,
     NodeRun,
     Operation,
+    PathStat,
     Problem,
+    Snapshot,
     Stats,
     Token,
     TokenCreated,
@@ -216,7 +231,27 @@ class FakeWorkspaces:
         self.asked.append((request, name, actor, key))
         return OPERATION
 
-    stop = restart = remove = _change
+    stop = restart = remove = snapshot = restore = remove_snapshot = _change
+    pause = resume = start
+
+    async def snapshots(self, name: str) -> Sequence[Snapshot]:
+        await self.get(name)
+        return [SNAPSHOT]
+
+    async def stat_path(self, name: str, path: str) -> PathStat:
+        await self.get(name)
+        if path != "/srv":
+            raise PathNotFound(f"there is nothing at {path}")
+        return PATH_STAT
+
+    async def put_archive(self, name: str, directory: str, archive: AsyncIterator[bytes]) -> None:
+        await self.get(name)
+        self.asked.append(("put", directory, b"".join([piece async for piece in archive])))
+
+    async def get_archive(self, name: str, path: str) -> AsyncIterator[Output]:
+        await self.stat_path(name, path)
+        yield Output("stdout", b"half ")
+        yield Output("stdout", b"and half")
 
     async def logs(self, name: str, **options: Any) -> AsyncIterator[Output]:
         await self.get(name)

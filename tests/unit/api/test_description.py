@@ -18,6 +18,8 @@ from tests.unit.api.fakes import build_services
 from vendetta.api.app import create_app
 from vendetta.api.metrics import Metrics
 
+schemathesis.serializer.alias("application/x-tar", "application/octet-stream")
+
 
 def build_local(app: FastAPI) -> ASGIApp:
     """As a caller on the unix socket sees it."""

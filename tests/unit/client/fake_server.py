@@ -92,18 +92,28 @@ def serve(socket: Path | None) -> Iterator[FakeServer]:
 
         def handle_any(self) -> None:
             parts = urlsplit(self.path)
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            content = self.read_body()
             request = Request(
                 self.command,
                 parts.path.removeprefix("/api/v1"),
                 parse_qs(parts.query),
                 {name.lower(): value for name, value in self.headers.items()},
-                json.loads(content) if content else None,
+                json.loads(content) if self.headers.get("Content-Type") == "application/json" else content or None,
             )
             fake.requests.append(request)
             self.write(fake.answer(request))
 
-        do_GET = do_POST = do_PATCH = do_DELETE = handle_any
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any
+
+        def read_body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            pieces = []
+            while size := int(self.rfile.readline(), 16):
+                pieces.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(pieces)
 
         def write(self, reply: Reply) -> None:
             self.send_response(reply.status)

@@ -14,9 +14,11 @@ from vendetta.models import (
     Key,
     Node,
     Operation,
+    PathStat,
     ProviderStatus,
     Resources,
     ServerStatus,
+    Snapshot,
     Token,
     Workspace,
 )
@@ -80,6 +82,10 @@ WORKSPACE = Workspace(
     created_at=THEN,
     observed_at=THEN,
 )
+
+SNAPSHOT = Snapshot(name="before", created_at=THEN, size_bytes=3 * 2**20)
+
+PATH_STAT = PathStat(kind="directory", size_bytes=4096, mode=0o755)
 
 OPERATION = Operation(
     id="op1", kind="workspace.create", target="web", state="running", actor="uid:0", created_at=THEN, started_at=THEN

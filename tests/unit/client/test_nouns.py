@@ -5,9 +5,21 @@ from typing import Any
 
 import pytest
 from tests.unit.client.fake_server import FakeServer, Reply, items
-from tests.unit.client.samples import FINGERPRINT, KEY, NODE, OPERATION, REPORT, SOCKET, TOKEN, WORKSPACE
+from tests.unit.client.samples import (
+    FINGERPRINT,
+    KEY,
+    NODE,
+    OPERATION,
+    PATH_STAT,
+    REPORT,
+    SNAPSHOT,
+    SOCKET,
+    TOKEN,
+    WORKSPACE,
+)
 
 from vendetta.client import Client
+from vendetta.errors import PathNotFound
 from vendetta.models import ExecutionResult, Stats, TokenCreated
 
 RESULT = ExecutionResult(success=True, output="ok")
@@ -49,6 +61,12 @@ CALLS: list[tuple[str, object, Callable[[Client], object], Any]] = [
     ),
     ("GET /workspaces/web", WORKSPACE, lambda c: c.workspaces.get("web"), None),
     ("GET /workspaces/web/stats", STATS, lambda c: c.workspaces.stats("web"), None),
+    ("POST /workspaces/web/pause", OPERATION, lambda c: c.workspaces.pause("web"), None),
+    ("POST /workspaces/web/resume", OPERATION, lambda c: c.workspaces.resume("web"), None),
+    ("POST /workspaces/web/snapshots", OPERATION, lambda c: c.snapshots.create("web", "before"), {"name": "before"}),
+    ("POST /workspaces/web/snapshots/before/restore", OPERATION, lambda c: c.snapshots.restore("web", "before"), None),
+    ("DELETE /workspaces/web/snapshots/before", OPERATION, lambda c: c.snapshots.remove("web", "before"), None),
+    ("GET /workspaces/web/path", PATH_STAT, lambda c: c.files.stat("web", "/srv"), None),
     ("GET /operations/op1", OPERATION, lambda c: c.operations.get("op1"), None),
     ("POST /operations/op1/cancel", OPERATION, lambda c: c.operations.cancel("op1"), None),
     ("POST /keys", KEY, lambda c: c.keys.generate(), {"type": "ed25519"}),
@@ -82,3 +100,22 @@ def test_lists(fake: FakeServer, client: Client) -> None:
     assert (client.keys.list(), client.tokens.list()) == ([KEY], [TOKEN])
     assert client.operations.list(state="running", target="web") == [OPERATION]
     assert fake.requests[-1].query == {"state": ["running"], "target": ["web"]}
+    fake.routes["GET /workspaces/web/snapshots"] = items(SNAPSHOT)
+    assert client.snapshots.list("web") == [SNAPSHOT]
+
+
+def test_archives(fake: FakeServer, client: Client) -> None:
+    fake.routes |= {
+        "PUT /workspaces/web/files": Reply(204),
+        "GET /workspaces/web/files": Reply(pieces=[b"one", b"two"], type="application/x-tar"),
+        "GET /workspaces/web/path": PathNotFound("there is nothing at /x"),
+    }
+    client.files.put("web", "/srv", iter([b"a" * 70_000, b"b"]))
+    put = fake.requests[-1]
+    assert (put.body, put.query, "content-length" in put.headers) == (b"a" * 70_000 + b"b", {"path": ["/srv"]}, False)
+    with client.files.get("web", "/srv") as pieces:
+        assert b"".join(pieces) == b"onetwo"
+    assert client.files.stat("web", "/x") is None
+    fake.routes["PUT /workspaces/web/files"] = PathNotFound("there is nothing at /srv")
+    with pytest.raises(PathNotFound, match="nothing at /srv"):
+        client.files.put("web", "/srv", [b"x"])

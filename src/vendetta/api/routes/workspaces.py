@@ -103,6 +103,18 @@ async def restart(
     return await operation_response(services, operation, wait, result_of)
 
 
+@router.post("/{name}/pause", response_model=Operation, status_code=202, responses=CHANGED)
+async def pause(name: str, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0) -> Response:
+    operation = await services.workspaces.pause(name, caller.actor, key)
+    return await operation_response(services, operation, wait, result_of)
+
+
+@router.post("/{name}/resume", response_model=Operation, status_code=202, responses=CHANGED)
+async def resume(name: str, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0) -> Response:
+    operation = await services.workspaces.resume(name, caller.actor, key)
+    return await operation_response(services, operation, wait, result_of)
+
+
 @router.get("/{name}/logs", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
 async def logs(
     name: str,

@@ -1,4 +1,4 @@
-"""`vendetta workspace start`, `stop`, `restart` and `remove`: several side by side."""
+"""`vendetta workspace start`, `stop`, `restart`, `pause`, `resume` and `remove`: several side by side."""
 
 from collections.abc import Sequence
 
@@ -46,6 +46,22 @@ def restart(session: Session, names: Sequence[str], timeout: float | None) -> in
     """Stop workspaces and start them again."""
     workspaces = session.client.workspaces
     return _change(session, names, lambda name: workspaces.restart(name, timeout_seconds=timeout), "restarted")
+
+
+@command("pause")
+@_names
+@pass_session
+def pause(session: Session, names: Sequence[str]) -> int:
+    """Freeze workspaces: they keep their memory, and use no processor until they are resumed."""
+    return _change(session, names, session.client.workspaces.pause, "paused")
+
+
+@command("resume")
+@_names
+@pass_session
+def resume(session: Session, names: Sequence[str]) -> int:
+    """Let paused workspaces go on."""
+    return _change(session, names, session.client.workspaces.resume, "resumed")
 
 
 @command("remove")

@@ -20,6 +20,9 @@ from .containers import Container, Containers
 from .engine import Engine
 from .labels import IMAGE, OWNER, SNAPSHOT, WORKSPACE, image_of
 
+UNNAMED = "<none>:<none>"
+"""What older engines list in place of no name."""
+
 _SNAPSHOT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 
 
@@ -32,7 +35,7 @@ class Snapshots:
     async def list(self, name: str) -> Sequence[Snapshot]:
         await self._containers.find(name)
         return sorted(
-            (parse_snapshot(image) for image in await self.images(name) if image["RepoTags"]),
+            (parse_snapshot(image) for image in await self.images(name) if is_named(image)),
             key=lambda snapshot: snapshot.created_at,
         )
 
@@ -136,6 +139,11 @@ def build_successor(container: Container, reference: str) -> dict[str, Any]:
     config["Image"] = reference
     config["HostConfig"] = {**container["HostConfig"], "VolumesFrom": [container["Id"]]}
     return config
+
+
+def is_named(image: Mapping[str, Any]) -> bool:
+    """Whether it still has its name: one that was removed stays while an instance is made of it."""
+    return any(tag != UNNAMED for tag in image["RepoTags"] or ())
 
 
 def parse_snapshot(image: Mapping[str, Any]) -> Snapshot:

@@ -1,0 +1,55 @@
+"""`/workspaces/{name}/snapshots`: what a workspace's disk held, kept. Changes are operations."""
+
+from fastapi import APIRouter, Response
+
+from vendetta.api.answers import (
+    API,
+    Key,
+    PageOf,
+    Wait,
+    created,
+    json_response,
+    nothing_left,
+    operation_response,
+    result_of,
+)
+from vendetta.api.bodies import Route
+from vendetta.api.identity import Called
+from vendetta.api.openapi import PROBLEMS
+from vendetta.api.services import Offered
+from vendetta.coordination.requests import SnapshotRequest
+from vendetta.models import Operation, Snapshot, Workspace
+
+router = APIRouter(
+    prefix=f"{API}/workspaces/{{name}}/snapshots", tags=["snapshots"], responses=PROBLEMS, route_class=Route
+)
+
+
+@router.get("", response_model=PageOf[Snapshot])
+async def list_snapshots(name: str, services: Offered) -> Response:
+    """All of them on one page, the oldest first."""
+    return json_response({"items": await services.workspaces.snapshots(name), "next_cursor": None})
+
+
+@router.post("", response_model=Operation, status_code=202, responses={201: {"model": Snapshot}})
+async def create(
+    name: str, request: SnapshotRequest, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0
+) -> Response:
+    operation = await services.workspaces.snapshot(name, request.name, caller.actor, key)
+    return await operation_response(services, operation, wait, created)
+
+
+@router.post("/{snapshot}/restore", response_model=Operation, status_code=202, responses={200: {"model": Workspace}})
+async def restore(
+    name: str, snapshot: str, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0
+) -> Response:
+    operation = await services.workspaces.restore(name, snapshot, caller.actor, key)
+    return await operation_response(services, operation, wait, result_of)
+
+
+@router.delete("/{snapshot}", response_model=Operation, status_code=202, responses={204: {"description": "Gone."}})
+async def remove(
+    name: str, snapshot: str, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0
+) -> Response:
+    operation = await services.workspaces.remove_snapshot(name, snapshot, caller.actor, key)
+    return await operation_response(services, operation, wait, nothing_left)
