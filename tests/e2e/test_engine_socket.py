@@ -83,7 +83,7 @@ def test_what_is_wrong_is_said_by_docker_too(vendetta: Vendetta, make_node: Node
     node = make_node(docker=True)
     vendetta.add_node("gpu", node)
     path = vendetta("node", "socket", "gpu").stdout.strip()
-    node.stop_docker()
+    node.stop_engine("docker")
     assert b"node gpu" in docker(path, "ps", status=1)
     assert vendetta.problem("node", "socket", "gpu", "docker", status=1)["code"] == "engine_unavailable"
 

@@ -17,7 +17,7 @@ from . import files
 from .keeper_client import KeeperClient
 from .node import Node, NodeSpec
 from .registry import Registry
-from .requirements import DOCKER, NODE, REGISTRY, require
+from .requirements import ENGINES, NODE, REGISTRY, require
 
 MASKED = ("/tmp", "/run", "/home", "/root", "/etc", "/proc", "/sys", "/var/log", "/var/lib/docker")
 
@@ -70,7 +70,9 @@ class TestBed:
         self,
         *,
         docker: bool | Mapping[str, Any] = False,
+        engines: Sequence[str] = (),
         in_docker_group: bool = True,
+        groups: Sequence[str] = (),
         docker_disk_bytes: int | None = None,
         sshd: Mapping[str, str] | None = None,
         port: int = 22,
@@ -78,13 +80,15 @@ class TestBed:
         sudo: Literal["nopasswd", "password"] | None = None,
         password: str = "secret",
     ) -> Node:
-        """A node, up: its sshd listens, its engine (where asked for) answers.
+        """A node, up: its sshd listens, its engines (where asked for) answer.
 
-        `docker` may hold settings for the engine's daemon.json. With `docker_disk_bytes` the engine's disk is that
+        `engines` are names of files in engines/, beside `docker`, which may hold settings for daemon.json. The user is
+        in `groups` as well. With `docker_disk_bytes` the engine's disk is that
         small, and empty again after each boot. `sshd` holds options of sshd_config, which win over the bed's.
         """
-        if docker is not False:
-            require(DOCKER)
+        engines = [*(["docker"] if docker is not False else []), *engines]
+        for engine in engines:
+            require(ENGINES[engine])
         with self._lock:
             number = next(self._numbers)
         spec = NodeSpec(
@@ -95,8 +99,9 @@ class TestBed:
             subnet=str(self._keeper.subnet),
             directory=self.directory / f"node-{number}",
             key=self.key,
-            docker=None if docker is False else {} if docker is True else dict(docker),
-            in_docker_group=in_docker_group,
+            engines=engines,
+            docker={} if isinstance(docker, bool) else dict(docker),
+            groups=[*(["docker"] if "docker" in engines and in_docker_group else []), *groups],
             docker_disk_bytes=docker_disk_bytes,
             sshd=dict(sshd or {}),
             port=port,

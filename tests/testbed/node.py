@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from .link import Link
 from .readiness import Readiness
 
 SCRIPT = Path(__file__).with_name("node.sh")
+ENGINES = Path(__file__).with_name("engines")
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSpec:
-    """What a node is, whether it is up or not. `docker` is None without an engine, else its daemon.json."""
+    """What a node is, whether it is up or not. `engines` are files of engines/, `docker` what is in daemon.json."""
 
     name: str
     address: str
@@ -32,8 +34,9 @@ class NodeSpec:
     subnet: str
     directory: Path
     key: Path
-    docker: Mapping[str, Any] | None
-    in_docker_group: bool
+    engines: Sequence[str]
+    docker: Mapping[str, Any]
+    groups: Sequence[str]
     docker_disk_bytes: int | None
     sshd: Mapping[str, str]
     port: int
@@ -43,7 +46,7 @@ class NodeSpec:
 
 
 class Node:
-    """A machine with an address, an SSH server and, where asked for, a Docker Engine. Made by `TestBed.node`.
+    """A machine with an address, an SSH server and, where asked for, engines. Made by `TestBed.node`.
 
     `user` may log in with `key` or with `password`, root with `key`.
     """
@@ -108,7 +111,7 @@ class Node:
         return len(re.findall(r"^Accepted ", self.log("sshd"), re.MULTILINE))
 
     def log(self, service: str) -> str:
-        """What `sshd`, `dockerd` or its `boot` has said so far."""
+        """What `sshd`, an engine's daemon (`dockerd`) or its `boot` has said so far."""
         file = self._spec.directory / f"{service}.log"
         return file.read_text(errors="replace") if file.exists() else ""
 
@@ -129,14 +132,15 @@ class Node:
 
     def boot(self) -> None:
         """Starts it; returns when its services are ready. Its disks are as it left them, its memory is empty."""
-        with Readiness(self._spec.directory / "sshd.ready") as sshd, Readiness(self._docker_ready) as dockerd:
+        with ExitStack() as listening:
+            sshd, *engines = (listening.enter_context(self._readiness(name)) for name in ("sshd", *self._spec.engines))
             argv = ["unshare", *NAMESPACES, "--propagation", "private", "--fork", "--kill-child=KILL", "--"]
             log = self._spec.directory / "boot.log"
             pid = self._keeper.start([*argv, "bash", str(self._script), str(self._spec.directory), "boot"], log)
             self._require(sshd.wait(pid), "boot")
             self._init = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
-            if self._spec.docker is not None:
-                self._require(dockerd.wait(pid), "dockerd")
+            for name, engine in zip(self._spec.engines, engines, strict=True):
+                self._require(engine.wait(pid), name)
 
     def kill(self) -> None:
         """The machine is lost: nothing of it runs or answers any more, and nobody was told."""
@@ -171,25 +175,25 @@ class Node:
     def thaw(self) -> None:
         self.run(["pkill", "-CONT", "sshd"])
 
-    def stop_docker(self) -> None:
-        """As the service manager would: its containers end too, unless `live-restore` is set."""
-        self._service("stop_docker")
+    def stop_engine(self, name: str) -> None:
+        """As the service manager would: a Docker Engine's containers end too, unless `live-restore` is set."""
+        self._service("stop", name)
 
-    def start_docker(self) -> None:
-        """Returns when the engine answers."""
-        with Readiness(self._docker_ready) as dockerd:
-            self._service("start_docker")
-            self._require(dockerd.wait(self.pid), "dockerd")
+    def start_engine(self, name: str) -> None:
+        """Returns when it answers."""
+        with self._readiness(name) as engine:
+            self._service("start", name)
+            self._require(engine.wait(self.pid), name)
 
-    def restart_docker(self) -> None:
-        self.stop_docker()
-        self.start_docker()
+    def restart_engine(self, name: str) -> None:
+        self.stop_engine(name)
+        self.start_engine(name)
 
     def restart_sshd(self) -> None:
         """A new listener with the configuration and the host keys of now; sessions that are open go on."""
-        self._service("stop_sshd")
-        with Readiness(self._spec.directory / "sshd.ready") as sshd:
-            self._service("start_sshd")
+        self._service("stop", "sshd")
+        with self._readiness("sshd") as sshd:
+            self._service("start", "sshd")
             self._require(sshd.wait(self.pid), "sshd")
 
     def write_sshd_config(self, options: Mapping[str, str]) -> None:
@@ -217,22 +221,21 @@ class Node:
         """A copy of node.sh that the node sees, wherever this project is checked out."""
         return self._spec.directory / SCRIPT.name
 
-    @property
-    def _docker_ready(self) -> Path:
-        return self._spec.directory / "dockerd.ready"
+    def _readiness(self, service: str) -> Readiness:
+        return Readiness(self._spec.directory / f"{service}.ready")
 
     def _install(self) -> None:
         """Writes its files. Nothing runs yet."""
         spec = self._spec
-        for folder in ("home", "root", "docker"):
+        for folder in ("home", "root", *spec.engines):
             (self._fs / folder).mkdir(parents=True)
         shutil.copy(SCRIPT, self._script)
+        shutil.copytree(ENGINES, self._script.with_name(ENGINES.name))
         files.copy_etc(self._etc)
         files.write_names(self._etc, spec.name)
-        groups = ["docker"] if spec.docker is not None and spec.in_docker_group else []
-        files.write_users(self._etc, spec.password, groups)
+        files.write_users(self._etc, spec.password, spec.groups)
         files.write_sudoers(self._etc, spec.sudo)
-        files.write_docker_config(self._etc, spec.subnet, spec.bridge, spec.docker or {})
+        files.write_docker_config(self._etc, spec.subnet, spec.bridge, spec.docker)
         for kind in spec.host_keys:
             files.generate_key(self._etc / "ssh" / f"ssh_host_{kind}_key", kind)
         self._write_sshd_config(spec.sshd)
@@ -249,7 +252,7 @@ class Node:
             "LINK": self._spec.link,
             "BRIDGE": self._spec.bridge,
             "KEEPER": self._keeper.pid,
-            "DOCKER": "no" if self._spec.docker is None else "yes",
+            "ENGINES": " ".join(self._spec.engines),
             "DISK_BYTES": self._spec.docker_disk_bytes or "",
         }
 
@@ -266,10 +269,11 @@ class Node:
         config = files.build_sshd_config(options, self.port, self._spec.host_keys)
         (self._etc / "ssh/sshd_config").write_text(config)
 
-    def _service(self, verb: str) -> None:
-        self.run(["bash", str(self._script), str(self._spec.directory), verb])
+    def _service(self, verb: str, name: str) -> None:
+        self.run(["bash", str(self._script), str(self._spec.directory), f"{verb}_{name}"])
 
     def _require(self, ready: bool, service: str) -> None:
         if not ready:
-            said = "\n".join(f"{name}.log:\n{self.log(name)[-2000:]}" for name in ("boot", "sshd", "dockerd"))
+            logs = sorted(self._spec.directory.glob("*.log"))
+            said = "\n".join(f"{log.name}:\n{self.log(log.stem)[-2000:]}" for log in logs)
             raise RuntimeError(f"{self.name}: {service} did not become ready\n{said}")

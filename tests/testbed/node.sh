@@ -1,15 +1,22 @@
 #!/bin/bash
 # What runs inside a node: `node.sh FOLDER boot` as its first process; the other verbs enter it later.
 # FOLDER/node.env says what this node is; FOLDER/fs holds the files that are its own.
+#
+# Each engine is a file of its own, engines/NAME.sh, with three functions:
+#   mount_NAME   gives it folders of this node's own; FOLDER/fs/NAME is there for them, and is kept over a reboot
+#   start_NAME   starts it in the background, and lets FOLDER/NAME.ready hear READY=1 (sd_notify) once it answers:
+#                the engine does so itself as NOTIFY_SOCKET, or `say_ready NAME` does
+#   stop_NAME    ends it as the service manager would, and returns when it has ended
 set -euo pipefail
 cd /
 . "$1/node.env"
+for engine in $ENGINES; do . "$FOLDER/engines/$engine.sh"; done
 
 boot() {
     connect
     mount_files
     hostname "$NAME"
-    if [ "$DOCKER" = yes ]; then start_docker; fi
+    for engine in $ENGINES; do "start_$engine"; done
     start_sshd
     # The first process of a pid namespace has to collect the orphans: bash does while it waits.
     while true; do
@@ -41,18 +48,16 @@ mount_files() {
     for path in etc root home; do
         mount --bind "$FOLDER/fs/$path" "/$path"
     done
-    if [ "$DOCKER" = yes ]; then
-        mkdir -p /var/lib/docker
-        if [ -n "$DISK_BYTES" ]; then
-            mount -t tmpfs -o "size=$DISK_BYTES" tmpfs /var/lib/docker
-        else
-            mount --bind "$FOLDER/fs/docker" /var/lib/docker
-        fi
-    fi
     mount -t tmpfs -o mode=755 tmpfs /run
     mount -t tmpfs -o mode=755 tmpfs /var/log
     mount -t tmpfs -o mode=1777 tmpfs /tmp
     mkdir -p /run/sshd /run/lock
+    for engine in $ENGINES; do "mount_$engine"; done
+}
+
+say_ready() {
+    perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Type => SOCK_DGRAM, Peer => shift)->send("READY=1")' \
+        "$FOLDER/$1.ready"
 }
 
 start_sshd() {
@@ -67,19 +72,6 @@ start_sshd() {
 
 stop_sshd() { # the listener alone: sessions go on, as on any machine
     start-stop-daemon --stop --quiet --oknodo --pidfile /run/sshd.pid --retry TERM/10/KILL/5
-}
-
-start_docker() {
-    local flags=()
-    case "$(dockerd --help)" in
-    *--oom-score-adjust*) flags+=(--oom-score-adjust 0) ;; # older engines insist on -500, which takes CAP_SYS_RESOURCE
-    esac
-    NOTIFY_SOCKET="$FOLDER/dockerd.ready" setsid dockerd --pidfile /run/docker.pid "${flags[@]}" \
-        >>"$FOLDER/dockerd.log" 2>&1 </dev/null &
-}
-
-stop_docker() {
-    start-stop-daemon --stop --quiet --oknodo --pidfile /run/docker.pid --retry TERM/30/KILL/5
 }
 
 "$2"

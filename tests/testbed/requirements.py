@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 PACKAGES = {
@@ -18,9 +18,13 @@ PACKAGES = {
     "busybox": "busybox-static",
     "docker-registry": "docker-registry",
 }
-DOCKER = ("dockerd", "iptables", "busybox")
+ENGINES: Mapping[str, Sequence[str]] = {
+    "docker": ("dockerd", "iptables", "busybox"),
+}
+"""The programs of each engine that a node may have: a file of engines/."""
 REGISTRY = ("docker-registry", "busybox")
-NODE = tuple(program for program in PACKAGES if program not in {*DOCKER, *REGISTRY})
+_RARE = {*REGISTRY, *(program for programs in ENGINES.values() for program in programs)}
+NODE = tuple(program for program in PACKAGES if program not in _RARE)
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -35,7 +39,7 @@ def require(programs: Iterable[str]) -> None:
         raise Missing(f"a test bed {reason}")
 
 
-def missing(programs: Iterable[str] = (*NODE, *DOCKER, *REGISTRY)) -> str | None:
+def missing(programs: Iterable[str] = tuple(PACKAGES)) -> str | None:
     """Why there can be no bed here; None where there can."""
     if os.geteuid() != 0:
         return "needs root"

@@ -167,7 +167,7 @@ async def test_a_socket_that_the_user_may_not_use_is_used_by_sudo(make_node: Nod
     await connection.close()
     connection = await side.connector().open(endpoint_of(node, sudo=True))
     assert await version(connection)
-    node.stop_docker()
+    node.stop_engine("docker")
     with pytest.raises(EngineUnavailable):
         await version(connection)
     await connection.close()

@@ -98,10 +98,10 @@ def test_the_engine_stops_and_starts(make_node: NodeFactory) -> None:
     node = make_node(docker={"live-restore": True})
     node.load_image()
     container = node.run(["docker", "run", "-d", "busybox", "sleep", "1000"]).stdout.strip()
-    node.stop_docker()
+    node.stop_engine("docker")
     assert node.run(["docker", "ps"], check=False).returncode != 0
-    node.start_docker()
-    node.restart_docker()
+    node.start_engine("docker")
+    node.restart_engine("docker")
     assert container.startswith(node.run(["docker", "ps", "-q"]).stdout.strip())
 
 
