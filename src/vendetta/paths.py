@@ -41,6 +41,11 @@ class Paths:
         return self.state_dir / "known_hosts"
 
     @property
+    def uploads_dir(self) -> Path:
+        """What was sent to the server and isn't on its node yet."""
+        return self.state_dir / "uploads"
+
+    @property
     def log_file(self) -> Path:
         return self.state_dir / "server.log"
 

@@ -59,11 +59,11 @@ def page_response(page: Page[Any]) -> Response:
     return json_response({"items": page.items, "next_cursor": page.next_cursor})
 
 
-def parse_labels(labels: list[str]) -> dict[str, str]:
-    for label in labels:
-        if not label.partition("=")[0] or "=" not in label:
-            raise InvalidInput(f"label: {label!r} is not KEY=VALUE")
-    return dict(label.split("=", 1) for label in labels)
+def parse_pairs(pairs: list[str], parameter: str) -> dict[str, str]:
+    for pair in pairs:
+        if not pair.partition("=")[0] or "=" not in pair:
+            raise InvalidInput(f"{parameter}: {pair!r} is not KEY=VALUE")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 async def wait_for(services: Services, id: str, seconds: float) -> Operation:

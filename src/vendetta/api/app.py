@@ -14,6 +14,7 @@ from .routes import (
     files,
     health,
     identities,
+    images,
     nodes,
     operations,
     rotation,
@@ -40,7 +41,7 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     problems.install(app)
     for routes in (
         *(runs, nodes, doctor, sockets),
-        *(workspaces, snapshots, files),
+        *(workspaces, snapshots, files, images),
         *(operations, events, identities, rotation),
     ):
         app.include_router(routes.router)

@@ -1,15 +1,18 @@
-"""How bodies are read: as JSON that can be written again.
+"""How bodies are read: as bytes where they are files, else as JSON that can be written again.
 
 The standard library's parser takes NaN and lone surrogates, which neither the store nor an answer can hold.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import msgspec
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+
+BYTES = {"schema": {"type": "string", "format": "binary"}}
+"""What a body or an answer that isn't JSON is said to be."""
 
 
 class JsonRequest(Request):
@@ -18,6 +21,18 @@ class JsonRequest(Request):
             return msgspec.json.decode(await self.body())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise HTTPException(400, f"the body is not JSON ({exc})") from exc
+
+
+async def pieces_of(request: Request) -> AsyncIterator[bytes]:
+    """A body that is bytes, as it comes."""
+    async for piece in request.stream():
+        if piece:
+            yield piece
+
+
+def describe_body(media_type: str) -> dict[str, Any]:
+    """Such a body, for a route's `openapi_extra`."""
+    return {"requestBody": {"content": {media_type: BYTES}, "required": True}}
 
 
 class Route(APIRoute):

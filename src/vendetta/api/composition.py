@@ -15,6 +15,7 @@ from vendetta.coordination.doctor import Doctor
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
 from vendetta.coordination.fleet import Fleet
+from vendetta.coordination.images import Images
 from vendetta.coordination.links import Links
 from vendetta.coordination.monitor import Monitor
 from vendetta.coordination.nodes import Nodes
@@ -25,6 +26,7 @@ from vendetta.coordination.snapshots import Snapshotting
 from vendetta.coordination.sockets import Sockets
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.transitions import Transitions
+from vendetta.coordination.uploads import Uploads
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.models import ServerStatus
 from vendetta.paths import Paths
@@ -64,6 +66,8 @@ async def running_services(
         transitions.register(operations)
         Snapshotting(store, engines, transitions).register(operations)
         dispatcher.register(operations)
+        images = Images(store, engines, operations, Uploads(paths.uploads_dir))
+        await images.register()
         monitor = Monitor(store, told, pool, engines, links, observation, node_timeout_seconds=config.node_timeout)
         authorization = Authorization(connector)
         rotation = Rotation(
@@ -95,6 +99,7 @@ async def running_services(
             doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
             fleet=Fleet(store, engines),
             workspaces=workspaces,
+            images=images,
             dispatcher=dispatcher,
             operations=operations,
             events=told,

@@ -20,6 +20,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 KEEP_ALIVE_SECONDS = 15.0
+LINES = "application/x-ndjson"
 RETRY = b"retry: 1000\n\n"
 """When a browser connects again, in milliseconds."""
 
@@ -63,6 +64,24 @@ async def output_response(
                     yield output.data
 
     return StreamingResponse(body(), media_type=media_type)
+
+
+async def lines_response(source: AsyncIterator[T], services: Services) -> Response:
+    """A line of JSON for each; an empty one says that it goes on.
+
+    The first is awaited before the answer begins, so that what goes wrong then is a problem with a status.
+    """
+    items = until_stopping(source, services)
+    first = await anext(items, None)
+
+    async def lines() -> AsyncIterator[bytes]:
+        async with aclosing(items):
+            if first is not None:
+                yield msgspec.json.encode(first) + b"\n"
+            async for item in items:
+                yield (msgspec.json.encode(item) if item is not None else b"") + b"\n"
+
+    return StreamingResponse(lines(), media_type=LINES)
 
 
 async def until_stopping(source: AsyncIterator[T], services: Services) -> AsyncGenerator[T | None, None]:

@@ -12,6 +12,7 @@ from vendetta.coordination.dispatch import Dispatcher
 from vendetta.coordination.doctor import Doctor
 from vendetta.coordination.events import Events
 from vendetta.coordination.fleet import Fleet
+from vendetta.coordination.images import Images
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.rotation import Rotation
@@ -28,6 +29,7 @@ class Services:
     doctor: Doctor
     fleet: Fleet
     workspaces: Workspaces
+    images: Images
     dispatcher: Dispatcher
     operations: Operations
     events: Events

@@ -38,6 +38,7 @@ root = Group(
         "Machines and workspaces": {
             "node": "vendetta.cli.node:node",
             "workspace": "vendetta.cli.workspace:workspace",
+            "image": "vendetta.cli.image:image",
             "execute": "vendetta.cli.execute:execute",
         },
         "What happens": {

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .events import Events
     from .files import Files
     from .identity import Keys, Tokens
+    from .images import Images
     from .nodes import Nodes
     from .operations import Operations
     from .snapshots import Snapshots
@@ -64,6 +65,12 @@ class Client:
         from .files import Files
 
         return Files(self.http)
+
+    @cached_property
+    def images(self) -> "Images":
+        from .images import Images
+
+        return Images(self.http)
 
     @cached_property
     def operations(self) -> "Operations":

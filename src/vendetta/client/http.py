@@ -102,18 +102,27 @@ class Http:
         finally:
             connection.close()
 
-    def send(self, method: str, path: str, pieces: Iterable[bytes], *, query: Mapping[str, object]) -> bytes:
+    def send(
+        self, method: str, path: str, pieces: Iterable[bytes], *, query: Mapping[str, object], key: str | None = None
+    ) -> bytes:
         """A body as long as it turns out to be, sent as it is made; the answer's body. Never repeated."""
-        request = self._head(method, path, query, None, {"Transfer-Encoding": "chunked"})
+        with self.exchange(method, path, pieces, query=query, key=key) as answer:
+            return b"".join(answer)
+
+    @contextmanager
+    def exchange(
+        self, method: str, path: str, pieces: Iterable[bytes], *, query: Mapping[str, object], key: str | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """The same, with the body of the answer as it arrives, for as long as it takes."""
+        request = self._head(method, path, query, key, {"Transfer-Encoding": "chunked"})
         connection = self._connect()
         try:
             status, headers = connection.send(request, pieces, None)
-            content = b"".join(connection.body())
+            if status >= 400:
+                raise problem_error(status, headers, b"".join(connection.body()))
+            yield connection.body()
         finally:
             connection.close()
-        if status >= 400:
-            raise problem_error(status, headers, content)
-        return content
 
     def open(self) -> None:
         """Makes sure that a server is there. Raises `ServerUnavailable`."""

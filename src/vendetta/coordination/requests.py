@@ -191,6 +191,12 @@ class SnapshotRequest(Request):
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")
 
 
+class ImageRequest(Request):
+    node: str
+    name: str = Field(min_length=1)
+    provider: str | None = None
+
+
 class ExecRequest(Request):
     argv: list[str] = Field([], description="empty: the login shell")
     tty: bool = False

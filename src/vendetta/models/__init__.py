@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .engine_socket import EngineSocket
     from .event import Event
     from .files import PathKind, PathStat
-    from .image import Image
+    from .image import BuildNews, Image
     from .instance import Instance, InstanceSpec, InstanceState, Mount, Stats
     from .key import Key, Token, TokenCreated
     from .node import Breaker, BreakerState, HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources
@@ -37,6 +37,7 @@ __all__ = [
     "BelongingKind",
     "Breaker",
     "BreakerState",
+    "BuildNews",
     "Check",
     "CheckState",
     "Command",
@@ -83,7 +84,7 @@ _HOMES = {
     "engine_socket": "EngineSocket",
     "event": "Event",
     "files": "PathKind PathStat",
-    "image": "Image",
+    "image": "BuildNews Image",
     "instance": "Instance InstanceSpec InstanceState Mount Stats",
     "key": "Key Token TokenCreated",
     "node": "Breaker BreakerState HostKey Node NodeStatus ProviderState ProviderStatus Resources",

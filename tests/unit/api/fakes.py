@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from tests.unit.client.samples import (
     EVENT,
+    IMAGE,
     KEY,
     NODE,
     OPERATION,
@@ -35,10 +36,12 @@ from vendetta.errors import (
     WorkspaceNotFound,
 )
 from vendetta.models import (
+    BuildNews,
     DoctorReport,
     EngineSocket,
     Event,
     ExecutionResult,
+    Image,
     Key,
     Node,
     NodeRun,
@@ -280,6 +283,41 @@ class FakeWorkspaces:
             await stream.close()
 
 
+@dataclass
+class FakeImages:
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def list(self, node: str, provider: str | None) -> Sequence[Image]:
+        self._check(node)
+        return [replace(IMAGE, provider=provider or IMAGE.provider)]
+
+    async def push(
+        self, node: str, provider: str | None, name: str, content: AsyncIterator[bytes], actor: str, key: str | None
+    ) -> Operation:
+        self._check(node)
+        self.asked.append(("push", provider, name, b"".join([piece async for piece in content]), key))
+        return replace(OPERATION, kind="image.push", target=node)
+
+    async def pull(self, node: str, provider: str | None, name: str, actor: str, key: str | None) -> Operation:
+        self._check(node)
+        self.asked.append(("pull", provider, name, key))
+        return replace(OPERATION, kind="image.pull", target=node)
+
+    remove = pull
+
+    async def build(
+        self, node: str, provider: str | None, name: str, context: AsyncIterator[bytes], **options: Any
+    ) -> AsyncIterator[BuildNews]:
+        self._check(node)
+        self.asked.append(("build", name, b"".join([piece async for piece in context]), options))
+        yield BuildNews(output="Step 1/1 : FROM busybox\n")
+        yield BuildNews(image=IMAGE)
+
+    def _check(self, node: str) -> None:
+        if node != NODE.name:
+            raise NodeNotFound(f"there is no node {node}", node=node)
+
+
 class FakeDispatcher:
     async def execute(self, node: str, command: Any, actor: str, key: str | None = None) -> ExecutionResult:
         return ExecutionResult(success=True, output=f"{node} {command.action} {actor}")
@@ -381,6 +419,7 @@ def build_services() -> Services:
         "doctor": FakeDoctor(),
         "fleet": FakeFleet(),
         "workspaces": FakeWorkspaces(),
+        "images": FakeImages(),
         "dispatcher": FakeDispatcher(),
         "operations": FakeOperations(),
         "events": FakeEvents([replace(EVENT, sequence=number) for number in (1, 2, 3)]),

@@ -10,6 +10,7 @@ from vendetta.models import (
     EngineSocket,
     Event,
     HostKey,
+    Image,
     InstanceSpec,
     Key,
     Node,
@@ -47,6 +48,8 @@ NODE = Node(
         "lxc": ProviderStatus(state="undetected", reason="neither Incus nor LXD nor lxc is installed"),
     },
 )
+
+IMAGE = Image(name="mine:1", id="sha256:0123456789abcdef0123", size_bytes=5 * 2**20, created_at=THEN, provider="docker")
 
 SOCKET = EngineSocket(
     node="gpu",

@@ -12,7 +12,7 @@ from vendetta.api.answers import (
     PageOf,
     json_response,
     page_response,
-    parse_labels,
+    parse_pairs,
 )
 from vendetta.api.bodies import Route
 from vendetta.api.identity import Called
@@ -55,7 +55,7 @@ async def list_nodes(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    labels = parse_labels(label)
+    labels = parse_pairs(label, "label")
     return page_response(await services.nodes.list(labels=labels, status=status, limit=limit, cursor=cursor))
 
 

@@ -17,7 +17,7 @@ from vendetta.api.answers import (
     nothing_left,
     operation_response,
     page_response,
-    parse_labels,
+    parse_pairs,
     result_of,
 )
 from vendetta.api.bodies import Route
@@ -45,7 +45,7 @@ async def list_workspaces(
     cursor: Cursor = None,
 ) -> Response:
     page = await services.workspaces.list(
-        node=node, provider=provider, state=state, labels=parse_labels(label), limit=limit, cursor=cursor
+        node=node, provider=provider, state=state, labels=parse_pairs(label, "label"), limit=limit, cursor=cursor
     )
     return page_response(page)
 

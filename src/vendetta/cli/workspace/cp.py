@@ -1,19 +1,17 @@
 """`vendetta workspace cp`: files and trees in and out of a workspace."""
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from vendetta.cli.archive import counted, pack, tree_size, unpack
 from vendetta.cli.command import command, pass_session
 from vendetta.cli.output import write_done
 from vendetta.cli.progress import open_transfer
 from vendetta.cli.session import Session
 from vendetta.errors import InvalidInput, PathNotFound
-
-from .archive import pack, tree_size, unpack
 
 if TYPE_CHECKING:
     from vendetta.client.files import Files
@@ -95,9 +93,3 @@ def is_directory(files: "Files", workspace: str, path: str) -> bool:
             return found is not None and found.kind == "directory"
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), found.target))
     return False
-
-
-def counted(pieces: Iterable[bytes], on_bytes: Callable[[int], None]) -> Iterator[bytes]:
-    for piece in pieces:
-        yield piece
-        on_bytes(len(piece))

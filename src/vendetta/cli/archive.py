@@ -22,16 +22,23 @@ def tree_size(path: Path) -> int:
     return sum((Path(folder) / file).lstat().st_size for folder, _, files in os.walk(path) for file in files)
 
 
-def pack(path: Path, name: str) -> Iterator[bytes]:
-    """A tar of the file or tree, called `name` there. Raises `InvalidInput` for what can't be read."""
+def pack(path: Path, name: str, skips: Callable[[str], bool] | None = None) -> Iterator[bytes]:
+    """A tar of the file or tree, called `name` there. Raises `InvalidInput` for what can't be read.
+
+    `skips` is asked for each file by its name whether it stays out.
+    """
     reading, writing = os.pipe()
     failures: list[BaseException] = []
+
+    def keep(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        # folders always: something below may be wanted
+        return None if skips and not member.isdir() and skips(member.name) else member
 
     def write() -> None:
         # the pipe is closed whatever happens, or the reader would wait for ever
         try:
             with open(writing, "wb") as out, tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-                tar.add(path, arcname=name)
+                tar.add(path, arcname=name, filter=keep)
         except BrokenPipeError:
             return  # nobody wants the rest
         except BaseException as exc:
@@ -45,6 +52,12 @@ def pack(path: Path, name: str) -> Iterator[bytes]:
     writer.join()
     if failures:
         raise InvalidInput(f"can't read {path}: {failures[0]}") from failures[0]
+
+
+def counted(pieces: Iterable[bytes], on_bytes: OnBytes) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece
+        on_bytes(len(piece))
 
 
 class Reader:

@@ -1,0 +1,63 @@
+"""What nodes hold to make workspaces from. What changes it is an operation, which `Operations.watch` follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from vendetta import models
+
+from .http import Http, new_key
+from .lines import split_lines
+
+
+class Images:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def list(self, node: str, *, provider: str | None = None) -> list[models.Image]:
+        """Of every technology that runs there, unless one is named."""
+        return self._http.items(models.Image, "/images", {"node": node, "provider": provider})
+
+    def push(
+        self, node: str, name: str, content: Iterable[bytes], *, provider: str | None = None, key: str | None = None
+    ) -> models.Operation:
+        """Gives the node the image in a file, whose bytes are `content`. The operation's result is the image."""
+        query = {"node": node, "name": name, "provider": provider}
+        said = self._http.send("POST", "/images", content, query=query, key=key)
+        return msgspec.json.decode(said, type=models.Operation)
+
+    def pull(self, node: str, name: str, *, provider: str | None = None, key: str | None = None) -> models.Operation:
+        """The node fetches it from where its name says. The operation's result is the image."""
+        body = {"node": node, "name": name, "provider": provider}
+        return self._http.fetch(models.Operation, "POST", "/images/pull", body=body, key=key or new_key())
+
+    def remove(self, node: str, name: str, *, provider: str | None = None, key: str | None = None) -> models.Operation:
+        query = {"node": node, "name": name, "provider": provider}
+        return self._http.fetch(models.Operation, "DELETE", "/images", query=query, key=key or new_key())
+
+    def build(
+        self,
+        node: str,
+        name: str,
+        context: Iterable[bytes],
+        *,
+        provider: str | None = None,
+        file: str = "Dockerfile",
+        arguments: Mapping[str, str] | None = None,
+        platform: str | None = None,
+    ) -> Iterator[models.BuildNews]:
+        """What the builder says of a folder, whose tar is `context`, and how it ended. Closed early, the build ends."""
+        query = {
+            "node": node,
+            "name": name,
+            "provider": provider,
+            "file": file,
+            "platform": platform,
+            "argument": [f"{key}={value}" for key, value in (arguments or {}).items()],
+        }
+        with self._http.exchange("POST", "/images/build", context, query=query) as pieces:
+            for line in split_lines(pieces):
+                if line:
+                    yield msgspec.json.decode(line, type=models.BuildNews)
