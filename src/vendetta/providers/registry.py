@@ -35,6 +35,11 @@ class Registry:
         self.check(kind)
         return describe_options(self._classes[kind].rules)
 
+    def lacks(self, kind: str) -> Mapping[str, str]:
+        """The fields of a spec that the kind can't honour, and why. Raises `UnknownProvider`."""
+        self.check(kind)
+        return self._classes[kind].lacks
+
     def validate(self, kind: str, spec: InstanceSpec) -> None:
         """Before any node is asked. Raises `UnknownProvider`, or `InvalidInput` for what the kind can't take."""
         self.check(kind)
