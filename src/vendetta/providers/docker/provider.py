@@ -192,6 +192,10 @@ class DockerProvider:
         return await self._transport.open_unix(self._engine.socket_path)
 
     @staticmethod
+    def engine_names() -> Sequence[str]:
+        return ("docker", "podman")
+
+    @staticmethod
     def build_environment(path: str) -> Mapping[str, str]:
         return {"DOCKER_HOST": f"unix://{path}"}
 
