@@ -9,6 +9,7 @@ from .boundary import Boundary
 from .identity import Identity
 from .metrics import Metrics
 from .routes import (
+    cleanup,
     doctor,
     events,
     files,
@@ -17,6 +18,7 @@ from .routes import (
     images,
     nodes,
     operations,
+    providers,
     rotation,
     runs,
     snapshots,
@@ -40,7 +42,7 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     app.state.metrics = metrics
     problems.install(app)
     for routes in (
-        *(runs, nodes, doctor, sockets),
+        *(runs, nodes, doctor, sockets, cleanup, providers),
         *(workspaces, snapshots, files, images),
         *(operations, events, identities, rotation),
     ):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from vendetta import __version__
 from vendetta.coordination.authorization import Authorization
+from vendetta.coordination.cleanup import Cleanup
+from vendetta.coordination.descriptions import Descriptions
 from vendetta.coordination.dispatch import Dispatcher
 from vendetta.coordination.doctor import Doctor
 from vendetta.coordination.engines import Engines
@@ -57,11 +59,14 @@ async def running_services(
             Pool(connector, links, max_connections=config.max_connections, max_idle_seconds=config.max_idle)
         )
         stack.callback(links.shut_down)
-        engines = await stack.enter_async_context(Engines(store, pool, build_registry()))
+        registry = build_registry()
+        engines = await stack.enter_async_context(Engines(store, pool, registry))
         observation = Observation(store, told)
         operations = Operations(store, told)
         workspaces = Workspaces(store, engines, operations)
-        dispatcher = Dispatcher(store, engines, operations, workspaces)
+        cleanup = Cleanup(store, engines, operations, workspaces)
+        cleanup.register(operations)
+        dispatcher = Dispatcher(store, engines, operations, workspaces, cleanup)
         transitions = Transitions(store, engines, observation)
         transitions.register(operations)
         Snapshotting(store, engines, transitions).register(operations)
@@ -100,6 +105,8 @@ async def running_services(
             fleet=Fleet(store, engines),
             workspaces=workspaces,
             images=images,
+            cleanup=cleanup,
+            descriptions=Descriptions(registry),
             dispatcher=dispatcher,
             operations=operations,
             events=told,

@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from vendetta.coordination.cleanup import Cleanup
+from vendetta.coordination.descriptions import Descriptions
 from vendetta.coordination.dispatch import Dispatcher
 from vendetta.coordination.doctor import Doctor
 from vendetta.coordination.events import Events
@@ -30,6 +32,8 @@ class Services:
     fleet: Fleet
     workspaces: Workspaces
     images: Images
+    cleanup: Cleanup
+    descriptions: Descriptions
     dispatcher: Dispatcher
     operations: Operations
     events: Events

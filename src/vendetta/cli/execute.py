@@ -46,7 +46,8 @@ def execute(
 ) -> int:
     """Dispatch an action to a provider on a node, and print what came of it.
 
-    Actions: create start stop restart remove status list exec logs stats up down.
+    Actions: create start stop restart remove status list exec logs stats up down cleanup. What each takes of --config:
+    vendetta provider show PROVIDER ACTION.
     """
     fields = only_given(
         action=action,

@@ -81,6 +81,10 @@ def push(session: Session, node: str, name: str, file: str, provider: str | None
     For Docker that is what docker save writes, or a tar of a root file system; for LXC an Incus or LXD image, or such
     a tar; for QEMU a disk image, qcow2 or raw.
     """
+    if file == "-" and sys.stdin.isatty():
+        raise InvalidInput("the image is to come from stdin, which is a terminal", hint="Pipe it in, or name a file.")
+    if file != "-" and not Path(file).exists():
+        raise PathNotFound(f"there is nothing at {file}")
     total = Path(file).stat().st_size if Path(file).is_file() else None
     with open_transfer(session, "sending to the server", total) as on_bytes:
         operation = session.client.images.push(node, name, counted(read(file), on_bytes), provider=provider)
@@ -173,9 +177,7 @@ def anchor(line: str) -> str:
 
 
 def read(file: str) -> Iterator[bytes]:
-    """The bytes of a file, or of stdin for "-". Raises `PathNotFound`."""
-    if file == "-" and sys.stdin.isatty():
-        raise InvalidInput("the image is to come from stdin, which is a terminal", hint="Pipe it in, or name a file.")
+    """The bytes of a file, or of stdin for "-". Raises `PathNotFound` for what can't be read."""
     try:
         with click.open_file(file, "rb") as source:
             while piece := source.read(PIECE_BYTES):

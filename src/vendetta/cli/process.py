@@ -19,9 +19,14 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _PIECE_BYTES = 65536
 _INTERRUPT_GRACE_SECONDS = 2.0
 
+LEAVE = b"\x1d"
+"""Ctrl-]: the key that leaves a console, as with telnet and virsh."""
 
-def run_process(session: Session, path: str, request: ExecFields, *, stdin: bool) -> int:
+
+def run_process(session: Session, path: str, request: ExecFields, *, stdin: bool, leave: bytes | None = None) -> int:
     """Runs it to its end and returns its exit status. `path` is that of the exec stream, `stdin` whether ours goes in.
+
+    `leave` is the key that lets go of it, as if it had ended with 0.
 
     Raises `InvalidInput` for a terminal that is to be typed on where stdin is none.
     """
@@ -33,12 +38,13 @@ def run_process(session: Session, path: str, request: ExecFields, *, stdin: bool
     session.client.http.open()
     sys.stdout.flush()
     with _raw_terminal(tty and stdin):
-        return asyncio.run(_run(session.client.http, path, request, stdin))
+        return asyncio.run(_run(session.client.http, path, request, stdin, leave))
 
 
-async def _run(http: Http, path: str, request: ExecFields, stdin: bool) -> int:
+async def _run(http: Http, path: str, request: ExecFields, stdin: bool, leave: bytes | None) -> int:
     async with open_process(http, path, request) as channel:
-        work = asyncio.ensure_future(_carry(channel, stdin))
+        feeding = asyncio.ensure_future(_feed(channel, leave) if stdin else channel.write_eof())
+        work = asyncio.ensure_future(_carry(channel, feeding))
         with _signals(channel, work, tty=request.get("tty", False)) as ended_by:
             try:
                 return await work
@@ -48,8 +54,7 @@ async def _run(http: Http, path: str, request: ExecFields, stdin: bool) -> int:
                 return exits.BROKEN_PIPE
 
 
-async def _carry(channel: ProcessChannel, stdin: bool) -> int:
-    feeding = asyncio.ensure_future(_feed(channel) if stdin else channel.write_eof())
+async def _carry(channel: ProcessChannel, feeding: "asyncio.Future[None]") -> int:
     try:
         async for output in channel.outputs():
             _write_all(_STDOUT if output.channel == "stdout" else _STDERR, output.data)
@@ -60,9 +65,13 @@ async def _carry(channel: ProcessChannel, stdin: bool) -> int:
     return channel.exit_status or 0
 
 
-async def _feed(channel: ProcessChannel) -> None:
+async def _feed(channel: ProcessChannel, leave: bytes | None) -> None:
     async for data in _read_stdin():
-        await channel.write(data)
+        typed, left, _ = data.partition(leave) if leave else (data, b"", b"")
+        await channel.write(typed)
+        if left:
+            await channel.leave()
+            return
     await channel.write_eof()
 
 

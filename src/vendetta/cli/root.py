@@ -39,6 +39,7 @@ root = Group(
             "node": "vendetta.cli.node:node",
             "workspace": "vendetta.cli.workspace:workspace",
             "image": "vendetta.cli.image:image",
+            "provider": "vendetta.cli.provider:provider",
             "execute": "vendetta.cli.execute:execute",
         },
         "What happens": {

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .images import Images
     from .nodes import Nodes
     from .operations import Operations
+    from .providers import Providers
     from .snapshots import Snapshots
     from .workspaces import Workspaces
 
@@ -71,6 +72,12 @@ class Client:
         from .images import Images
 
         return Images(self.http)
+
+    @cached_property
+    def providers(self) -> "Providers":
+        from .providers import Providers
+
+        return Providers(self.http)
 
     @cached_property
     def operations(self) -> "Operations":

@@ -73,6 +73,10 @@ class Workspaces:
     def resume(self, name: str, *, key: str | None = None) -> models.Operation:
         return self._change("POST", build_path("workspaces", name, "resume"), key)
 
+    def resize(self, name: str, disk: str | int, *, key: str | None = None) -> models.Operation:
+        """`disk` is bytes, or text such as `20G`: no less than it has."""
+        return self._change("POST", build_path("workspaces", name, "resize"), key, body={"disk": disk})
+
     def remove(self, name: str, *, force: bool = False, key: str | None = None) -> models.Operation:
         return self._change("DELETE", build_path("workspaces", name), key, query={"force": force})
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
@@ -10,23 +11,46 @@ from vendetta.providers.base import Provider
 from vendetta.providers.powers import Logs, Measured, require
 from vendetta.transport import Process
 
-from .requests import ExecConfig, LogsConfig, NoConfig, RemoveRequest, Request, SpecRequest, StopRequest
+from .requests import (
+    CleanupRequest,
+    ExecConfig,
+    LogsConfig,
+    NoConfig,
+    RemoveRequest,
+    Request,
+    SpecRequest,
+    StopRequest,
+)
 
-CONFIGS: Mapping[str, type[Request]] = {
-    "create": SpecRequest,
-    "up": SpecRequest,
-    "start": NoConfig,
-    "stop": StopRequest,
-    "down": StopRequest,
-    "restart": StopRequest,
-    "remove": RemoveRequest,
-    "status": NoConfig,
-    "list": NoConfig,
-    "exec": ExecConfig,
-    "logs": LogsConfig,
-    "stats": NoConfig,
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`power` is the rarer one that it takes, if any. It is about one workspace, unless `of_node`."""
+
+    description: str
+    config: type[Request] = NoConfig
+    power: str | None = None
+    of_node: bool = False
+
+
+ACTIONS: Mapping[str, Action] = {
+    "create": Action("Makes a workspace, not running.", SpecRequest),
+    "up": Action("Makes a workspace and starts it.", SpecRequest),
+    "start": Action("Starts it. Running already: nothing happens."),
+    "stop": Action("Asks it to end, and ends it when its time is over.", StopRequest),
+    "down": Action("The same as stop.", StopRequest),
+    "restart": Action("Stops and starts it.", StopRequest),
+    "remove": Action("Removes it and what it holds.", RemoveRequest),
+    "status": Action("What the engine says of it now."),
+    "list": Action("All of ours that the engine has.", of_node=True),
+    "exec": Action("Runs a program in it to its end.", ExecConfig),
+    "logs": Action("What its own command wrote.", LogsConfig, power="logs"),
+    "stats": Action("What it uses now.", power="stats"),
+    "cleanup": Action(
+        "Takes off the node what is ours and no workspace stands for.", CleanupRequest, power="belongings", of_node=True
+    ),
 }
-"""What the configuration of each action holds."""
+"""Every action of a command: the names are those of `models.ACTIONS`."""
 
 
 async def _status(provider: Provider, name: str, config: Request) -> ExecutionResult:

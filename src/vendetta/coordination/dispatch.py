@@ -16,17 +16,21 @@ from vendetta.errors import (
     DeadlineExceeded,
     InvalidInput,
     UnknownAction,
+    Unsupported,
     VendettaError,
     nearest,
 )
-from vendetta.models import ACTIONS, ExecutionResult, Operation, Problem
+from vendetta.models import ExecutionResult, Operation, Problem
 from vendetta.store import Store
 
-from .actions import ASKING, CONFIGS
+from .actions import ACTIONS, ASKING
+from .cleanup import Cleanup
 from .engines import Engines
 from .operations import Operations, Steps
 from .requests import (
+    CleanupRequest,
     CommandRequest,
+    NodeCleanupRequest,
     RemoveRequest,
     Request,
     SpecRequest,
@@ -36,15 +40,18 @@ from .requests import (
 )
 from .workspaces import Workspaces
 
-CHANGES = frozenset({"create", "up", "start", "stop", "down", "restart", "remove"})
+CHANGES = frozenset({"create", "up", "start", "stop", "down", "restart", "remove", "cleanup"})
 
 
 class Dispatcher:
-    def __init__(self, store: Store, engines: Engines, operations: Operations, workspaces: Workspaces) -> None:
+    def __init__(
+        self, store: Store, engines: Engines, operations: Operations, workspaces: Workspaces, cleanup: Cleanup
+    ) -> None:
         self._store = store
         self._engines = engines
         self._operations = operations
         self._workspaces = workspaces
+        self._cleanup = cleanup
 
     def register(self, operations: Operations) -> None:
         operations.register("node.execute", self._run, takes_turns=False)
@@ -88,15 +95,25 @@ class Dispatcher:
     async def _check(self, node: str, command: CommandRequest) -> Request:
         await self._store.nodes.get(node)
         self._engines.registry.check(command.provider)
-        if command.action not in CONFIGS:
+        action = ACTIONS.get(command.action)
+        if action is None:
             raise UnknownAction(
                 f'unknown action "{command.action}".{nearest(command.action, ACTIONS)}',
                 hint=f"Actions: {', '.join(ACTIONS)}.",
                 actions=list(ACTIONS),
             )
-        if command.workspace is None and command.action != "list":
+        powers = self._engines.registry.capabilities(command.provider)
+        if action.power is not None and action.power not in powers:
+            has = [name for name, other in ACTIONS.items() if other.power is None or other.power in powers]
+            raise Unsupported(
+                f"provider {command.provider} has no {command.action}", hint=f"It has: {', '.join(has)}.", actions=has
+            )
+        if command.workspace is None and not action.of_node:
             raise InvalidInput(f"workspace: is required for {command.action}", hint="Name it with --workspace.")
-        return validated(CONFIGS[command.action], command.config, where="config")
+        config = validated(action.config, command.config, where="config")
+        if isinstance(config, SpecRequest):
+            self._engines.registry.validate(command.provider, config.spec())
+        return config
 
     async def _perform(
         self, node: str, command: CommandRequest, config: Request, actor: str, key: str | None
@@ -127,6 +144,9 @@ class Dispatcher:
                 "start": command.action == "up",
             }
             return await self._workspaces.create(WorkspaceRequest.model_validate(values), actor, key)
+        if isinstance(config, CleanupRequest):
+            asked = NodeCleanupRequest(**config.model_dump(), provider=command.provider)
+            return await self._cleanup.submit(node, asked, actor, key)
         await self._belongs(name, node, command.provider)
         if isinstance(config, RemoveRequest):
             return await self._workspaces.remove(name, config, actor, key)
@@ -154,6 +174,10 @@ def build_result(operation: Operation) -> ExecutionResult:
         return build_failure(operation.error.to_error())
     if operation.state == "cancelled":
         return build_failure(Cancelled(f"{operation.kind} {operation.target} was cancelled"))
+    if operation.kind == "node.cleanup":
+        removed = (operation.result or {}).get("removed", [])
+        output = "\n".join(f"{one['kind']} {one['name']} removed" for one in removed)
+        return ExecutionResult(success=True, output=output, metadata={"removed": removed})
     workspace = operation.result or {}
     output = f"{workspace.get('name', operation.target)} {workspace.get('state', 'removed')}"
     return ExecutionResult(success=True, output=output, metadata=workspace)

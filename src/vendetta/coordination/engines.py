@@ -1,7 +1,7 @@
 """The way from a node's name to a provider bound to its leased connection, and the rule of what is tried again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self, TypeVar
@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import stamina
 import structlog
 
-from vendetta.errors import LinkError
+from vendetta.errors import InvalidInput, LinkError, Unsupported
 from vendetta.models import Node
 from vendetta.providers.base import Provider
 from vendetta.providers.registry import Registry
@@ -81,6 +81,38 @@ class Engines:
         if kind not in bound:
             bound[kind] = self.registry.bind(kind, connection, self._store.server_id)
         return bound[kind]
+
+    async def able(self, node_name: str, power: str) -> Sequence[str]:
+        """The technologies that run on the node and have the power. Raises `NodeNotFound`, `Unsupported` for none."""
+        found = (await self._store.nodes.get(node_name)).providers
+        able = [
+            kind
+            for kind, status in found.items()
+            if status.state == "healthy" and power in self.registry.capabilities(kind)
+        ]
+        if not able:
+            raise Unsupported(
+                f"node {node_name} has no engine that runs and has {power}",
+                hint=f"See what is there: vendetta node doctor {node_name}",
+            )
+        return able
+
+    async def choose(self, node_name: str, kind: str | None, power: str) -> str:
+        """The technology that is meant where it isn't said. Raises `InvalidInput` where it could be more than one.
+
+        Raises `NodeNotFound`, `UnknownProvider`, `Unsupported`.
+        """
+        if kind is not None:
+            await self._store.nodes.get(node_name)
+            self.registry.check(kind)
+            return kind
+        first, *others = await self.able(node_name, power)
+        if others:
+            raise InvalidInput(
+                f"node {node_name} has more than one provider that could be meant: {', '.join([first, *others])}",
+                hint="Say which: --provider NAME.",
+            )
+        return first
 
     async def call(
         self,

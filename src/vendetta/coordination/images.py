@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from vendetta.errors import ImageNotFound, InvalidInput, Unsupported, VendettaError
+from vendetta.errors import ImageNotFound, VendettaError
 from vendetta.models import BuildNews, Image, Operation, Problem, Progress
 from vendetta.providers import powers
 from vendetta.providers.powers import Builds, require
@@ -38,7 +38,7 @@ class Images:
     async def list(self, node: str, provider: str | None) -> Sequence[Image]:
         """Those of one technology, or of all that run on the node. Raises `NodeNotFound`, `Unsupported`."""
         found: list[Image] = []
-        for kind in [provider] if provider else await self._able(node, "images"):
+        for kind in [provider] if provider else await self._engines.able(node, "images"):
             images = await self._engines.call(node, kind, lambda one: require(one, powers.Images).list_images())
             found += [replace(image, provider=kind) for image in images]
         return found
@@ -47,7 +47,7 @@ class Images:
         self, node: str, provider: str | None, name: str, content: AsyncIterator[bytes], actor: str, key: str | None
     ) -> Operation:
         """`content` is a file that holds an image. The operation's result is the `Image`."""
-        kind = await self._choose(node, provider, "images")
+        kind = await self._engines.choose(node, provider, "images")
         file = await self._uploads.take(content, key)
         given = {"provider": kind, "name": name, "file": file}
         operation = await self._operations.submit("image.push", node, given, actor=actor, key=key)
@@ -57,11 +57,11 @@ class Images:
 
     async def pull(self, node: str, provider: str | None, name: str, actor: str, key: str | None) -> Operation:
         """The operation's result is the `Image`."""
-        given = {"provider": await self._choose(node, provider, "images"), "name": name}
+        given = {"provider": await self._engines.choose(node, provider, "images"), "name": name}
         return await self._operations.submit("image.pull", node, given, actor=actor, key=key)
 
     async def remove(self, node: str, provider: str | None, name: str, actor: str, key: str | None) -> Operation:
-        given = {"provider": await self._choose(node, provider, "images"), "name": name}
+        given = {"provider": await self._engines.choose(node, provider, "images"), "name": name}
         return await self._operations.submit("image.remove", node, given, actor=actor, key=key)
 
     async def build(
@@ -76,7 +76,7 @@ class Images:
         platform: str | None,
     ) -> AsyncIterator[BuildNews]:
         """What the builder says, then how it ended. `context` is a tar of a folder. Closed early, the build ends."""
-        kind = await self._choose(node, provider, "build")
+        kind = await self._engines.choose(node, provider, "build")
         upload = await self._uploads.take(context)
         try:
             async with self._engines.provider(node, kind) as bound:
@@ -123,35 +123,6 @@ class Images:
             return said
 
         return await steps.run(doing, act)
-
-    async def _choose(self, node: str, provider: str | None, power: str) -> str:
-        """Raises `InvalidInput` where there is more than one to choose from."""
-        if provider:
-            await self._store.nodes.get(node)
-            self._engines.registry.check(provider)
-            return provider
-        first, *others = await self._able(node, power)
-        if others:
-            raise InvalidInput(
-                f"node {node} has more than one provider that could be meant: {', '.join([first, *others])}",
-                hint="Say which: --provider NAME.",
-            )
-        return first
-
-    async def _able(self, node: str, power: str) -> Sequence[str]:
-        """The technologies that run on the node and have the power. Raises `Unsupported` where there is none."""
-        found = (await self._store.nodes.get(node)).providers
-        able = [
-            kind
-            for kind, status in found.items()
-            if status.state == "healthy" and power in self._engines.registry.capabilities(kind)
-        ]
-        if not able:
-            raise Unsupported(
-                f"node {node} has no engine that runs and has {power}",
-                hint=f"See what is there: vendetta node doctor {node}",
-            )
-        return able
 
 
 async def _find(able: powers.Images, name: str, node: str) -> Image:

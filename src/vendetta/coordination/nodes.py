@@ -1,5 +1,6 @@
 """The nodes' use cases: add, edit, connect, trust, run something on, remove."""
 
+import builtins
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from vendetta.ssh.endpoint import Login, parse_address
 from vendetta.ssh.host_keys import HostKeys
 from vendetta.ssh.keys import Keys
 from vendetta.ssh.pool import Pool
-from vendetta.store import Page, Store
+from vendetta.store import Page, Promised, Store
 from vendetta.transport import Process, Terminal
 
 from .authorization import Authorization
@@ -23,6 +24,7 @@ from .engines import Engines, build_endpoint
 from .events import Events
 from .links import Links
 from .monitor import Monitor
+from .placement import ENDED, build_room
 from .requests import ExecRequest, NodeEdit, NodeRequest
 
 
@@ -76,7 +78,8 @@ class Nodes:
         return await self.get(node.name)
 
     async def get(self, name: str) -> Node:
-        return self._with_breaker(await self._store.nodes.get(name))
+        (node,) = await self._filled_in([await self._store.nodes.get(name)])
+        return node
 
     async def list(
         self,
@@ -87,7 +90,7 @@ class Nodes:
         cursor: str | None = None,
     ) -> Page[Node]:
         page = await self._store.nodes.list(labels=labels or {}, status=status, limit=limit, cursor=cursor)
-        return Page(items=[self._with_breaker(node) for node in page.items], next_cursor=page.next_cursor)
+        return replace(page, items=await self._filled_in(page.items))
 
     async def edit(self, name: str, edit: NodeEdit, actor: str) -> Node:
         """Changes what is named. Where the way to the node changes, it is connected anew."""
@@ -191,9 +194,17 @@ class Nodes:
         await self._events.emit("node.key_installed", name, actor, fingerprint=key.fingerprint if key else None)
         return key
 
-    def _with_breaker(self, node: Node) -> Node:
-        breaker = self._pool.breaker(node.name)
-        return replace(node, breaker=breaker.snapshot) if breaker else node
+    async def _filled_in(self, nodes: Sequence[Node]) -> builtins.list[Node]:
+        """With what isn't kept but known: the breaker and the room."""
+        promised = await self._store.workspaces.promised([node.name for node in nodes], without=ENDED)
+        return [
+            replace(
+                node,
+                breaker=breaker.snapshot if (breaker := self._pool.breaker(node.name)) else None,
+                room=build_room(node, promised.get(node.name, Promised())),
+            )
+            for node in nodes
+        ]
 
     async def _forget(self, name: str) -> None:
         await self._monitor.unfollow(name)

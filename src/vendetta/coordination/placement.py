@@ -1,22 +1,27 @@
-"""Which node a workspace goes to when none is named. Pure: decides on what the store holds, asks no node."""
+"""How much room is left on nodes, and which one a workspace goes to when none is named.
+
+Pure: decides on what the store holds, asks no node.
+"""
 
 from collections.abc import Mapping, Sequence
 
 from vendetta.errors import InvalidInput, OutOfResources
-from vendetta.models import InstanceSpec, Node, Workspace
+from vendetta.models import InstanceSpec, Node, Room
+from vendetta.store import Promised
 
 ENDED = frozenset({"missing", "removing"})
+"""The states in which a workspace takes no room."""
 
 
 def choose(
     nodes: Sequence[Node],
-    workspaces: Sequence[Workspace],
+    promised: Mapping[str, Promised],
     *,
     provider: str,
     spec: InstanceSpec,
     labels: Mapping[str, str],
 ) -> Node:
-    """The fitting node with the most room: the most unpromised memory, then the fewest workspaces, then the name.
+    """The fitting node with the most room: the most memory not promised, then the fewest workspaces, then the name.
 
     Raises `InvalidInput` where no node carries the labels, `OutOfResources` where none of those fits; its
     `details["nodes"]` says why for each.
@@ -33,13 +38,11 @@ def choose(
     refusals: dict[str, str] = {}
     fitting: list[tuple[int, int, str, Node]] = []
     for node in labelled:
-        here = [workspace for workspace in workspaces if workspace.node == node.name and workspace.state not in ENDED]
-        promised = sum(workspace.spec.memory_bytes or 0 for workspace in here)
-        free = (node.resources.memory_bytes if node.resources else 0) - promised
-        if reason := _refusal(node, provider, spec, free):
+        room = build_room(node, promised.get(node.name, Promised()))
+        if reason := _refusal(node, provider, spec, room):
             refusals[node.name] = reason
         else:
-            fitting.append((-free, len(here), node.name, node))
+            fitting.append((room.memory_bytes if room else 0, room.workspaces if room else 0, node.name, node))
     if not fitting:
         why = "; ".join(f"{name}: {reason}" for name, reason in sorted(refusals.items())[:5])
         raise OutOfResources(
@@ -48,10 +51,22 @@ def choose(
             nodes=refusals,
         )
     # memory in whole GiB, so that nodes of one kind are filled evenly rather than by a few bytes of difference
-    return min((free // 2**30, count, name, node) for free, count, name, node in fitting)[3]
+    return min((-(free // 2**30), count, name, node) for free, count, name, node in fitting)[3]
 
 
-def _refusal(node: Node, provider: str, spec: InstanceSpec, free_bytes: int) -> str | None:
+def build_room(node: Node, promised: Promised) -> Room | None:
+    """None where the node's resources aren't known."""
+    if node.resources is None:
+        return None
+    return Room(
+        cpus=node.resources.cpus - promised.cpus,
+        memory_bytes=node.resources.memory_bytes - promised.memory_bytes,
+        disk_bytes=node.resources.disk_free_bytes,
+        workspaces=promised.workspaces,
+    )
+
+
+def _refusal(node: Node, provider: str, spec: InstanceSpec, room: Room | None) -> str | None:
     if node.cordoned:
         return "cordoned"
     if node.status != "connected":
@@ -61,6 +76,8 @@ def _refusal(node: Node, provider: str, spec: InstanceSpec, free_bytes: int) -> 
         return f"{provider} is {status.state if status else 'undetected'}"
     if node.resources and spec.cpus and spec.cpus > node.resources.cpus:
         return f"has {node.resources.cpus} CPUs"
-    if spec.memory_bytes and spec.memory_bytes > free_bytes:
-        return f"has {max(free_bytes, 0) // 2**20} MiB of memory left"
+    if room and spec.memory_bytes and spec.memory_bytes > room.memory_bytes:
+        return f"has {max(room.memory_bytes, 0) // 2**20} MiB of memory left"
+    if room and spec.disk_bytes and spec.disk_bytes > room.disk_bytes:
+        return f"has {room.disk_bytes // 2**20} MiB of disk left"
     return None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 
 from vendetta.errors import InvalidInput, nearest
 from vendetta.models import InstanceSpec, Mount, Service
@@ -36,7 +36,24 @@ def _name(value: object) -> object:
 
 
 Name = Annotated[str, BeforeValidator(_name)]
-Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+
+
+def _option(value: object) -> object:
+    """Options are text; what YAML and JSON make of `true` and `3` is meant as it is written there."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    Field(gt=0),
+    WithJsonSchema({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "string", "examples": ["512M"]}]}),
+]
+OptionValue = Annotated[
+    str, BeforeValidator(_option), WithJsonSchema({"type": ["string", "boolean", "number"], "title": "Option"})
+]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
 Label = Annotated[str, Field(min_length=1, max_length=253)]
 
@@ -69,6 +86,8 @@ def invalid(errors: Any, *, known: frozenset[str] = frozenset(), where: str = ""
         else:
             message = f"{_shown(path, error['input'])}: {message}"
         problems.append({"path": path, "message": message})
+    # a key that is spelt wrong explains the one that is missing
+    problems.sort(key=lambda problem: not problem["message"].startswith("unknown key"))
     first = problems[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     hint = f"Known keys: {', '.join(sorted(known))}." if known and "unknown key" in first["message"] else None
@@ -128,24 +147,24 @@ class LoginRequest(Request):
 
 
 class MountRequest(Request):
-    source: str = Field(min_length=1)
-    target: str = Field(pattern=r"^/")
+    source: str = Field(min_length=1, description="an absolute path on the node, or the name of a volume")
+    target: str = Field(pattern=r"^/", description="a path in the workspace")
     read_only: bool = False
 
 
 class SpecRequest(Request):
     """The configuration of `create`, on every provider."""
 
-    image: str = Field(min_length=1, max_length=512)
-    command: list[str] | None = Field(None, min_length=1)
-    env: dict[EnvironmentName, str] = {}
-    cpus: float | None = Field(None, gt=0, le=1024)
-    memory: Size | None = None
-    disk: Size | None = None
-    pids: int | None = Field(None, ge=1)
-    mounts: list[MountRequest] = []
-    labels: dict[Label, str] = {}
-    options: dict[str, str] = {}
+    image: str = Field(min_length=1, max_length=512, description="what it is made from")
+    command: list[str] | None = Field(None, min_length=1, description="what runs; without it the image's own")
+    env: dict[EnvironmentName, str] = Field({}, description="environment variables")
+    cpus: float | None = Field(None, gt=0, le=1024, description="processors at most; may be a fraction")
+    memory: Size | None = Field(None, description="bytes at most, or text such as 512M or 2G")
+    disk: Size | None = Field(None, description="bytes at most, or text such as 10G")
+    pids: int | None = Field(None, ge=1, description="processes at most")
+    mounts: list[MountRequest] = Field([], description="directories of the node and volumes")
+    labels: dict[Label, str] = Field({}, description="words of your own")
+    options: dict[str, OptionValue] = Field({}, description="settings of the provider alone")
 
     @field_validator("image")
     @classmethod
@@ -180,11 +199,26 @@ class WorkspaceRequest(SpecRequest):
 
 
 class StopRequest(Request):
-    timeout_seconds: float = Field(10.0, ge=0, le=3600)
+    timeout_seconds: float = Field(10.0, ge=0, le=3600, description="how long it may take to end by itself")
 
 
 class RemoveRequest(Request):
-    force: bool = False
+    force: bool = Field(False, description="also while it runs")
+
+
+class CleanupRequest(Request):
+    """What of ours is taken off a node: what no workspace stands for, or with `workspaces` everything."""
+
+    workspaces: bool = Field(False, description="the workspaces themselves too, with all that they hold")
+    only: list[str] | None = Field(None, description="ids of belongings: of these alone; without it all of them")
+
+
+class NodeCleanupRequest(CleanupRequest):
+    provider: str | None = Field(None, description="without it every technology that runs on the node")
+
+
+class ResizeRequest(Request):
+    disk: Size
 
 
 class SnapshotRequest(Request):
@@ -235,13 +269,13 @@ class NoConfig(Request):
 class ExecConfig(Request):
     """The configuration of `exec`: runs to its end, output and all in the result."""
 
-    argv: list[str] = Field(min_length=1)
-    env: dict[EnvironmentName, str] = {}
-    cwd: str | None = None
-    user: str | None = None
-    stdin: str | None = None
+    argv: list[str] = Field(min_length=1, description="the program and its arguments")
+    env: dict[EnvironmentName, str] = Field({}, description="environment variables, beside the workspace's")
+    cwd: str | None = Field(None, description="the directory where it runs")
+    user: str | None = Field(None, description="whom it runs as")
+    stdin: str | None = Field(None, description="what it reads")
 
 
 class LogsConfig(Request):
-    tail: int | None = Field(None, ge=0)
+    tail: int | None = Field(None, ge=0, description="the last so many lines")
     since: float | None = Field(None, ge=0, description="seconds since the epoch")

@@ -6,6 +6,7 @@ asking the node what is true now, however they ended.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,13 +15,13 @@ import msgspec
 from vendetta.errors import InstanceNotFound, NameTaken, VendettaError, WorkspaceNotFound
 from vendetta.models import Instance, InstanceSpec, Progress, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
-from vendetta.providers.powers import Pausing, require
+from vendetta.providers.powers import Pausing, Resizing, require
 from vendetta.store import Store
 
 from .engines import Engines
 from .observation import Observation
 from .operations import Operations, Steps
-from .placement import choose
+from .placement import ENDED, choose
 
 Input = dict[str, Any]
 Result = dict[str, Any]
@@ -40,6 +41,7 @@ class Transitions:
         operations.register("workspace.restart", self._restart)
         operations.register("workspace.pause", self._pause)
         operations.register("workspace.resume", self._resume)
+        operations.register("workspace.resize", self._resize)
         operations.register("workspace.remove", self._remove)
 
     async def _create(self, steps: Steps, given: Input) -> Result:
@@ -74,6 +76,19 @@ class Transitions:
 
     async def _resume(self, steps: Steps, given: Input) -> Result:
         return await self.settle(steps, "resume", lambda provider, name: require(provider, Pausing).resume(name))
+
+    async def _resize(self, steps: Steps, given: Input) -> Result:
+        size_bytes = given["disk"]
+
+        async def remember() -> None:
+            workspace = await self._store.workspaces.get(steps.operation.target)
+            await self._store.workspaces.update(workspace.name, spec=replace(workspace.spec, disk_bytes=size_bytes))
+
+        await self.settle(
+            steps, "resize", lambda provider, name: require(provider, Resizing).resize_disk(name, size_bytes)
+        )
+        await steps.run("remember", remember)
+        return await steps.run("show", lambda: self._observe(steps.operation.target))
 
     async def _remove(self, steps: Steps, given: Input) -> Result:
         name = steps.operation.target
@@ -137,8 +152,8 @@ class Transitions:
             )
 
     async def _place(self, provider: str, spec: InstanceSpec, labels: dict[str, str]) -> str:
-        nodes, workspaces = await self._store.nodes.all(), await self._store.workspaces.all()
-        return choose(nodes, workspaces, provider=provider, spec=spec, labels=labels).name
+        nodes, promised = await self._store.nodes.all(), await self._store.workspaces.promised(without=ENDED)
+        return choose(nodes, promised, provider=provider, spec=spec, labels=labels).name
 
     async def _make(self, steps: Steps, name: str) -> None:
         workspace = await self._enter(steps, name, "creating", "creating on {node} from {image}")

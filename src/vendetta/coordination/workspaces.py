@@ -9,14 +9,14 @@ import msgspec
 from vendetta.errors import InstanceNotFound, NameTaken, PathNotFound, WorkspaceNotFound, WrongState
 from vendetta.models import Operation, PathStat, Snapshot, Stats, Workspace
 from vendetta.providers.base import Provider
-from vendetta.providers.powers import Files, Logs, Measured, Snapshots, require
+from vendetta.providers.powers import Console, Files, Logs, Measured, Snapshots, require
 from vendetta.store import Page, Store
-from vendetta.transport import Output, Process, Stream
+from vendetta.transport import Output, Process, Stream, Terminal
 
 from .engines import Engines
 from .nodes import build_terminal
 from .operations import Operations
-from .requests import ExecRequest, RemoveRequest, StopRequest, WorkspaceRequest
+from .requests import ExecRequest, RemoveRequest, ResizeRequest, StopRequest, WorkspaceRequest
 
 
 class Workspaces:
@@ -69,6 +69,9 @@ class Workspaces:
     async def remove_snapshot(self, name: str, snapshot: str, actor: str, key: str | None = None) -> Operation:
         return await self._submit("workspace.remove-snapshot", name, {"snapshot": snapshot}, actor, key)
 
+    async def resize(self, name: str, request: ResizeRequest, actor: str, key: str | None = None) -> Operation:
+        return await self._submit("workspace.resize", name, request.model_dump(), actor, key)
+
     async def remove(self, name: str, request: RemoveRequest, actor: str, key: str | None = None) -> Operation:
         return await self._submit("workspace.remove", name, request.model_dump(), actor, key)
 
@@ -101,6 +104,16 @@ class Workspaces:
                 cwd=request.cwd,
                 user=request.user,
             )
+            try:
+                yield process
+            finally:
+                await process.close()
+
+    @asynccontextmanager
+    async def console(self, name: str, terminal: Terminal) -> AsyncIterator[Process]:
+        """The workspace's own console: what it shows as it boots, and its login."""
+        async with self._provider(name) as provider:
+            process = await require(provider, Console).open_console(name, terminal)
             try:
                 yield process
             finally:

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .belonging import Belonging, BelongingKind
+    from .belonging import Belonging, BelongingKind, CleanupResult
     from .command import ACTIONS, Command, ExecutionResult, Service
     from .doctor import Check, CheckState, DoctorReport
     from .engine_socket import EngineSocket
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from .image import BuildNews, Image
     from .instance import Instance, InstanceSpec, InstanceState, Mount, Stats
     from .key import Key, Token, TokenCreated
-    from .node import Breaker, BreakerState, HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources
+    from .node import Breaker, BreakerState, HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources, Room
     from .operation import FINISHED, Operation, OperationState, Progress
     from .option import Option
     from .problem import Problem
+    from .provider import ActionDescription, ProviderDescription
     from .rotation import KeyRotation, NodeRotation
     from .run import NodeRun
     from .server import ServerStatus
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIONS",
     "FINISHED",
+    "ActionDescription",
     "Belonging",
     "BelongingKind",
     "Breaker",
@@ -40,6 +42,7 @@ __all__ = [
     "BuildNews",
     "Check",
     "CheckState",
+    "CleanupResult",
     "Command",
     "DoctorReport",
     "EngineSocket",
@@ -64,9 +67,11 @@ __all__ = [
     "PathStat",
     "Problem",
     "Progress",
+    "ProviderDescription",
     "ProviderState",
     "ProviderStatus",
     "Resources",
+    "Room",
     "ServerStatus",
     "Service",
     "Snapshot",
@@ -78,7 +83,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "belonging": "Belonging BelongingKind",
+    "belonging": "Belonging BelongingKind CleanupResult",
     "command": "ACTIONS Command ExecutionResult Service",
     "doctor": "Check CheckState DoctorReport",
     "engine_socket": "EngineSocket",
@@ -87,10 +92,11 @@ _HOMES = {
     "image": "BuildNews Image",
     "instance": "Instance InstanceSpec InstanceState Mount Stats",
     "key": "Key Token TokenCreated",
-    "node": "Breaker BreakerState HostKey Node NodeStatus ProviderState ProviderStatus Resources",
+    "node": "Breaker BreakerState HostKey Node NodeStatus ProviderState ProviderStatus Resources Room",
     "operation": "FINISHED Operation OperationState Progress",
     "option": "Option",
     "problem": "Problem",
+    "provider": "ActionDescription ProviderDescription",
     "rotation": "KeyRotation NodeRotation",
     "run": "NodeRun",
     "server": "ServerStatus",

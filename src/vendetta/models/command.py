@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-ACTIONS = ("create", "start", "stop", "restart", "remove", "status", "list", "exec", "logs", "stats", "up", "down")
-"""Every action a command can name, on every provider; `up` is create and start, `down` is stop."""
+ACTIONS = (
+    *("create", "start", "stop", "restart", "remove", "status", "list", "exec", "logs", "stats", "up", "down"),
+    "cleanup",
+)
+"""Every action a command can name; `up` is create and start, `down` is stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """`workspace` names the instance for every action but `list`; `config` holds the action's own arguments."""
+    """`workspace` names the instance for every action but `list` and `cleanup`; `config` is what the action takes."""
 
     action: str
     provider: str

@@ -28,6 +28,20 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What of a node's resources no workspace was promised, by their specs; `workspaces` is how many there are.
+
+    `cpus` may be below zero: processors are shared. `disk_bytes` isn't counted but what was free at the last look:
+    disks grow as they are used.
+    """
+
+    cpus: float
+    memory_bytes: int
+    disk_bytes: int
+    workspaces: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderStatus:
     """What a provider found on a node. `reason` is a sentence wherever `state` isn't healthy."""
 
@@ -54,7 +68,8 @@ class Breaker:
 class Node:
     """`since` dates `status`; `last_seen` is when the node last answered; `latency_seconds` one round trip.
 
-    `breaker` is what the server knows since it started, None where it has not tried the node.
+    `breaker` is what the server knows since it started, None where it has not tried the node. `room` is None where the
+    resources aren't known.
     """
 
     id: str
@@ -76,5 +91,6 @@ class Node:
     last_seen: datetime | None = None
     latency_seconds: float | None = None
     resources: Resources | None = None
+    room: Room | None = None
     providers: dict[str, ProviderStatus] = field(default_factory=dict)
     breaker: Breaker | None = None

@@ -30,6 +30,8 @@ class Provider(Protocol):
     kind: ClassVar[str]
     rules: ClassVar[Rules]
     """The options of a spec that this technology takes, beside what every one does."""
+    lacks: ClassVar[Mapping[str, str]]
+    """The fields of a spec (`disk`, `command` …) that it can't honour, and what is said to who asks for one."""
 
     # describe
 

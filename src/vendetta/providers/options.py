@@ -1,4 +1,5 @@
-"""The options of a spec: one table a technology, from which they are checked, described and parsed."""
+"""What a technology takes of a spec: one table of options, from which they are checked, described and parsed, and the
+fields that it lacks."""
 
 import re
 import shlex
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vendetta.errors import InvalidInput, nearest
-from vendetta.models import Option
+from vendetta.models import InstanceSpec, Option
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,17 @@ def parse_options(kind: str, rules: Rules, options: Mapping[str, str]) -> dict[s
         except ValueError as exc:
             raise InvalidInput(f"options.{name}: {text!r} {exc}") from exc
     return parsed
+
+
+def check_fields(lacks: Mapping[str, str], spec: InstanceSpec) -> None:
+    """`lacks` is `Provider.lacks`. Raises `InvalidInput` for the first that the spec asks for all the same."""
+    for field, reason in lacks.items():
+        if getattr(spec, _ATTRIBUTES.get(field, field)):
+            raise InvalidInput(f"{field}: {reason}", hint=f"Leave {field} out.")
+
+
+_ATTRIBUTES = {"memory": "memory_bytes", "disk": "disk_bytes"}
+"""Of `InstanceSpec`, where they are called otherwise than in a request."""
 
 
 def describe_options(rules: Rules) -> list[Option]:

@@ -18,9 +18,9 @@ from .rows import Page
 from .schema import HEAD, current_version, upgrade
 from .tables import properties
 from .tokens import Tokens
-from .workspaces import Workspaces
+from .workspaces import Promised, Workspaces
 
-__all__ = ["Page", "Store"]
+__all__ = ["Page", "Promised", "Store"]
 
 
 class Store:

@@ -1,6 +1,9 @@
 """The workspaces, by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
 
 from vendetta.errors import WorkspaceNotFound
 from vendetta.models import Workspace
@@ -8,6 +11,15 @@ from vendetta.models import Workspace
 from .named import NamedTable
 from .rows import Page
 from .tables import workspaces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promised:
+    """What the workspaces of a node may use, by their specs: those without a limit count for nothing."""
+
+    workspaces: int = 0
+    cpus: float = 0.0
+    memory_bytes: int = 0
 
 
 class Workspaces(NamedTable[Workspace]):
@@ -33,3 +45,23 @@ class Workspaces(NamedTable[Workspace]):
         cursor: str | None = None,
     ) -> Page[Workspace]:
         return await self._page(labels, limit, cursor, node=node, provider=provider, state=state)
+
+    async def promised(
+        self, nodes: Collection[str] | None = None, *, without: Collection[str] = ()
+    ) -> Mapping[str, Promised]:
+        """By node, of those named or all that have any; workspaces in a state of `without` don't count."""
+        spec, node = self.table.c.spec, self.table.c.node
+        query = select(
+            node,
+            func.count().label("workspaces"),
+            func.coalesce(func.sum(spec["cpus"].as_float()), 0.0).label("cpus"),
+            func.coalesce(func.sum(spec["memory_bytes"].as_integer()), 0).label("memory_bytes"),
+        ).where(self.table.c.state.not_in(without))
+        if nodes is not None:
+            query = query.where(node.in_(nodes))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.group_by(node))).all()
+        return {
+            row.node: Promised(workspaces=row.workspaces, cpus=float(row.cpus), memory_bytes=int(row.memory_bytes))
+            for row in rows
+        }

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from tests.unit.client.samples import (
+    BELONGING,
     EVENT,
     IMAGE,
     KEY,
@@ -25,6 +26,7 @@ from tests.unit.client.samples import (
 )
 
 from vendetta.api.services import Services
+from vendetta.coordination.descriptions import Descriptions
 from vendetta.coordination.requests import ExecRequest, RunRequest
 from vendetta.errors import (
     NodeNotFound,
@@ -36,6 +38,7 @@ from vendetta.errors import (
     WorkspaceNotFound,
 )
 from vendetta.models import (
+    Belonging,
     BuildNews,
     DoctorReport,
     EngineSocket,
@@ -54,6 +57,9 @@ from vendetta.models import (
     TokenCreated,
     Workspace,
 )
+from vendetta.providers.docker import DockerProvider
+from vendetta.providers.memory import MemoryEngines, MemoryProvider
+from vendetta.providers.registry import Registry
 from vendetta.store import Page
 from vendetta.transport import Output
 
@@ -234,7 +240,7 @@ class FakeWorkspaces:
         self.asked.append((request, name, actor, key))
         return OPERATION
 
-    stop = restart = remove = snapshot = restore = remove_snapshot = _change
+    stop = restart = remove = resize = snapshot = restore = remove_snapshot = _change
     pause = resume = start
 
     async def snapshots(self, name: str) -> Sequence[Snapshot]:
@@ -316,6 +322,21 @@ class FakeImages:
     def _check(self, node: str) -> None:
         if node != NODE.name:
             raise NodeNotFound(f"there is no node {node}", node=node)
+
+
+@dataclass
+class FakeCleanup:
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def list(self, node: str, provider: str | None) -> Sequence[Belonging]:
+        if node != NODE.name:
+            raise NodeNotFound(f"there is no node {node}", node=node)
+        return [BELONGING]
+
+    async def submit(self, node: str, request: Any, actor: str, key: str | None) -> Operation:
+        await self.list(node, request.provider)
+        self.asked.append((request, key))
+        return replace(OPERATION, kind="node.cleanup", target=node)
 
 
 class FakeDispatcher:
@@ -420,6 +441,8 @@ def build_services() -> Services:
         "fleet": FakeFleet(),
         "workspaces": FakeWorkspaces(),
         "images": FakeImages(),
+        "cleanup": FakeCleanup(),
+        "descriptions": Descriptions(Registry({DockerProvider: DockerProvider, MemoryProvider: MemoryEngines().bind})),
         "dispatcher": FakeDispatcher(),
         "operations": FakeOperations(),
         "events": FakeEvents([replace(EVENT, sequence=number) for number in (1, 2, 3)]),

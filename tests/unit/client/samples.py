@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vendetta.models import (
+    Belonging,
     Check,
     DoctorReport,
     EngineSocket,
@@ -47,6 +48,10 @@ NODE = Node(
         "docker": ProviderStatus(state="healthy", version="24.0.7"),
         "lxc": ProviderStatus(state="undetected", reason="neither Incus nor LXD nor lxc is installed"),
     },
+)
+
+BELONGING = Belonging(
+    kind="volume", id="v1", name="data", workspace="old", size_bytes=2**20, provider="docker", in_use=False
 )
 
 IMAGE = Image(name="mine:1", id="sha256:0123456789abcdef0123", size_bytes=5 * 2**20, created_at=THEN, provider="docker")

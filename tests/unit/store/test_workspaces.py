@@ -2,7 +2,8 @@ import pytest
 from tests.unit.store.samples import LONG_AGO, make_workspace
 
 from vendetta.errors import NameTaken, WorkspaceNotFound
-from vendetta.store import Store
+from vendetta.models import InstanceSpec
+from vendetta.store import Promised, Store
 
 
 async def test_what_is_added_is_got_back_the_same(store: Store) -> None:
@@ -54,3 +55,16 @@ async def test_a_removed_workspace_frees_its_name(store: Store) -> None:
     await store.workspaces.add(make_workspace("web"))
     await store.workspaces.remove("web")
     await store.workspaces.add(make_workspace("web", id="another"))
+
+
+async def test_what_is_promised_is_counted_by_node(store: Store) -> None:
+    for name, node, state, spec in (
+        ("a", "one", "running", InstanceSpec(image="x", memory_bytes=2**30, cpus=0.5)),
+        ("b", "one", "stopped", InstanceSpec(image="x", memory_bytes=2**31, cpus=2)),
+        ("c", "one", "removing", InstanceSpec(image="x", memory_bytes=2**40)),
+        ("d", "two", "running", InstanceSpec(image="x")),
+    ):
+        await store.workspaces.add(make_workspace(name, node=node, state=state, spec=spec))
+    one, two = Promised(workspaces=2, cpus=2.5, memory_bytes=3 * 2**30), Promised(workspaces=1)
+    assert await store.workspaces.promised(without={"removing"}) == {"one": one, "two": two}
+    assert await store.workspaces.promised(["two", "three"]) == {"two": two}

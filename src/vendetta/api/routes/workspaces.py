@@ -26,8 +26,10 @@ from vendetta.api.identity import Called
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
 from vendetta.api.streams import serve_port, serve_process
-from vendetta.coordination.requests import RemoveRequest, StopRequest, WorkspaceRequest
+from vendetta.coordination.nodes import build_terminal
+from vendetta.coordination.requests import RemoveRequest, ResizeRequest, StopRequest, WorkspaceRequest
 from vendetta.models import Operation, Stats, Workspace, WorkspaceState
+from vendetta.transport import Terminal
 
 router = APIRouter(prefix=f"{API}/workspaces", tags=["workspaces"], responses=PROBLEMS, route_class=Route)
 
@@ -115,6 +117,15 @@ async def resume(name: str, services: Offered, caller: Called, key: Key = None, 
     return await operation_response(services, operation, wait, result_of)
 
 
+@router.post("/{name}/resize", response_model=Operation, status_code=202, responses=CHANGED)
+async def resize(
+    name: str, body: ResizeRequest, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0
+) -> Response:
+    """Gives its disk more room, also while it is used."""
+    operation = await services.workspaces.resize(name, body, caller.actor, key)
+    return await operation_response(services, operation, wait, result_of)
+
+
 @router.get("/{name}/logs", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
 async def logs(
     name: str,
@@ -136,6 +147,14 @@ async def stats(name: str, services: Offered) -> Response:
 @router.websocket("/{name}/exec")
 async def exec_(websocket: WebSocket, name: str, services: Offered) -> None:
     await serve_process(websocket, services, lambda request: services.workspaces.exec(name, request))
+
+
+@router.websocket("/{name}/console")
+async def console(websocket: WebSocket, name: str, services: Offered) -> None:
+    """As `exec` with a terminal; of the request only the terminal counts."""
+    await serve_process(
+        websocket, services, lambda request: services.workspaces.console(name, build_terminal(request) or Terminal())
+    )
 
 
 @router.websocket("/{name}/ports/{port}")

@@ -19,6 +19,7 @@ node = Group(
             "shell": "vendetta.cli.node.run:shell",
             "socket": "vendetta.cli.node.socket:socket",
             "env": "vendetta.cli.node.socket:env",
+            "cleanup": "vendetta.cli.node.cleanup:cleanup",
             "remove": "vendetta.cli.node.change:remove",
         },
     },

@@ -61,6 +61,9 @@ def _lines(node: Node) -> Iterator[tuple[str, str]]:
         yield "System", f"{found.os}, {found.kernel}, {found.arch}"
         memory, disk = format_bytes(found.memory_bytes), format_bytes(found.disk_free_bytes)
         yield "Resources", f"{found.cpus} CPUs, {memory} memory, {disk} disk free"
+    if room := node.room:
+        count = f"{room.workspaces} workspace{'' if room.workspaces == 1 else 's'}"
+        yield "Room", f"{format_bytes(max(room.memory_bytes, 0))} memory not promised, {count}"
     for label, (kind, status) in zip(_once("Engines"), sorted(node.providers.items()), strict=False):
         reason = f" ({status.reason})" if status.reason else ""
         version = f" {status.version}" if status.version else ""

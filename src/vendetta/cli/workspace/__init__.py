@@ -15,6 +15,7 @@ workspace = Group(
             "restart": "vendetta.cli.workspace.change:restart",
             "pause": "vendetta.cli.workspace.change:pause",
             "resume": "vendetta.cli.workspace.change:resume",
+            "resize": "vendetta.cli.workspace.change:resize",
             "snapshot": "vendetta.cli.workspace.snapshot:snapshot",
             "remove": "vendetta.cli.workspace.change:remove",
         },

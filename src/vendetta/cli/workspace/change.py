@@ -1,4 +1,4 @@
-"""`vendetta workspace start`, `stop`, `restart`, `pause`, `resume` and `remove`: several side by side."""
+"""`vendetta workspace start`, `stop`, `restart`, `pause`, `resume`, `resize` and `remove`: several side by side."""
 
 from collections.abc import Sequence
 
@@ -62,6 +62,15 @@ def pause(session: Session, names: Sequence[str]) -> int:
 def resume(session: Session, names: Sequence[str]) -> int:
     """Let paused workspaces go on."""
     return _change(session, names, session.client.workspaces.resume, "resumed")
+
+
+@command("resize", examples="vendetta workspace resize web --disk 20G")
+@_names
+@click.option("--disk", required=True, metavar="SIZE", help="How much it shall have: no less than it has now.")
+@pass_session
+def resize(session: Session, names: Sequence[str], disk: str) -> int:
+    """Give the disks of workspaces more room, also while they are used."""
+    return _change(session, names, lambda name: session.client.workspaces.resize(name, disk), "resized")
 
 
 @command("remove")

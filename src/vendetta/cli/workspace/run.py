@@ -12,6 +12,7 @@ from vendetta.cli.params import PAIR, only_given
 from vendetta.cli.remainder import ExecCommand
 from vendetta.cli.session import Session
 from vendetta.client.http import build_path
+from vendetta.errors import InvalidInput
 
 
 @command(
@@ -52,11 +53,18 @@ def exec_(
 @command("shell")
 @click.argument("name", shell_complete=complete.workspace_names)
 @click.option("--user", "-u", metavar="USER", help="The user to run as.")
+@click.option("--console", is_flag=True, help="Its own console instead: boot messages and login. Leave it with Ctrl-].")
 @pass_session
-def shell(session: Session, name: str, user: str | None) -> int:
+def shell(session: Session, name: str, user: str | None, console: bool) -> int:
     """Open a shell in a workspace."""
-    from vendetta.cli.process import run_process
+    from vendetta.cli.process import LEAVE, run_process
     from vendetta.client.channels import ExecFields
 
+    if console:
+        if user is not None:
+            raise InvalidInput("--user doesn't go with --console", hint="The console asks for a login by itself.")
+        session.note("The console is open; Ctrl-] leaves it.")
+        path = build_path("workspaces", name, "console")
+        return run_process(session, path, ExecFields(tty=True), stdin=True, leave=LEAVE)
     request = only_given(argv=None, tty=sys.stdin.isatty(), user=user)
     return run_process(session, build_path("workspaces", name, "exec"), cast(ExecFields, request), stdin=True)

@@ -6,11 +6,14 @@ from typing import Any
 
 from vendetta.errors import InvalidInput
 from vendetta.models import InstanceSpec, Mount
+from vendetta.providers.options import check_fields
 
 from .keeper import build_kept, needs_first_place
 from .labels import PREFIX, build_labels
 from .options import apply_options, check_options
 from .references import check_reference
+
+LACKS = {"disk": "Docker can't limit the disk of a container; a volume of that size can be mounted"}
 
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 
@@ -18,11 +21,8 @@ _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 def check_spec(spec: InstanceSpec) -> None:
     """Raises `InvalidInput` for what Docker can't take."""
     check_reference(spec.image)
+    check_fields(LACKS, spec)
     check_options(spec.options)
-    if spec.disk_bytes is not None:
-        raise InvalidInput(
-            "disk: Docker can't limit the disk of a container", hint="Leave it out, or mount a volume of that size."
-        )
     for label in spec.labels:
         if label.startswith(PREFIX):
             raise InvalidInput(f"labels.{label}: labels that begin with {PREFIX} are Vendetta's own")

@@ -21,7 +21,7 @@ from vendetta.transport import Output, Stream, Terminal, Transport
 from . import checkup, events, files
 from .belongings import Belongings
 from .builds import build_image
-from .config import check_spec
+from .config import LACKS, check_spec
 from .containers import Container, Containers
 from .creation import Creation, Shells
 from .credentials import Credentials
@@ -51,6 +51,7 @@ class DockerProvider:
 
     kind: ClassVar[str] = "docker"
     rules: ClassVar[Rules] = RULES
+    lacks: ClassVar[Mapping[str, str]] = LACKS
 
     def __init__(
         self,
@@ -189,6 +190,10 @@ class DockerProvider:
 
     async def open_socket(self) -> Stream:
         return await self._transport.open_unix(self._engine.socket_path)
+
+    @staticmethod
+    def engine_names() -> Sequence[str]:
+        return ("docker", "podman")
 
     @staticmethod
     def build_environment(path: str) -> Mapping[str, str]:
