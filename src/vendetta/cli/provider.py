@@ -27,6 +27,7 @@ PROVIDER = View[ProviderDescription](
         ("Name", one.kind),
         ("Actions", ", ".join(action.name for action in one.actions)),
         ("Beside that", ", ".join(one.powers)),
+        *build_lines("Conditions", one.conditions),
         *build_lines("Options", {option.name: option.description for option in one.options}),
         *build_lines("Not taken", one.lacks),
     ],

@@ -40,6 +40,11 @@ class Registry:
         self.check(kind)
         return self._classes[kind].lacks
 
+    def conditions(self, kind: str) -> Mapping[str, str]:
+        """What a power of the kind takes of a node, where not every one has it. Raises `UnknownProvider`."""
+        self.check(kind)
+        return self._classes[kind].conditions
+
     def validate(self, kind: str, spec: InstanceSpec) -> None:
         """Before any node is asked. Raises `UnknownProvider`, or `InvalidInput` for what the kind can't take."""
         self.check(kind)

@@ -52,6 +52,7 @@ class DockerProvider:
     kind: ClassVar[str] = "docker"
     rules: ClassVar[Rules] = RULES
     lacks: ClassVar[Mapping[str, str]] = LACKS
+    conditions: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,
