@@ -14,6 +14,7 @@ from tests.contract.sites import (
     Site,
     Spec,
     bind_docker,
+    daemon_site,
     docker_site,
     engine_restart,
     memory_site,
@@ -74,6 +75,24 @@ async def ssh(ssh_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Async
         snatch_from(str(ssh_node.docker_socket)),
         restart=engine_restart(ssh_node, "docker"),
     ) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def lxc_node(bed: TestBed) -> Node:
+    """A machine with each of the daemons. They may be restarted."""
+    return bed.node(engines=["incus", "lxd"], groups=["incus-admin", "lxd"])
+
+
+@pytest.fixture(scope="module")
+async def incus(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with daemon_site(lxc_node, tmp_path_factory.mktemp("incus"), "incus") as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+async def lxd(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with daemon_site(lxc_node, tmp_path_factory.mktemp("lxd"), "lxd") as site:
         yield site
 
 

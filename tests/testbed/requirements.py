@@ -17,9 +17,16 @@ PACKAGES = {
     "iptables": "iptables",
     "busybox": "busybox-static",
     "docker-registry": "docker-registry",
+    "incus": "incus-client",
+    "/usr/libexec/incus/incusd": "incus-base",
+    "lxd": "lxd",
+    "lxc": "lxd-client",
+    "dnsmasq": "dnsmasq-base",
 }
 ENGINES: Mapping[str, Sequence[str]] = {
     "docker": ("dockerd", "iptables", "busybox"),
+    "incus": ("/usr/libexec/incus/incusd", "incus", "dnsmasq", "iptables", "busybox"),
+    "lxd": ("lxd", "lxc", "dnsmasq", "iptables", "busybox"),
 }
 """The programs of each engine that a node may have: a file of engines/."""
 REGISTRY = ("docker-registry", "busybox")
