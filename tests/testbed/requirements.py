@@ -17,6 +17,16 @@ PACKAGES = {
     "iptables": "iptables",
     "busybox": "busybox-static",
     "docker-registry": "docker-registry",
+    "incus": "incus-client",
+    "/usr/libexec/incus/incusd": "incus-base",
+    "lxd": "lxd",
+    "lxc": "lxd-client",
+    "dnsmasq": "dnsmasq-base",
+}
+ENGINES: Mapping[str, Sequence[str]] = {
+    "docker": ("dockerd", "iptables", "busybox"),
+    "incus": ("/usr/libexec/incus/incusd", "incus", "dnsmasq", "iptables", "busybox"),
+    "lxd": ("lxd", "lxc", "dnsmasq", "iptables", "busybox"),
     "lxc-start": "lxc",
 }
 ENGINES: Mapping[str, Sequence[str]] = {
