@@ -1,4 +1,6 @@
-# Classic LXC: no daemon, and a bridge of the node's own, without DHCP: what wants an address is given one.
+# Classic LXC: no daemon, but a bridge with DHCP, as Debian's lxc-net makes it.
+
+OWN_CGROUPS=yes # the containers' groups are made beside those of process 1
 
 mount_lxc() {
     mkdir -p "$FOLDER/fs/lxc/lib" "$FOLDER/fs/lxc/cache"
@@ -7,33 +9,16 @@ mount_lxc() {
 }
 
 start_lxc() {
-    local hierarchy
-    # Containers are put below the cgroups of process 1. Those of the bed go with it, whatever is left in them.
-    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-        enter_cgroup "/sys/fs/cgroup/$BRIDGE/$NAME/init.scope"
-    else
-        for hierarchy in /sys/fs/cgroup/*/; do enter_cgroup "$hierarchy$BRIDGE/$NAME"; done
-    fi
     ip link add name lxcbr0 type bridge
     ip addr add 10.0.3.1/24 dev lxcbr0
     ip link set lxcbr0 up
+    dnsmasq --conf-file=/dev/null --interface=lxcbr0 --except-interface=lo --bind-interfaces --listen-address=10.0.3.1 \
+        --dhcp-range=10.0.3.2,10.0.3.99 --dhcp-leasefile="$FOLDER/fs/lxc/leases" --pid-file=/run/dnsmasq-lxc.pid \
+        --user=root --port=0 --log-facility="$FOLDER/lxc.log"
     say_ready lxc
 }
 
-enter_cgroup() {
-    local folder=$1 file
-    mkdir -p "$folder"
-    # The old cpusets take nobody in before they have been told what they are made of.
-    for file in cpuset.cpus cpuset.mems; do
-        if [ -e "$folder/$file" ] && [ ! -e "$folder/cgroup.controllers" ]; then
-            cat "$folder/../../$file" >"$folder/../$file"
-            cat "$folder/../$file" >"$folder/$file"
-        fi
-    done
-    echo 1 >"$folder/cgroup.procs"
-}
-
-stop_lxc() {
-    local name
-    for name in $(lxc-ls -1 --active); do lxc-stop --kill --name "$name"; done
+stop_lxc() { # the containers go on: there is nothing that they hang on
+    start-stop-daemon --stop --quiet --oknodo --pidfile /run/dnsmasq-lxc.pid --retry TERM/10/KILL/5
+    ip link del lxcbr0
 }

@@ -67,8 +67,6 @@ def _build_lines(name: str, spec: InstanceSpec, options: dict[str, Any]) -> Iter
         yield "- lxc.start.auto = 1"
     for key, value in {**ENVIRONMENT, **spec.env}.items():
         yield f"- lxc.environment = {key}={value}"
-    for mount in spec.mounts:
-        yield f"- lxc.mount.entry = {build_mount(mount)}"
     yield from _build_limits(spec)
 
 
@@ -90,14 +88,13 @@ def _build_limits(spec: InstanceSpec) -> Iterator[str]:
 
 
 def build_mount(mount: Mount) -> str:
-    """As fstab has it, where what would part the words is written in octal."""
-    kind = "dir" if mount.source.endswith("/") else "optional"
-    del kind
-    options = f"bind,create=dir{',ro' if mount.read_only else ''}"
-    return f"{_octal(mount.source)} {_octal(mount.target.lstrip('/'))} none {options} 0 0"
+    """As fstab has it, without its end: only the node knows whether that is a folder."""
+    options = "bind,ro" if mount.read_only else "bind"
+    return f"{_octal(mount.source)} {_octal(mount.target.lstrip('/'))} none {options}"
 
 
 def _octal(path: str) -> str:
+    """What would part the words, as fstab writes it."""
     return "".join(f"\\{ord(letter):03o}" if letter in " \t\\#" else letter for letter in path)
 
 

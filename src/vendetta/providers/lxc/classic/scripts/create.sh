@@ -1,6 +1,6 @@
-# Arguments: the mark's whole line, the key of the image, the configuration, the MAC address, the bridge or nothing.
-# Each line of the configuration begins with the kind of node that it is for, see config.py.
-mark=$1 image=$2 config=$3 mac=$4 bridge=$5
+# Arguments: the mark's whole line, the key of the image, the configuration, the MAC address, the bridge or nothing; for
+# each mount its source, and an entry without its end. For the lines of the configuration see config.py.
+mark=$1 image=$2 config=$3 mac=$4 bridge=$5; shift 5
 lock
 if is_ours "$dir"; then
   show "$(state)"
@@ -68,6 +68,12 @@ chmod 700 "$new"
     echo "lxc.net.0.ipv4.gateway = $gateway"
   fi
   printf '%s\n' "$config" | sed -n "s/^[-$kinds] //p"
+  while [ $# -gt 0 ]; do
+    kind=file
+    [ -d "$1" ] && kind=dir
+    echo "lxc.mount.entry = $2,create=$kind 0 0"
+    shift 2
+  done
 } 3>&1 >"$new/config" || exit
 # The upper layer is what stands for the root folder itself.
 chmod --reference="$image/rootfs" "$new/delta" 2>/dev/null || chmod 755 "$new/delta"
