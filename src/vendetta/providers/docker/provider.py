@@ -16,6 +16,7 @@ from vendetta.models import Belonging, Check, Image, Instance, InstanceSpec, Pat
 from vendetta.providers.base import OnProgress
 from vendetta.providers.options import Rules
 from vendetta.providers.powers import InstanceEvent
+from vendetta.providers.relay import build_relay, open_relay
 from vendetta.transport import Output, Stream, Terminal, Transport
 
 from . import checkup, events, files
@@ -33,7 +34,6 @@ from .keeper import SHELL
 from .options import RULES
 from .probe import probe
 from .process import DockerProcess
-from .relay import build_relay, open_relay
 from .snapshots import Snapshots
 from .stats import SAMPLE_SECONDS, parse_stats
 

@@ -7,6 +7,7 @@ from vendetta.errors import EngineForbidden, EngineUnavailable
 from vendetta.transport import Transport
 
 from .backend import Backend
+from .daemon import Daemon
 
 BackendName = Literal["incus", "lxd", "classic"]
 
@@ -26,7 +27,10 @@ _FIND = 'for path; do [ -S "$path" ] && echo "$path"; done; command -v lxc-start
 Factory = Callable[[Transport, str, str], Backend]
 """Of a transport, an owner, and the path of a socket: empty where there is none."""
 
-FACTORIES: dict[BackendName, Factory] = {}
+FACTORIES: Mapping[BackendName, Factory] = {
+    "incus": lambda transport, owner, path: Daemon(transport, owner, "incus", path),
+    "lxd": lambda transport, owner, path: Daemon(transport, owner, "lxd", path),
+}
 
 
 class Chooser:

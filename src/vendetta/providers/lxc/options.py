@@ -5,7 +5,7 @@ from typing import Any
 
 from vendetta.errors import InvalidInput
 from vendetta.models import InstanceSpec
-from vendetta.providers.options import Rule, Rules, boolean, choice, matching, parse_options
+from vendetta.providers.options import Rule, Rules, boolean, check_fields, choice, matching, parse_options
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
@@ -33,15 +33,13 @@ RULES: Rules = {
     "type": choice("a system container, or a virtual machine (Incus, LXD)", "container", "vm"),
 }
 
+LACKS = {"command": "a system container runs its own init, not a command: run it by exec, or use docker for it"}
+
 
 def check_spec(spec: InstanceSpec) -> None:
     """Raises `InvalidInput` for what no back end can take."""
     parse(spec)
-    if spec.command is not None:
-        raise InvalidInput(
-            "command: a system container runs its own init, not a command",
-            hint="Leave it out, and run the command in it (`vendetta exec`), or use docker for it.",
-        )
+    check_fields(LACKS, spec)
     for mount in spec.mounts:
         if not mount.source.startswith("/") and not _VOLUME.fullmatch(mount.source):
             raise InvalidInput(

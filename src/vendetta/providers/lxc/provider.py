@@ -15,7 +15,7 @@ from vendetta.transport import Output, Process, Stream, Terminal, Transport
 
 from .backend import Backend
 from .choice import INSTALL, BackendName, Chooser
-from .options import RULES, check_spec
+from .options import LACKS, RULES, check_spec
 
 
 class LxcProvider:
@@ -23,6 +23,12 @@ class LxcProvider:
 
     kind: ClassVar[str] = "lxc"
     rules: ClassVar[Rules] = RULES
+    lacks: ClassVar[Mapping[str, str]] = LACKS
+    conditions: ClassVar[Mapping[str, str]] = {
+        "console": "Incus or LXD",
+        "direct": "Incus or LXD",
+        "resize": "a storage pool that limits disks (btrfs, lvm, zfs)",
+    }
 
     def __init__(
         self,
@@ -114,6 +120,10 @@ class LxcProvider:
 
     async def open_socket(self) -> Stream:
         return await (await self._backend()).open_socket()
+
+    @staticmethod
+    def engine_names() -> Sequence[str]:
+        return ("incus", "lxd")
 
     @staticmethod
     def build_environment(path: str) -> Mapping[str, str]:
