@@ -18,13 +18,16 @@ from tests.contract.sites import (
     engine_restart,
     memory_site,
     prepare_images,
+    prepare_lxc,
     sites_with,
     snatch_from,
+    snatch_lxc,
     ssh_site,
 )
 from tests.testbed import Node, TestBed
 
 from vendetta.providers.base import Provider
+from vendetta.providers.lxc import LxcProvider
 
 DOCKER_SOCKET = "/var/run/docker.sock"
 
@@ -74,6 +77,20 @@ async def ssh(ssh_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Async
         snatch_from(str(ssh_node.docker_socket)),
         restart=engine_restart(ssh_node, "docker"),
     ) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def lxc_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """A machine with classic LXC, and the image of the contract."""
+    node = bed.node(engines=["lxc"], sudo="nopasswd")
+    asyncio.run(prepare_lxc(node, tmp_path_factory.mktemp("lxc")))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def lxc(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with ssh_site(lxc_node, tmp_path_factory.mktemp("lxc"), LxcProvider, snatch_lxc(lxc_node)) as site:
         yield site
 
 

@@ -19,6 +19,7 @@ from tests.testbed import Node
 from vendetta.models import InstanceSpec, Progress
 from vendetta.providers.base import Provider
 from vendetta.providers.docker import DockerProvider
+from vendetta.providers.lxc import LxcProvider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.powers import POWERS, capabilities
 from vendetta.transport import Output, Process, Transport
@@ -33,12 +34,18 @@ SHELL_LESS_IMAGE = "bare"
 """Has no `sh`, and a command that goes on."""
 
 
-SITES: Mapping[str, type[Provider]] = {"memory": MemoryProvider, "docker": DockerProvider, "ssh": DockerProvider}
+SITES: Mapping[str, type[Provider]] = {
+    "memory": MemoryProvider,
+    "docker": DockerProvider,
+    "ssh": DockerProvider,
+    "lxc": LxcProvider,
+}
 """The technology of each site. What it can do is read from the class."""
 
 WITHOUT: Mapping[str, frozenset[str]] = {
     "memory": frozenset({"ssh", "restarts", "limits", "pids", "fractions", "mounts"}),
     "docker": frozenset({"ssh", "restarts"}),
+    "lxc": frozenset({"commands", "restarts", "direct", "resize"}),
 }
 """What a site can't do though its kind has the power, or that isn't a power.
 
@@ -175,6 +182,21 @@ def snatch_from(socket_path: str) -> Callable[[str], Awaitable[None]]:
             session.delete(f"http://docker/containers/vendetta-{name}", params={"force": "1"}) as response,
         ):
             response.raise_for_status()
+
+    return snatch
+
+
+async def prepare_lxc(node: Node, directory: Path) -> None:
+    """Gives a node with classic LXC the image of the contract. `directory` is for our side's keys, and its file."""
+    file = directory / f"{IMAGE}.tar"
+    file.write_bytes(build_root())
+    async with open_link(node, directory) as connection:
+        await LxcProvider(connection, "images").push_image(IMAGE, file, ignore_progress)
+
+
+def snatch_lxc(node: Node) -> Callable[[str], Awaitable[None]]:
+    async def snatch(name: str) -> None:
+        await asyncio.to_thread(node.run, ["lxc-destroy", "--force", "--name", f"vendetta-{name}"])
 
     return snatch
 

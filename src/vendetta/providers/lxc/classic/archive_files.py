@@ -50,7 +50,7 @@ def _examine(path: Path) -> ArchiveFile:
         if not unpack.startswith("zstd") and not tarfile.is_tarfile(path):
             raise InvalidInput(
                 f"{path.name} is no image",
-                hint="A tar of a root file system, as it is or packed with gzip, xz or zstd.",
+                hint="A tar of a root file system, plain or packed with gzip, xz or zstd.",
             )
         return ArchiveFile(path, digest, path.stat().st_size, unpack)
     except OSError as exc:

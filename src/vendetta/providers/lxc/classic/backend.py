@@ -6,7 +6,6 @@ Each action is one script, so one session of the link; only create needs more, f
 import math
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,12 +21,12 @@ from vendetta.models import Belonging, Check, Image, Instance, InstanceSpec, Pat
 from vendetta.providers import archives
 from vendetta.providers.base import OnProgress
 from vendetta.providers.identity import engine_name, spec_hash
+from vendetta.providers.lxc.options import RULES
 from vendetta.providers.options import Rules
 from vendetta.providers.powers import InstanceEvent
 from vendetta.providers.relay import build_relay, open_relay
 from vendetta.transport import Output, Process, Stream, Terminal, Transport
 
-from ..options import RULES
 from . import checkup, streams
 from .belongings import Belongings
 from .config import build_config, build_mount, check_spec
@@ -81,7 +80,7 @@ class Classic:
         check_spec(spec)
 
     async def list(self) -> Sequence[Instance]:
-        said = await self._host.ask("list workspaces", "list", "list")
+        said = await self._host.ask("list workspaces", "list")
         return [parse_shown(line)[0] for line in said.splitlines()]
 
     async def inspect(self, name: str) -> Instance:
@@ -108,8 +107,8 @@ class Classic:
         instance, mark = parse_shown(said)
         if mark.spec != spec_hash(spec):
             raise NameTaken(
-                f"can't create {name} on node {self._host.node}: there is a container {engine_name(name)} of ours, made "
-                "from another spec",
+                f"can't create {name} on node {self._host.node}: there is a container {engine_name(name)} of "
+                "ours, made from another spec",
                 hint="Remove it, or choose another name.",
             )
         return instance
@@ -156,9 +155,7 @@ class Classic:
         return await attach(self._host, f"open the console of {name}", "console", name, terminal=terminal)
 
     async def open_socket(self) -> Stream:
-        raise Unsupported(
-            f"classic LXC has no daemon on node {self._host.node}, so that there is no socket to speak to"
-        )
+        raise Unsupported(f"node {self._host.node} has classic LXC, which has no daemon, and so no socket")
 
     # observe
 
@@ -197,9 +194,8 @@ class Classic:
         await archives.put_archive(self._running(name), directory, archive)
 
     async def get_archive(self, name: str, path: str) -> AsyncGenerator[bytes, None]:
-        async with aclosing(archives.get_archive(self._running(name), path)) as pieces:
-            async for piece in pieces:
-                yield piece
+        async for piece in archives.get_archive(self._running(name), path):
+            yield piece
 
     async def list_images(self) -> Sequence[Image]:
         return await self._images.list()

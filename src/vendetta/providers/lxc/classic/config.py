@@ -10,8 +10,7 @@ from typing import Any
 
 from vendetta.errors import InvalidInput
 from vendetta.models import InstanceSpec, Mount
-
-from ..options import parse
+from vendetta.providers.lxc.options import parse
 
 LOG_SIZE = "4MB"
 """Of the console's log; the one before it is kept too."""

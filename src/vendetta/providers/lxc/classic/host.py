@@ -119,9 +119,8 @@ class Host:
     def forbidden(self, doing: str, complaint: bytes) -> VendettaError:
         """Nothing of ours has run."""
         words = last_words(complaint.decode(errors="replace").strip())
-        if words and not words.startswith("sudo"):
-            if "sudo" not in words:
-                return UnexpectedReply(f"can't {doing} on node {self.node}", hint=words)
+        if words and "sudo" not in words:
+            return UnexpectedReply(f"can't {doing} on node {self.node}", hint=words)
         return EngineForbidden(
             f"can't {doing} on node {self.node}: lxc needs root there, and sudo doesn't let this user",
             hint="Allow it without a password (in /etc/sudoers.d: USER ALL=(ALL) NOPASSWD: ALL), or log in as root."

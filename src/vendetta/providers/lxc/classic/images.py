@@ -44,7 +44,7 @@ class Images:
         """By its template, where it is absent or to be made `again`. Raises `ImageNotFound`."""
         if source.template is None:
             raise await self._unknown(source.name)
-        on_progress(Progress(f"making image {source.name}"))
+        on_progress(Progress(message=f"making image {source.name}"))
         arguments = [*self._describe(source, secrets.token_hex(16), f"made by template {source.template}")]
         try:
             await self._host.ask(
@@ -66,9 +66,7 @@ class Images:
     async def push(self, name: str, file: Path, on_progress: OnProgress) -> Image:
         source = parse_image(name)
         if source.template is not None:
-            raise InvalidInput(
-                f'"{name}" is the name of a template', hint=f"Push it as local:{file.stem}, for example."
-            )
+            raise InvalidInput(f'"{name}" is the name of a template', hint="Push it under another.")
         archive = await examine(file)
         if not await self._is_there(source, archive):
             await self._send(source, archive, on_progress)
@@ -99,7 +97,7 @@ class Images:
         message = f"sending image {source.name}"
 
         def tell(sent: int) -> None:
-            on_progress(Progress(message, sent, archive.size_bytes))
+            on_progress(Progress(message=message, current=sent, total=archive.size_bytes))
 
         facts = self._describe(source, archive.digest, archive.path.name)
         process = await self._host.open("push", "", *facts, archive.digest, archive.unpack)
@@ -140,11 +138,11 @@ class Images:
 def parse_image_line(line: str) -> Image:
     """From a line of key, id, KiB, and the facts."""
     try:
-        key, id, size, text = line.split(" ", 3)
+        key, digest, size, text = line.split(" ", 3)
         facts = msgspec.json.decode(text, type=Facts)
         return Image(
             name=parse_key(key),
-            id=id,
+            id=digest,
             size_bytes=int(size) * 1024,
             created_at=facts.made,
             description=facts.description,

@@ -1,4 +1,4 @@
-"""A program that runs in a container by lxc-attach, or its console: a process of the node that says first how it went."""
+"""A program in a container by lxc-attach, or its console: a process of the node that says first whether it runs."""
 
 import re
 import secrets
