@@ -14,6 +14,8 @@ from tests.contract.sites import (
     Site,
     Spec,
     bind_docker,
+    bind_lxc,
+    daemon_site,
     docker_site,
     engine_restart,
     memory_site,
@@ -27,7 +29,6 @@ from tests.contract.sites import (
 from tests.testbed import Node, TestBed
 
 from vendetta.providers.base import Provider
-from vendetta.providers.lxc import LxcProvider
 
 DOCKER_SOCKET = "/var/run/docker.sock"
 
@@ -81,7 +82,25 @@ async def ssh(ssh_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Async
 
 
 @pytest.fixture(scope="session")
-def lxc_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
+def lxc_node(bed: TestBed) -> Node:
+    """A machine with each of the daemons. They may be restarted."""
+    return bed.node(engines=["incus", "lxd"], groups=["incus-admin", "lxd"])
+
+
+@pytest.fixture(scope="module")
+async def incus(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with daemon_site(lxc_node, tmp_path_factory.mktemp("incus"), "incus") as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+async def lxd(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with daemon_site(lxc_node, tmp_path_factory.mktemp("lxd"), "lxd") as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def classic_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
     """A machine with classic LXC, and the image of the contract."""
     node = bed.node(engines=["lxc"], sudo="nopasswd")
     asyncio.run(prepare_lxc(node, tmp_path_factory.mktemp("lxc")))
@@ -89,8 +108,10 @@ def lxc_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
 
 
 @pytest.fixture(scope="module")
-async def lxc(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    async with ssh_site(lxc_node, tmp_path_factory.mktemp("lxc"), LxcProvider, snatch_lxc(lxc_node)) as site:
+async def lxc(classic_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with ssh_site(
+        classic_node, tmp_path_factory.mktemp("lxc"), bind_lxc("classic"), snatch_lxc(classic_node)
+    ) as site:
         yield site
 
 

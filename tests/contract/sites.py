@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
-from tests.contract.images import build_root, import_image
+from tests.contract.images import build_root, build_system_root, import_image
 from tests.contract.links import open_link
 from tests.contract.local_transport import LocalTransport
 from tests.testbed import Node
@@ -19,7 +19,7 @@ from tests.testbed import Node
 from vendetta.models import InstanceSpec, Progress
 from vendetta.providers.base import Provider
 from vendetta.providers.docker import DockerProvider
-from vendetta.providers.lxc import LxcProvider
+from vendetta.providers.lxc import BackendName, LxcProvider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.powers import POWERS, capabilities
 from vendetta.transport import Output, Process, Transport
@@ -38,6 +38,8 @@ SITES: Mapping[str, type[Provider]] = {
     "memory": MemoryProvider,
     "docker": DockerProvider,
     "ssh": DockerProvider,
+    "incus": LxcProvider,
+    "lxd": LxcProvider,
     "lxc": LxcProvider,
 }
 """The technology of each site. What it can do is read from the class."""
@@ -45,6 +47,8 @@ SITES: Mapping[str, type[Provider]] = {
 WITHOUT: Mapping[str, frozenset[str]] = {
     "memory": frozenset({"ssh", "restarts", "limits", "pids", "fractions", "mounts"}),
     "docker": frozenset({"ssh", "restarts"}),
+    "incus": frozenset({"commands", "resize"}),
+    "lxd": frozenset({"commands", "resize"}),
     "lxc": frozenset({"commands", "restarts", "direct", "resize"}),
 }
 """What a site can't do though its kind has the power, or that isn't a power.
@@ -90,7 +94,7 @@ class Site:
     node: Node | None = None
     restart: Callable[[], Awaitable[None]] | None = None
     crowd: int = 20
-    cuts: int = 8
+    cuts: int = 6
     bound: dict[str, Provider] = field(default_factory=dict)
 
     def spec(self, **fields: Any) -> InstanceSpec:
@@ -184,6 +188,40 @@ def snatch_from(socket_path: str) -> Callable[[str], Awaitable[None]]:
             response.raise_for_status()
 
     return snatch
+
+
+def bind_lxc(backend: BackendName) -> Bind:
+    def bind(transport: Transport, owner: str) -> Provider:
+        return LxcProvider(transport, owner, backend=backend)
+
+    return bind
+
+
+@asynccontextmanager
+async def daemon_site(node: Node, directory: Path, name: Literal["incus", "lxd"]) -> AsyncIterator[Site]:
+    """Incus or LXD on another machine, which is given the image of the contract."""
+    socket_path = str(node.path(f"/var/lib/{name}/unix.socket"))
+
+    async def snatch(instance: str) -> None:
+        async with engine_session(socket_path) as session:
+            url = f"http://daemon/1.0/instances/vendetta-{instance}"
+            for request in (
+                session.put(f"{url}/state", json={"action": "stop", "force": True}),
+                session.delete(url),
+            ):
+                async with request as response:
+                    operation = (await response.json())["operation"]
+                async with session.get(f"http://daemon{operation}/wait") as response:
+                    response.raise_for_status()
+
+    restart = engine_restart(node, name)
+    async with ssh_site(node, directory, bind_lxc(name), snatch, restart=restart, absent_image="no-such-image") as site:
+        root = directory / "root.tar"
+        root.write_bytes(build_system_root())
+        provider = LxcProvider(site.transport, "images", backend=name)
+        await provider.push_image(IMAGE, root, ignore_progress)
+        await provider.close()
+        yield site
 
 
 async def prepare_lxc(node: Node, directory: Path) -> None:

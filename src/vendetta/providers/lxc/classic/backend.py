@@ -21,7 +21,7 @@ from vendetta.models import Belonging, Check, Image, Instance, InstanceSpec, Pat
 from vendetta.providers import archives
 from vendetta.providers.base import OnProgress
 from vendetta.providers.identity import engine_name, spec_hash
-from vendetta.providers.lxc.options import RULES
+from vendetta.providers.lxc.options import LACKS, RULES
 from vendetta.providers.options import Rules
 from vendetta.providers.powers import InstanceEvent
 from vendetta.providers.relay import build_relay, open_relay
@@ -34,7 +34,7 @@ from .host import Host
 from .images import Images
 from .marks import build_mark, parse_shown
 from .names import parse_image
-from .process import AttachedProcess, attach, build_command
+from .process import AttachedProcess, attach, attach_console
 from .snapshots import Snapshots
 from .stats import parse_stats
 
@@ -45,10 +45,8 @@ LXC_SECONDS = 60.0
 class Classic:
     kind: ClassVar[str] = "lxc"
     rules: ClassVar[Rules] = RULES
-    lacks: ClassVar[Mapping[str, str]] = {
-        "command": "a system container runs its own init",
-        "disk": "classic LXC can't limit the disk of a container",
-    }
+    lacks: ClassVar[Mapping[str, str]] = LACKS
+    conditions: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, transport: Transport, owner: str) -> None:
         self._transport = transport
@@ -135,10 +133,7 @@ class Classic:
         cwd: str | None = None,
         user: str | None = None,
     ) -> AttachedProcess:
-        command = build_command(argv, dict(env or {}), cwd, terminal)
-        return await attach(
-            self._host, f"run a program in {name}", "exec", name, user or "", *command, terminal=terminal
-        )
+        return await attach(self._host, name, argv, terminal=terminal, env=env or {}, cwd=cwd, user=user)
 
     async def dial(self, name: str, port: int) -> Stream:
         """Straight to the instance's address; where nothing answers there, to its own loopback by a relay in it."""
@@ -152,7 +147,7 @@ class Classic:
         return await open_relay(process, f"port {port} of {name} on node {self._host.node}")
 
     async def open_console(self, name: str, terminal: Terminal) -> Process:
-        return await attach(self._host, f"open the console of {name}", "console", name, terminal=terminal)
+        return await attach_console(self._host, name, terminal)
 
     async def open_socket(self) -> Stream:
         raise Unsupported(f"node {self._host.node} has classic LXC, which has no daemon, and so no socket")

@@ -30,8 +30,13 @@ START_BRIDGE = "sudo systemctl enable --now lxc-net"
 
 _GREETING = b"vendetta\n"
 _SECONDS = 60.0
-# As root at once, otherwise by sudo, which must not ask.
-_BECOME_ROOT = 'if [ "$(id -u)" = 0 ]; then exec "$@"; fi; LC_ALL=C exec sudo -n -- "$@"'
+# As root at once, otherwise by sudo, which must not ask. A terminal only carries bytes: that in the container minds
+# lines, echo and keys; sudo gives its command another one with the settings of this.
+_BECOME_ROOT = """\
+if [ -t 0 ]; then stty raw -echo -onlcr; fi
+if [ "$(id -u)" = 0 ]; then exec "$@"; fi
+LC_ALL=C exec sudo -n -- "$@"
+"""
 
 
 class Host:

@@ -2,13 +2,15 @@
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
-from vendetta.errors import ConnectionLost, InvalidInput, VendettaError
+from vendetta.errors import InvalidInput, VendettaError
 from vendetta.transport import Output, Process, Terminal
 
 from .host import Host
+
+SHELL = "/bin/sh"
 
 _END_OF_INPUT = b"\x04"
 _KEYS = {"INT": b"\x03", "QUIT": b"\x1c"}
@@ -29,6 +31,10 @@ class AttachedProcess:
         self._pending = rest
         self._ended = False
         self._closed = False
+
+    async def wait_until_ready(self, word: str) -> None:
+        """Until the command itself has said `word`, or has ended: there was no shell to say it."""
+        _, self._pending = await _read_until(self.read, word)
 
     async def read(self) -> Output | None:
         if self._pending:
@@ -71,13 +77,55 @@ class AttachedProcess:
 
 
 async def attach(
-    host: Host, doing: str, script: str, name: str, *arguments: str, terminal: Terminal | None = None
+    host: Host,
+    name: str,
+    argv: Sequence[str],
+    *,
+    terminal: Terminal | None,
+    env: Mapping[str, str],
+    cwd: str | None,
+    user: str | None,
 ) -> AttachedProcess:
-    """Runs exec.sh or console.sh. Raises what they say: `InstanceNotFound`, `WrongState`, `InvalidInput`."""
-    word = f"vendetta-{secrets.token_hex(8)}"
-    process = await host.open(script, name, word, *arguments, terminal=terminal)
+    """An empty `argv` is a login shell. Raises `InstanceNotFound`, `WrongState`, `InvalidInput` for no such user."""
+    word = _make_word()
+    command = build_command(argv, env, cwd, terminal, word)
+    process = await host.open("exec", name, word, user or "", *command, terminal=terminal)
+    attached = await _begin(host, f"run a program in {name}", name, process, terminal, word)
+    if terminal is not None:
+        await attached.wait_until_ready(word)
+    return attached
+
+
+async def attach_console(host: Host, name: str, terminal: Terminal) -> AttachedProcess:
+    """Raises as `attach` does."""
+    word = _make_word()
+    process = await host.open("console", name, word, terminal=terminal)
+    return await _begin(host, f"open the console of {name}", name, process, terminal, word)
+
+
+def build_command(
+    argv: Sequence[str], env: Mapping[str, str], cwd: str | None, terminal: Terminal | None, word: str
+) -> list[str]:
+    """What lxc-attach is given behind its name: variables, and the command.
+
+    On a terminal the command says `word` first: lxc-attach forgets what was typed before it has set that up.
+    """
+    command = list(argv) or [SHELL, "-c", 'exec "$(command -v bash || echo sh)" -l']
+    if cwd is not None:
+        command = [SHELL, "-c", 'cd "$1" || exit 126; shift; exec "$@"', "vendetta", cwd, *command]
+    if terminal is not None:
+        command = [SHELL, "-c", 'echo "$1"; shift; exec "$@"', "vendetta", f"{word} ready", *command]
+    surroundings = {**({"TERM": terminal.type} if terminal else {}), **env}
+    variables = [text for key, value in surroundings.items() for text in ("--set-var", f"{key}={value}")]
+    return [*variables, "--", *command]
+
+
+async def _begin(
+    host: Host, doing: str, name: str, process: Process, terminal: Terminal | None, word: str
+) -> AttachedProcess:
+    """Once the script has said that it runs. Raises what it says otherwise, with the process closed."""
     try:
-        said, rest = await _read_until(process, word.encode())
+        said, rest = await _read_until(process.read, word)
         match said.split():
             case ["run", pid]:
                 return AttachedProcess(host, process, terminal, pid, rest)
@@ -88,35 +136,27 @@ async def attach(
             case ["nobody"]:
                 raise InvalidInput(f"can't {doing} on node {host.node}: there is no such user in it")
             case _:
-                complaint = b"".join(piece.data for piece in rest)
-                if await process.wait() >= 128:
-                    raise ConnectionLost(f"{doing} on node {host.node}: the connection was lost", node=host.node)
-                raise host.forbidden(doing, complaint)
+                await process.wait()  # which says so where it was the link
+                raise host.forbidden(doing, b"".join(piece.data for piece in rest))
     except BaseException:
         await process.close()
         raise
 
 
-async def _read_until(process: Process, word: bytes) -> tuple[str, list[Output]]:
-    """The line that begins with `word`, wherever it comes; and what came after it. Empty without one: all there was."""
-    before: list[Output] = []
-    channels = {"stdout": b"", "stderr": b""}
-    while (piece := await process.read()) is not None:
-        before.append(piece)
-        heard = channels[piece.channel] = channels[piece.channel][-_MOST_BEFORE:] + piece.data
-        _, found, after = heard.partition(word)
+async def _read_until(read: Callable[[], Awaitable[Output | None]], word: str) -> tuple[str, list[Output]]:
+    """The rest of the line that begins with `word`, and what came after it. Without one: nothing, and all there was."""
+    seen: list[Output] = []
+    heard = {"stdout": b"", "stderr": b""}
+    while (piece := await read()) is not None:
+        seen.append(piece)
+        heard[piece.channel] = heard[piece.channel][-_MOST_BEFORE:] + piece.data
+        _, found, after = heard[piece.channel].partition(f"{word} ".encode())
         line, newline, rest = after.partition(b"\n")
         if found and newline:
-            # on the other channel there can only be what every script says first, and a login's own words
+            # on the other channel there is only what every script says first, and a login's own words
             return line.decode().strip(), [Output(piece.channel, rest)] if rest else []
-    return "", before
+    return "", seen
 
 
-def build_command(argv: Sequence[str], env: dict[str, str], cwd: str | None, terminal: Terminal | None) -> list[str]:
-    """What lxc-attach is given behind its name: variables, and the command. An empty `argv` is a login shell."""
-    command = list(argv) or ["/bin/sh", "-c", 'exec "$(command -v bash || echo sh)" -l']
-    if cwd is not None:
-        command = ["/bin/sh", "-c", 'cd "$1" || exit 126; shift; exec "$@"', "vendetta", cwd, *command]
-    surroundings = {**({"TERM": terminal.type} if terminal else {}), **env}
-    variables = [word for key, value in surroundings.items() for word in ("--set-var", f"{key}={value}")]
-    return [*variables, "--", *command]
+def _make_word() -> str:
+    return f"vendetta-{secrets.token_hex(8)}"

@@ -34,8 +34,10 @@ _WORDS: Sequence[tuple[str, type[VendettaError], str | None]] = (
         _UNREACHABLE,
     ),
     (
-        r"image not provided|image alias not found|image (couldn't|could not) be found|image not found"
-         r"|failed getting remote image",
+        (
+            r"image not provided|image alias not found|image (couldn't|could not) be found|image not found"
+            r"|failed getting remote image"
+        ),
         ImageNotFound,
         _NO_IMAGE,
     ),
@@ -48,15 +50,19 @@ _WORDS: Sequence[tuple[str, type[VendettaError], str | None]] = (
     (r"is busy running|operation.* (in progress|already running)|instance is busy|database is locked", Busy, None),
     (r"already exists|unique constraint failed|already in use", NameTaken, None),
     (
-        r"is(n't| not) running|is (already )?running|is frozen|not frozen|is(n't| not) stopped"
-         r"|already (stopped|frozen)",
+        (
+            r"is(n't| not) running|is (already )?running|is frozen|not frozen|is(n't| not) stopped"
+            r"|already (stopped|frozen)"
+        ),
         WrongState,
         None,
     ),
     (r"already connected", Busy, "Somebody else sits at its console."),
     (
-        r"(profile|project|network|pool).* (not found|doesn't exist)|no root device|invalid (config|device|value)"
-         r"|unknown configuration key|missing source",
+        (
+            r"(profile|project|network|pool).* (not found|doesn't exist)|no root device|invalid (config|device|value)"
+            r"|unknown configuration key|missing source"
+        ),
         InvalidInput,
         None,
     ),

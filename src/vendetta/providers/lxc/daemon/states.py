@@ -1,6 +1,7 @@
 """Changing an instance's state: started, stopped, frozen, gone.
 
-The daemon does one thing at a time to an instance and refuses a second: the first is waited for, then it is asked again.
+The daemon does one thing at a time to an instance and refuses a second: the first is waited for, then it is asked
+again.
 """
 
 import math

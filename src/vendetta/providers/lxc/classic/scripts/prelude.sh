@@ -1,16 +1,19 @@
 # Before each of the scripts here, which run as root on the node. The first arguments are the mark of what is ours (how
 # a line of vendetta.json begins), and the engine's name of an instance, where it is about one.
-echo vendetta # that we have become root: see host.py
+# We have become root: see host.py.
+echo vendetta
 export LC_ALL=C PATH="$PATH:/usr/sbin:/usr/bin:/sbin:/bin"
 umask 022
 cd /
-absent=66 wrong=65 no_image=67 no_bridge=68 no_address=69 taken=70 no_snapshot=71 # see host.py
+# The exit statuses, as host.py knows them.
+absent=66 wrong=65 no_image=67 no_bridge=68 no_address=69 taken=70 no_snapshot=71
 
 lxcpath=/var/lib/lxc
 if [ -r /etc/lxc/lxc.conf ]; then
   while read -r key _ value; do [ "$key" = lxc.lxcpath ] && lxcpath=$value; done </etc/lxc/lxc.conf
 fi
-home=$lxcpath/.vendetta # of our own: its name keeps it out of lxc-ls
+# Of our own: its name keeps it out of lxc-ls.
+home=$lxcpath/.vendetta
 ours=$1 name=$2; shift 2
 dir=$lxcpath/$name
 
