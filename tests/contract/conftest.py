@@ -14,13 +14,16 @@ from tests.contract.sites import (
     Site,
     Spec,
     bind_docker,
+    bind_lxc,
     daemon_site,
     docker_site,
     engine_restart,
     memory_site,
     prepare_images,
+    prepare_lxc,
     sites_with,
     snatch_from,
+    snatch_lxc,
     ssh_site,
 )
 from tests.testbed import Node, TestBed
@@ -93,6 +96,22 @@ async def incus(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Asy
 @pytest.fixture(scope="module")
 async def lxd(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     async with daemon_site(lxc_node, tmp_path_factory.mktemp("lxd"), "lxd") as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def classic_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """A machine with classic LXC, and the image of the contract."""
+    node = bed.node(engines=["lxc"], sudo="nopasswd")
+    asyncio.run(prepare_lxc(node, tmp_path_factory.mktemp("lxc")))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def lxc(classic_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with ssh_site(
+        classic_node, tmp_path_factory.mktemp("lxc"), bind_lxc("classic"), snatch_lxc(classic_node)
+    ) as site:
         yield site
 
 

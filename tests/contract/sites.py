@@ -40,6 +40,7 @@ SITES: Mapping[str, type[Provider]] = {
     "ssh": DockerProvider,
     "incus": LxcProvider,
     "lxd": LxcProvider,
+    "lxc": LxcProvider,
 }
 """The technology of each site. What it can do is read from the class."""
 
@@ -48,6 +49,7 @@ WITHOUT: Mapping[str, frozenset[str]] = {
     "docker": frozenset({"ssh", "restarts"}),
     "incus": frozenset({"commands", "resize"}),
     "lxd": frozenset({"commands", "resize"}),
+    "lxc": frozenset({"commands", "restarts", "direct", "resize"}),
 }
 """What a site can't do though its kind has the power, or that isn't a power.
 
@@ -220,6 +222,21 @@ async def daemon_site(node: Node, directory: Path, name: Literal["incus", "lxd"]
         await provider.push_image(IMAGE, root, ignore_progress)
         await provider.close()
         yield site
+
+
+async def prepare_lxc(node: Node, directory: Path) -> None:
+    """Gives a node with classic LXC the image of the contract. `directory` is for our side's keys, and its file."""
+    file = directory / f"{IMAGE}.tar"
+    file.write_bytes(build_root())
+    async with open_link(node, directory) as connection:
+        await LxcProvider(connection, "images").push_image(IMAGE, file, ignore_progress)
+
+
+def snatch_lxc(node: Node) -> Callable[[str], Awaitable[None]]:
+    async def snatch(name: str) -> None:
+        await asyncio.to_thread(node.run, ["lxc-destroy", "--force", "--name", f"vendetta-{name}"])
+
+    return snatch
 
 
 def engine_restart(node: Node, engine: str) -> Callable[[], Awaitable[None]]:

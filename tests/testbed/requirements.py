@@ -22,11 +22,13 @@ PACKAGES = {
     "lxd": "lxd",
     "lxc": "lxd-client",
     "dnsmasq": "dnsmasq-base",
+    "lxc-start": "lxc",
 }
 ENGINES: Mapping[str, Sequence[str]] = {
     "docker": ("dockerd", "iptables", "busybox"),
     "incus": ("/usr/libexec/incus/incusd", "incus", "dnsmasq", "iptables", "busybox"),
     "lxd": ("lxd", "lxc", "dnsmasq", "iptables", "busybox"),
+    "lxc": ("lxc-start", "dnsmasq", "busybox"),
 }
 """The programs of each engine that a node may have: a file of engines/."""
 REGISTRY = ("docker-registry", "busybox")
