@@ -1,21 +1,30 @@
-"""One engine of this machine for a test process, and the sites that the contract is held at."""
+"""One engine of this machine for a test process, and the sites that the contract is held at.
+
+A site is made for a module: its connection, and the instance that its tests share. Between tests it is cleared.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from tests.contract import local_engine
 from tests.contract.local_engine import LocalEngine, running_engine
 from tests.contract.local_transport import LocalTransport
-from tests.contract.sites import Site, Spec, docker_site, memory_site, prepare_images, sites_with
-from tests.testbed import Node
+from tests.contract.sites import (
+    Site,
+    Spec,
+    bind_docker,
+    docker_site,
+    engine_restart,
+    memory_site,
+    prepare_images,
+    sites_with,
+    snatch_from,
+    ssh_site,
+)
+from tests.testbed import Node, TestBed
 
 from vendetta.providers.base import Provider
-from vendetta.ssh.connector import Connector
-from vendetta.ssh.endpoint import Endpoint, Login
-from vendetta.ssh.host_keys import HostKeys
-from vendetta.ssh.keys import Keys
 
 DOCKER_SOCKET = "/var/run/docker.sock"
 
@@ -34,40 +43,41 @@ def engine() -> Iterator[LocalEngine]:
         yield engine
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def transport(engine: LocalEngine) -> AsyncIterator[LocalTransport]:
     transport = LocalTransport(engine.tcp_socket)
     yield transport
     await transport.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def docker(engine: LocalEngine, transport: LocalTransport) -> AsyncIterator[Site]:
     async with docker_site(transport, engine.socket_path) as site:
         yield site
 
 
 @pytest.fixture(scope="session")
-def ssh_node(docker_node: Node) -> Node:
-    """A machine of its own, with the images of the contract."""
-    asyncio.run(prepare_images(str(docker_node.docker_socket)))
-    return docker_node
+def ssh_node(bed: TestBed) -> Node:
+    """A machine of its own, with the images of the contract. Its engine may be restarted."""
+    node = bed.node(docker=True)
+    asyncio.run(prepare_images(str(node.docker_socket)))
+    return node
 
 
-@pytest.fixture
-async def ssh(ssh_node: Node, tmp_path: Path) -> AsyncIterator[Site]:
-    """Docker on another machine, as the server reaches it: through one SSH connection."""
-    connector = Connector(HostKeys(tmp_path / "pins"), Keys(tmp_path / "keys", tmp_path / "none"))
-    endpoint = Endpoint(node="gpu", host=ssh_node.address, user=ssh_node.user, identity=str(ssh_node.key))
-    connection = await connector.open(endpoint, Login(accept_new=True))
-    try:
-        async with docker_site(connection, DOCKER_SOCKET) as site:
-            yield site
-    finally:
-        await connection.close()
+@pytest.fixture(scope="module")
+async def ssh(ssh_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """Docker on another machine."""
+    async with ssh_site(
+        ssh_node,
+        tmp_path_factory.mktemp("ssh"),
+        bind_docker(DOCKER_SOCKET),
+        snatch_from(str(ssh_node.docker_socket)),
+        restart=engine_restart(ssh_node, "docker"),
+    ) as site:
+        yield site
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def memory() -> AsyncIterator[Site]:
     async with memory_site() as site:
         yield site
@@ -75,16 +85,28 @@ async def memory() -> AsyncIterator[Site]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test runs at all sites that have what it needs: `@pytest.mark.needs("logs", "commands")`."""
-    if "site" in metafunc.fixturenames:
+    if "standing_site" in metafunc.fixturenames:
         needs = [need for marker in metafunc.definition.iter_markers("needs") for need in marker.args]
-        metafunc.parametrize("site", sites_with(needs), indirect=True)
+        metafunc.parametrize("standing_site", sites_with(needs), indirect=True)
 
 
 @pytest.fixture
-def site(request: pytest.FixtureRequest) -> Site:
+def standing_site(request: pytest.FixtureRequest) -> Site:
     """The fixture of the site's name."""
     found: Site = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+async def site(standing_site: Site) -> AsyncIterator[Site]:
+    yield standing_site
+    await standing_site.clear()
+
+
+@pytest.fixture
+async def running(site: Site) -> Provider:
+    """A provider with an instance `SHARED` that runs, for a test that leaves it as it is."""
+    return await site.running()
 
 
 @pytest.fixture

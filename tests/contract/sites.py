@@ -3,6 +3,7 @@
 One more site in `SITES`, and a fixture of its name in conftest.py, and the whole suite runs there.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from typing import Any
 
 import aiohttp
 from tests.contract.images import build_root, import_image
+from tests.contract.links import open_link
+from tests.contract.local_transport import LocalTransport
+from tests.testbed import Node
 
 from vendetta.models import InstanceSpec, Progress
 from vendetta.providers.base import Provider
@@ -32,15 +36,23 @@ SHELL_LESS_IMAGE = "bare"
 SITES: Mapping[str, type[Provider]] = {"memory": MemoryProvider, "docker": DockerProvider, "ssh": DockerProvider}
 """The technology of each site. What it can do is read from the class."""
 
-WITHOUT: Mapping[str, frozenset[str]] = {}
+WITHOUT: Mapping[str, frozenset[str]] = {
+    "memory": frozenset({"ssh", "restarts", "limits", "pids", "fractions", "mounts"}),
+    "docker": frozenset({"ssh", "restarts"}),
+}
 """What a site can't do though its kind has the power, or that isn't a power.
 
 `commands`: a spec's own command is what runs. `addresses`: an instance has one of its own, which the node reaches.
-`limits`: memory, processors and processes are really limited.
+`limits`, `pids`, `fractions`: memory, processes, and less than a processor are really limited.
+`mounts`: a folder of the node can be seen inside. `ssh`: it is reached by SSH. `restarts`: it has a daemon that can be.
 """
 
+SHARED = "shared"
+"""The name, and the owner, of the instance that the tests of a module share."""
 
 Spec = Callable[..., InstanceSpec]
+Bind = Callable[[Transport, str], Provider]
+"""Makes a provider of a way to the node, and an owner."""
 
 
 def sites_with(needs: Iterable[str]) -> list[str]:
@@ -55,16 +67,23 @@ def sites_with(needs: Iterable[str]) -> list[str]:
 
 @dataclass
 class Site:
-    """`connect(owner)` binds a provider; `snatch(name)` takes an instance away behind its back.
+    """`bind` and `transport` make a provider; `snatch(name)` takes an instance away behind its back.
 
-    `image` has `sh`, `cat` and their like; `fields` are what every spec has here.
+    `image` has `sh`, `cat` and their like; `fields` are what every spec has here. `restart` restarts the engine.
+    `node` is what is reached by SSH. Where an instance takes long to start, `crowd` says how many run at once, and
+    `cuts` at how many points an action is cut off.
     """
 
-    connect: Callable[[str], Provider]
+    bind: Bind
+    transport: Transport
     snatch: Callable[[str], Awaitable[None]]
     image: str = IMAGE
     absent_image: str = "127.0.0.1:1/no-such-image"
     fields: Mapping[str, Any] = field(default_factory=dict)
+    node: Node | None = None
+    restart: Callable[[], Awaitable[None]] | None = None
+    crowd: int = 20
+    cuts: int = 8
     bound: dict[str, Provider] = field(default_factory=dict)
 
     def spec(self, **fields: Any) -> InstanceSpec:
@@ -72,30 +91,43 @@ class Site:
 
     def provider(self, owner: str = "us") -> Provider:
         if owner not in self.bound:
-            self.bound[owner] = self.connect(owner)
+            self.bound[owner] = self.bind(self.transport, owner)
         return self.bound[owner]
 
+    async def running(self) -> Provider:
+        """With an instance `SHARED` that runs: made by the first who asks, for all who don't change it."""
+        await started(self.provider(SHARED), SHARED, self.spec(env={"FROM_SPEC": "spec"}))
+        return self.provider(SHARED)
+
     async def clear(self) -> None:
-        for provider in self.bound.values():
-            for instance in await provider.list():
-                await provider.remove(instance.name, force=True)
-            await provider.close()
+        """After each test: what is shared stays."""
+        for owner in self.bound.keys() - {SHARED}:
+            await _clear(self.bound.pop(owner))
+
+    async def close(self) -> None:
+        while self.bound:
+            await _clear(self.bound.popitem()[1])
+
+
+async def _clear(provider: Provider) -> None:
+    await asyncio.gather(*(provider.remove(instance.name, force=True) for instance in await provider.list()))
+    await provider.close()
 
 
 @asynccontextmanager
 async def memory_site() -> AsyncIterator[Site]:
     engines = MemoryEngines()
-    engine = engines["node"]
+    engine = engines["local"]
     engine.images = {IMAGE: ("true",), QUIET_IMAGE: None}
 
     async def snatch(name: str) -> None:
         await engine.instances.pop(name).stop()
 
-    site = Site(lambda owner: MemoryProvider(engine, owner), snatch)
+    site = Site(engines.bind, LocalTransport(), snatch)
     try:
         yield site
     finally:
-        await site.clear()
+        await site.close()
         await engines.close()
 
 
@@ -104,22 +136,56 @@ async def docker_site(
     transport: Transport, socket_path: str, *, docker_config: Path | None = None
 ) -> AsyncIterator[Site]:
     """On the engine behind `socket_path`, which has the images of `prepare_images`."""
+    site = Site(bind_docker(socket_path, docker_config), transport, snatch_from(socket_path))
+    try:
+        yield site
+    finally:
+        await site.close()
+
+
+@asynccontextmanager
+async def ssh_site(
+    node: Node, directory: Path, bind: Bind, snatch: Callable[[str], Awaitable[None]], **fields: Any
+) -> AsyncIterator[Site]:
+    """A technology on another machine, as the server reaches it: through one SSH connection. `fields` are a `Site`'s.
+
+    `directory` is for our side's keys.
+    """
+    async with open_link(node, directory) as connection:
+        site = Site(bind, connection, snatch, node=node, **fields)
+        try:
+            yield site
+        finally:
+            await site.close()
+
+
+def bind_docker(socket_path: str, docker_config: Path | None = None) -> Bind:
+    def bind(transport: Transport, owner: str) -> Provider:
+        return DockerProvider(transport, owner, socket_path=socket_path, docker_config=docker_config)
+
+    return bind
+
+
+def snatch_from(socket_path: str) -> Callable[[str], Awaitable[None]]:
+    """From the engine behind this socket of this machine."""
 
     async def snatch(name: str) -> None:
         async with (
-            engine_session(socket_path, transport) as session,
+            engine_session(socket_path) as session,
             session.delete(f"http://docker/containers/vendetta-{name}", params={"force": "1"}) as response,
         ):
             response.raise_for_status()
 
-    def connect(owner: str) -> Provider:
-        return DockerProvider(transport, owner, socket_path=socket_path, docker_config=docker_config)
+    return snatch
 
-    site = Site(connect, snatch)
-    try:
-        yield site
-    finally:
-        await site.clear()
+
+def engine_restart(node: Node, engine: str) -> Callable[[], Awaitable[None]]:
+    """For `Site.restart`."""
+
+    async def restart() -> None:
+        await asyncio.to_thread(node.restart_engine, engine)
+
+    return restart
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 
 import pytest
-from tests.contract.sites import Site, Spec, finish, ignore_progress, started
+from tests.contract.sites import SHARED, Spec, finish, ignore_progress
 
 from vendetta.errors import ConnectFailed, WrongState
 from vendetta.providers.base import Provider
@@ -13,27 +13,19 @@ from vendetta.transport import Stream, Terminal
 MIB = 1024 * 1024
 
 
-@pytest.fixture
-async def running(site: Site, spec: Spec) -> Provider:
-    """A provider with an instance `web` that runs."""
-    provider = site.provider()
-    await started(provider, "web", spec(env={"FROM_SPEC": "spec"}))
-    return provider
-
-
 async def test_bytes_pass_as_they_are(running: Provider) -> None:
     every_byte = bytes(range(256)) * 3
-    assert await finish(await running.exec("web", ["cat"]), every_byte) == (every_byte, b"", 0)
+    assert await finish(await running.exec(SHARED, ["cat"]), every_byte) == (every_byte, b"", 0)
 
 
 async def test_no_argv_is_a_shell(running: Provider) -> None:
-    stdout, _, status = await finish(await running.exec("web", []), b"echo here; exit 5\n")
+    stdout, _, status = await finish(await running.exec(SHARED, []), b"echo here; exit 5\n")
     assert (stdout, status) == (b"here\n", 5)
 
 
 async def test_a_lot_passes_both_ways_with_a_slow_reader(running: Provider) -> None:
     block = hashlib.sha512(b"seed").digest() * (MIB // 64)
-    process = await running.exec("web", ["cat"])
+    process = await running.exec(SHARED, ["cat"])
 
     async def feed() -> None:
         for _ in range(64):
@@ -53,7 +45,7 @@ async def test_a_lot_passes_both_ways_with_a_slow_reader(running: Provider) -> N
 
 
 async def test_whoever_writes_waits_for_whoever_reads(running: Provider) -> None:
-    process = await running.exec("web", ["cat"])
+    process = await running.exec(SHARED, ["cat"])
 
     async def feed() -> None:
         while True:
@@ -65,38 +57,38 @@ async def test_whoever_writes_waits_for_whoever_reads(running: Provider) -> None
 
 
 async def test_stdout_and_stderr_are_apart(running: Provider) -> None:
-    process = await running.exec("web", ["sh", "-c", "echo out; echo err >&2"])
+    process = await running.exec(SHARED, ["sh", "-c", "echo out; echo err >&2"])
     assert await finish(process) == (b"out\n", b"err\n", 0)
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 42, 126, 127, 128, 130, 255])
 async def test_the_exit_status_is_the_programs(running: Provider, status: int) -> None:
-    process = await running.exec("web", ["sh", "-c", f"exit {status}"])
+    process = await running.exec(SHARED, ["sh", "-c", f"exit {status}"])
     assert (await finish(process))[2] == status
 
 
 async def test_a_missing_program_ends_with_127(running: Provider) -> None:
-    stdout, stderr, status = await finish(await running.exec("web", ["no-such-program"]))
+    stdout, stderr, status = await finish(await running.exec(SHARED, ["no-such-program"]))
     assert (stdout, status) == (b"", 127)
     assert b"no-such-program" in stderr
 
 
 async def test_the_environment_of_the_spec_and_of_the_call(running: Provider) -> None:
-    stdout, _, _ = await finish(await running.exec("web", ["env"], env={"OF_CALL": "ä b"}))
+    stdout, _, _ = await finish(await running.exec(SHARED, ["env"], env={"OF_CALL": "ä b"}))
     assert {"FROM_SPEC=spec", "OF_CALL=ä b"} <= set(stdout.decode().splitlines())
 
 
 async def test_the_directory(running: Provider) -> None:
-    assert (await finish(await running.exec("web", ["pwd"], cwd="/work")))[0] == b"/work\n"
+    assert (await finish(await running.exec(SHARED, ["pwd"], cwd="/work")))[0] == b"/work\n"
 
 
 async def test_the_user(running: Provider) -> None:
-    assert (await finish(await running.exec("web", ["id", "-u"], user="1000")))[0] == b"1000\n"
+    assert (await finish(await running.exec(SHARED, ["id", "-u"], user="1000")))[0] == b"1000\n"
 
 
 async def test_a_terminal_has_its_size_and_is_resized(running: Provider) -> None:
     script = "read line; stty size; read line; stty size"
-    process = await running.exec("web", ["sh", "-c", script], terminal=Terminal(columns=101, rows=33))
+    process = await running.exec(SHARED, ["sh", "-c", script], terminal=Terminal(columns=101, rows=33))
     await process.write(b"\n")
     seen = b""
     while b"33 101" not in seen:
@@ -114,13 +106,13 @@ async def test_a_terminal_has_its_size_and_is_resized(running: Provider) -> None
 
 
 async def test_a_resize_without_a_terminal_does_nothing(running: Provider) -> None:
-    process = await running.exec("web", ["cat"])
+    process = await running.exec(SHARED, ["cat"])
     await process.resize(10, 10)
     assert await finish(process, b"x") == (b"x", b"", 0)
 
 
 async def test_writing_to_what_has_ended_does_nothing(running: Provider) -> None:
-    process = await running.exec("web", ["true"])
+    process = await running.exec(SHARED, ["true"])
     while await process.read() is not None:
         pass
     await process.write(b"too late")
@@ -132,7 +124,7 @@ async def test_writing_to_what_has_ended_does_nothing(running: Provider) -> None
 
 async def test_many_programs_at_once(running: Provider) -> None:
     async def run(number: int) -> tuple[bytes, bytes, int]:
-        return await finish(await running.exec("web", ["cat"]), b"%d" % number)
+        return await finish(await running.exec(SHARED, ["cat"]), b"%d" % number)
 
     results = await asyncio.gather(*(run(number) for number in range(20)))
     assert results == [(b"%d" % number, b"", 0) for number in range(20)]
@@ -147,7 +139,7 @@ async def test_nothing_runs_in_what_is_stopped(provider: Provider, spec: Spec) -
 
 
 async def test_dialling_a_port_inside(running: Provider) -> None:
-    listener = await running.exec("web", ["nc", "-ll", "-p", "8080", "-e", "cat"])
+    listener = await running.exec(SHARED, ["nc", "-ll", "-p", "8080", "-e", "cat"])
     stream = await _dial_when_it_listens(running, 8080)
     await stream.write(b"\x00\xffhello")
     seen = b""
@@ -163,13 +155,13 @@ async def test_dialling_a_port_inside(running: Provider) -> None:
 
 async def test_dialling_a_closed_port(running: Provider) -> None:
     with pytest.raises(ConnectFailed):
-        await running.dial("web", 9)
+        await running.dial(SHARED, 9)
 
 
 async def _dial_when_it_listens(provider: Provider, port: int) -> Stream:
     async with asyncio.timeout(20):
         while True:
             try:
-                return await provider.dial("web", port)
+                return await provider.dial(SHARED, port)
             except ConnectFailed:
                 await asyncio.sleep(0.02)

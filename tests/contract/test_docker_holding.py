@@ -22,7 +22,6 @@ async def provider(docker: Site) -> AsyncIterator[DockerProvider]:
     kept = {image.name for image in await provider.list_images()}
     yield provider
     await docker.clear()
-    docker.bound.clear()
     for image in await docker.provider().list_images():
         if image.name not in kept:
             await docker.provider().remove_image(image.name)

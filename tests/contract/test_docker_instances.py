@@ -1,6 +1,7 @@
 """What is Docker's own: limits, options, mounts, the keeper, foreign containers, an engine that isn't there."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,9 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def provider(docker: Site) -> Provider:
-    return docker.provider()
+async def provider(docker: Site) -> AsyncIterator[Provider]:
+    yield docker.provider()
+    await docker.clear()
 
 
 async def _output(provider: Provider, *argv: str) -> str:

@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.contract.sites import Site, Spec, finish, started
+from tests.contract.sites import SHARED, finish
 
 from vendetta.errors import InstanceNotFound, InvalidInput, PathNotFound
 from vendetta.models import PathStat
@@ -14,13 +14,6 @@ from vendetta.providers.base import Provider
 pytestmark = pytest.mark.needs("files")
 
 ODD_NAME = "-n 'ä\" $(x)"
-
-
-@pytest.fixture
-async def running(site: Site, spec: Spec) -> Provider:
-    provider = site.provider()
-    await started(provider, "web", spec())
-    return provider
 
 
 def build_tree() -> bytes:
@@ -54,8 +47,8 @@ async def gather(archive: AsyncIterator[bytes]) -> tarfile.TarFile:
 
 
 async def test_a_tree_comes_back_as_it_was_put(running: Provider) -> None:
-    await running.put_archive("web", "/tmp", pieces(build_tree()))
-    tree = await gather(running.get_archive("web", "/tmp/tree"))
+    await running.put_archive(SHARED, "/tmp", pieces(build_tree()))
+    tree = await gather(running.get_archive(SHARED, "/tmp/tree"))
     members = {member.name.rstrip("/"): member for member in tree.getmembers()}
     assert members.keys() == {
         "tree",
@@ -71,32 +64,32 @@ async def test_a_tree_comes_back_as_it_was_put(running: Provider) -> None:
 
 
 async def test_what_was_put_is_seen_inside(running: Provider) -> None:
-    await running.put_archive("web", "/tmp", pieces(build_tree()))
-    assert (await finish(await running.exec("web", ["cat", f"/tmp/tree/{ODD_NAME}"])))[0] == b"odd"
+    await running.put_archive(SHARED, "/tmp", pieces(build_tree()))
+    assert (await finish(await running.exec(SHARED, ["cat", f"/tmp/tree/{ODD_NAME}"])))[0] == b"odd"
 
 
 async def test_what_is_in_the_way_is_replaced(running: Provider) -> None:
     for _ in range(2):
-        await running.put_archive("web", "/tmp", pieces(build_tree()))
-    assert (await running.stat_path("web", "/tmp/tree/private")) == PathStat(kind="file", size_bytes=256, mode=0o600)
+        await running.put_archive(SHARED, "/tmp", pieces(build_tree()))
+    assert (await running.stat_path(SHARED, "/tmp/tree/private")) == PathStat(kind="file", size_bytes=256, mode=0o600)
 
 
 async def test_a_single_file_comes_under_its_name(running: Provider) -> None:
-    await running.put_archive("web", "/tmp", pieces(build_tree()))
-    single = await gather(running.get_archive("web", "/tmp/tree/run"))
+    await running.put_archive(SHARED, "/tmp", pieces(build_tree()))
+    single = await gather(running.get_archive(SHARED, "/tmp/tree/run"))
     assert single.getnames() == ["run"]
 
 
 async def test_what_stands_at_a_path(running: Provider) -> None:
-    await running.put_archive("web", "/tmp", pieces(build_tree()))
-    folder = await running.stat_path("web", "/tmp/tree/folder")
+    await running.put_archive(SHARED, "/tmp", pieces(build_tree()))
+    folder = await running.stat_path(SHARED, "/tmp/tree/folder")
     assert folder is not None
     assert (folder.kind, folder.mode) == ("directory", 0o700)
-    link = await running.stat_path("web", "/tmp/tree/link")
+    link = await running.stat_path(SHARED, "/tmp/tree/link")
     assert link is not None
     assert link.kind == "link"
     assert str(link.target).endswith("run")
-    assert await running.stat_path("web", "/tmp/tree/none") is None
+    assert await running.stat_path(SHARED, "/tmp/tree/none") is None
 
 
 async def test_a_lot_passes_both_ways(running: Provider) -> None:
@@ -106,24 +99,24 @@ async def test_a_lot_passes_both_ways(running: Provider) -> None:
         entry = tarfile.TarInfo("large")
         entry.size = len(content)
         tar.addfile(entry, io.BytesIO(content))
-    await running.put_archive("web", "/tmp", pieces(buffer.getvalue(), 65536))
-    back = (await gather(running.get_archive("web", "/tmp/large"))).extractfile("large")
+    await running.put_archive(SHARED, "/tmp", pieces(buffer.getvalue(), 65536))
+    back = (await gather(running.get_archive(SHARED, "/tmp/large"))).extractfile("large")
     assert back is not None
     assert back.read() == content
 
 
 async def test_reading_can_be_given_up(running: Provider) -> None:
-    archive = running.get_archive("web", "/bin")
+    archive = running.get_archive(SHARED, "/bin")
     await anext(archive)
     await archive.aclose()
-    assert await running.stat_path("web", "/bin") is not None
+    assert await running.stat_path(SHARED, "/bin") is not None
 
 
 async def test_what_is_absent_is_told(running: Provider) -> None:
     with pytest.raises(PathNotFound):
-        await gather(running.get_archive("web", "/no/such/path"))
+        await gather(running.get_archive(SHARED, "/no/such/path"))
     with pytest.raises(PathNotFound):
-        await running.put_archive("web", "/no/such/folder", pieces(build_tree()))
+        await running.put_archive(SHARED, "/no/such/folder", pieces(build_tree()))
     with pytest.raises(InstanceNotFound):
         await running.put_archive("other", "/tmp", pieces(build_tree()))
     with pytest.raises(InstanceNotFound):
@@ -132,4 +125,4 @@ async def test_what_is_absent_is_told(running: Provider) -> None:
 
 async def test_a_path_is_absolute(running: Provider) -> None:
     with pytest.raises(InvalidInput):
-        await running.stat_path("web", "tmp")
+        await running.stat_path(SHARED, "tmp")

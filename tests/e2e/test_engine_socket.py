@@ -127,3 +127,12 @@ def test_engines_that_are_not_there(vendetta: Vendetta, make_node: NodeFactory) 
     assert vendetta.problem("node", "socket", "bare", "docker", status=1)["code"] == "engine_unavailable"
     assert vendetta.problem("node", "socket", "bare", "dokcer", status=2)["hint"]
     assert vendetta.problem("node", "socket", "nowhere", status=3)["code"] == "node_not_found"
+
+
+def test_an_engine_is_asked_for_by_its_name(vendetta: Vendetta, docker_node: Node) -> None:
+    vendetta.add_node("gpu", docker_node)
+    assert vendetta("node", "socket", "gpu", "docker").stdout == vendetta("node", "socket", "gpu").stdout
+    problem = vendetta.problem("node", "socket", "gpu", "podman", status=1)
+    assert problem["code"] == "unsupported"
+    assert "has no podman, but docker" in problem["detail"]
+    assert vendetta.problem("node", "socket", "gpu", "dcoker", status=2)["code"] == "unknown_provider"

@@ -27,6 +27,7 @@ PROVIDER = View[ProviderDescription](
         ("Name", one.kind),
         ("Actions", ", ".join(action.name for action in one.actions)),
         ("Beside that", ", ".join(one.powers)),
+        *build_lines("Conditions", one.conditions),
         *build_lines("Options", {option.name: option.description for option in one.options}),
         *build_lines("Not taken", one.lacks),
     ],
@@ -120,7 +121,8 @@ def name_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return " | ".join(dict.fromkeys(str(value).lower() for value in schema["enum"]))
     if "anyOf" in schema:
-        return " or ".join(name_type(_resolve(one, definitions), definitions) for one in schema["anyOf"])
+        others = [one for one in schema["anyOf"] if one.get("type") != "null"]
+        return " or ".join(name_type(_resolve(one, definitions), definitions) for one in others)
     found = schema.get("type", "object")
     kind = found if isinstance(found, str) else found[0]
     if kind == "array":

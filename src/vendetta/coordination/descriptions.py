@@ -35,6 +35,7 @@ class Descriptions:
             ],
             options=options,
             lacks=dict(lacks),
+            conditions=dict(self._registry.conditions(kind)),
         )
 
 

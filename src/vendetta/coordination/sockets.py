@@ -60,13 +60,16 @@ class Sockets:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
 
-    async def open(self, name: str, kind: str | None = None) -> EngineSocket:
-        """Open already: the same again. No `kind`: the first of the node's engines that can be spoken to directly.
+    async def open(self, name: str, engine: str | None = None) -> EngineSocket:
+        """Open already: the same again. No `engine`: the first of the node's that can be spoken to directly.
 
-        Raises `NodeNotFound`, `UnknownProvider`, `Unsupported`, `LinkError`, and whatever the engine's socket does.
+        `engine` is a technology, or one of the engines that it may be (`docker`, `incus`, `lxd`). Raises
+        `NodeNotFound`, `UnknownProvider`, `Unsupported`, `LinkError`, and whatever the engine's socket does.
         """
         node = await self._store.nodes.get(name)
-        kind = kind or self._choose(node)
+        kind = self._engines.registry.kind_of(engine) if engine else self._choose(node)
+        if engine not in (None, kind):
+            self._check_engine(node, kind, engine)
         async with self._engines.provider(name, kind) as provider:
             direct = require(provider, Direct)
             # what is wrong is told here, rather than by each program in its own words
@@ -76,8 +79,9 @@ class Sockets:
                 node=name, provider=kind, path=str(path), environment=dict(direct.build_environment(str(path)))
             )
 
-    async def close(self, name: str, kind: str | None = None) -> None:
-        """All of the node's, unless `kind` says which. Connections that stand go on. None open: nothing happens."""
+    async def close(self, name: str, engine: str | None = None) -> None:
+        """All of the node's, unless `engine` says which. Connections that stand go on. None open: nothing happens."""
+        kind = self._engines.registry.kind_of(engine) if engine else None
         for path in [path for path in self._listening if path.parent.name == name and kind in (None, path.stem)]:
             self._close(path)
 
@@ -89,6 +93,16 @@ class Sockets:
             f"node {node.name} has no engine that runs and can be spoken to",
             hint=f"See what is there: vendetta node doctor {node.name}",
         )
+
+    def _check_engine(self, node: Node, kind: str, engine: str) -> None:
+        """Whether that is what the technology is on this node, as far as it is known."""
+        status = node.providers.get(kind)
+        if status is not None and status.version is not None and not status.version.startswith(engine):
+            found = status.version if status.version[:1].isalpha() else f"{kind} {status.version}"
+            raise Unsupported(
+                f"node {node.name} has no {engine}, but {found}",
+                hint=f"See what is there: vendetta node doctor {node.name}",
+            )
 
     async def _listen(self, name: str, kind: str) -> Path:
         self._engines.registry.check(kind)

@@ -19,7 +19,7 @@ class ActionDescription:
 class ProviderDescription:
     """`powers` are the rarer things it can do; `lacks` the fields of a spec that it can't honour, each with the reason.
 
-    Where it finds a node without what a power takes, using it there is `unsupported`, with the reason.
+    `conditions` says what a power takes of a node; used on one without it, it is `unsupported`.
     """
 
     kind: str
@@ -27,3 +27,4 @@ class ProviderDescription:
     actions: list[ActionDescription]
     options: list[Option]
     lacks: dict[str, str] = field(default_factory=dict)
+    conditions: dict[str, str] = field(default_factory=dict)

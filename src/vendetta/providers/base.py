@@ -33,6 +33,9 @@ class Provider(Protocol):
     lacks: ClassVar[Mapping[str, str]]
     """The fields of a spec (`disk`, `command` …) that it can't honour, and what is said to who asks for one."""
 
+    conditions: ClassVar[Mapping[str, str]]
+    """What a power takes of a node, by the power's name, where not every node with this technology has it."""
+
     # describe
 
     async def probe(self) -> ProviderStatus:

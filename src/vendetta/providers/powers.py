@@ -78,6 +78,10 @@ class Direct(Protocol):
         """A connection of the caller's own to the engine's socket."""
 
     @staticmethod
+    def engine_names() -> Sequence[str]:
+        """What may stand behind the socket, as people call it (`docker`, `podman`): one technology, several engines."""
+
+    @staticmethod
     def build_environment(path: str) -> Mapping[str, str]:
         """The variables that make the engine's programs use the socket at `path`, on their own machine."""
 

@@ -8,7 +8,7 @@ from vendetta.transport import Transport
 
 from .base import Provider
 from .options import describe_options
-from .powers import capabilities
+from .powers import Direct, capabilities
 
 Factory = Callable[[Transport, str], Provider]
 """Makes a provider for one node: its transport, and the owner that marks what is ours."""
@@ -40,6 +40,11 @@ class Registry:
         self.check(kind)
         return self._classes[kind].lacks
 
+    def conditions(self, kind: str) -> Mapping[str, str]:
+        """What a power of the kind takes of a node, where not every one has it. Raises `UnknownProvider`."""
+        self.check(kind)
+        return self._classes[kind].conditions
+
     def validate(self, kind: str, spec: InstanceSpec) -> None:
         """Before any node is asked. Raises `UnknownProvider`, or `InvalidInput` for what the kind can't take."""
         self.check(kind)
@@ -49,6 +54,14 @@ class Registry:
         """A provider for the node behind `transport`; no I/O yet. Raises `UnknownProvider`."""
         self.check(kind)
         return self._factories[kind](transport, owner)
+
+    def kind_of(self, engine: str) -> str:
+        """The kind by its own name, or by that of an engine that it speaks to (`incus`). Raises `UnknownProvider`."""
+        for kind, cls in self._classes.items():
+            if issubclass(cls, Direct) and engine in cls.engine_names():
+                return kind
+        self.check(engine)
+        return engine
 
     def check(self, kind: str) -> None:
         """Raises `UnknownProvider`, which says what there is."""

@@ -61,7 +61,7 @@ from vendetta.providers.docker import DockerProvider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.registry import Registry
 from vendetta.store import Page
-from vendetta.transport import Output
+from vendetta.transport import Output, Terminal
 
 STATS = Stats(
     cpu_fraction=0.5,
@@ -275,6 +275,19 @@ class FakeWorkspaces:
     async def stats(self, name: str) -> Stats:
         await self.get(name)
         return STATS
+
+    @asynccontextmanager
+    async def console(self, name: str, terminal: Terminal) -> AsyncIterator[FakeProcess]:
+        async def greet(process: FakeProcess) -> int:
+            await process.output.put(Output("stdout", f"{terminal.columns} columns".encode()))
+            return 0
+
+        await self.get(name)
+        process = FakeProcess(greet)
+        try:
+            yield process
+        finally:
+            await process.close()
 
     @asynccontextmanager
     async def dial(self, name: str, port: int) -> AsyncIterator[FakeStream]:

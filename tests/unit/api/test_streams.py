@@ -65,6 +65,13 @@ async def test_a_process_has_its_streams_and_its_status(served: Served) -> None:
     assert (request.argv, request.tty, request.columns) == (["cat"], True, 100)
 
 
+async def test_a_console_has_the_terminals_size(served: Served) -> None:
+    async with served.channel("/workspaces/web/console") as channel:
+        await channel.send('{"tty": true, "columns": 132}')
+        assert await channel.recv() == b"\x01132 columns"
+        assert await ended(channel) == {"exit_status": 0}
+
+
 @pytest.mark.parametrize(
     ("first", "code"),
     [

@@ -175,6 +175,38 @@ async def test_a_terminal_is_raw_while_it_lasts_and_resizes(tmp_path: Path) -> N
         assert termios.tcgetattr(slave) == before
 
 
+async def test_a_console_is_left_by_its_key_and_goes_on(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    asked: list[str] = []
+    typed: list[str | bytes] = []
+    left = asyncio.Event()
+
+    async def console(socket: ServerConnection) -> None:
+        assert socket.request
+        asked.append(socket.request.path)
+        await socket.recv()
+        await socket.send(b"\1login: ")
+        typed.extend([message async for message in socket])
+        left.set()
+
+    with closing(os.fdopen(master, "r+b", buffering=0)) as terminal, closing(os.fdopen(slave)):
+        async with (
+            serving(tmp_path, console),
+            vendetta("ws", "shell", "web", "--console", stdin=slave, stdout=slave) as run,
+        ):
+            assert await asyncio.to_thread(os.read, terminal.fileno(), 100) == b"login: "
+            terminal.write(b"me\x1dlost")
+            assert await run.wait() == 0
+            await left.wait()
+    assert (asked, typed) == (["/api/v1/workspaces/web/console"], [b"me"])
+
+
+async def test_a_console_asks_for_its_user_by_itself() -> None:
+    async with vendetta("ws", "shell", "web", "--console", "--user", "me") as run:
+        _, err = await run.communicate()
+    assert (run.returncode, b"--user" in err) == (2, True)
+
+
 def set_size(fd: int, columns: int, rows: int) -> None:
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
 

@@ -28,6 +28,8 @@ SHELLS = {
     "fish": Shell("set -gx {} {};", "set -e {};", "{} | source"),
     "csh": Shell("setenv {} {};", "unsetenv {};", "eval `{}`"),
 }
+VARIABLES = ("DOCKER_HOST", "INCUS_SOCKET", "LXD_SOCKET")
+"""Whatever `env` may have set."""
 _FAMILIES = {"fish": "fish", "csh": "csh", "tcsh": "csh"}
 
 _VIEW: View[EngineSocket] = View(name=lambda found: found.path, columns={}, lines=lambda found: [("Path", found.path)])
@@ -80,17 +82,23 @@ def socket(session: Session, name: str, engine: str | None, close: bool) -> None
 @click.option("--unset", is_flag=True, help="Print what takes it back.")
 @pass_session
 def env(session: Session, name: str, engine: str | None, shell: str | None, unset: bool) -> None:
-    """Print what makes docker and its like use the node's engine: DOCKER_HOST, for the shell to evaluate."""
+    """Print what makes docker and its like use the node's engine: DOCKER_HOST, for the shell to evaluate.
+
+    For Incus and LXD that is INCUS_SOCKET and LXD_SOCKET.
+    """
+    words = SHELLS[shell or _FAMILIES.get(PurePath(os.environ.get("SHELL", "sh")).name, "sh")]
+    if unset:
+        # nobody is asked: it has to work while the node is off
+        write_text("".join(f"{words.unset.format(variable)}\n" for variable in VARIABLES))
+        return
     found = _open(session, name, engine)
     if session.output in ("json", "yaml"):
         write_one(session, found, _VIEW)
         return
-    words = SHELLS[shell or _FAMILIES.get(PurePath(os.environ.get("SHELL", "sh")).name, "sh")]
     for variable, value in found.environment.items():
-        line = words.unset.format(variable) if unset else words.set.format(variable, shlex.quote(value))
-        write_text(f"{line}\n")
-    if not unset:
-        write_text(f"# To use it: {words.use.format(f'vendetta node env {name}')}\n")
+        write_text(f"{words.set.format(variable, shlex.quote(value))}\n")
+    again = f"vendetta node env {name}{f' {engine}' if engine else ''}"
+    write_text(f"# To use it: {words.use.format(again)}\n")
 
 
 def _open(session: Session, name: str, engine: str | None) -> EngineSocket:

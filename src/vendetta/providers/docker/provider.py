@@ -52,6 +52,7 @@ class DockerProvider:
     kind: ClassVar[str] = "docker"
     rules: ClassVar[Rules] = RULES
     lacks: ClassVar[Mapping[str, str]] = LACKS
+    conditions: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,
@@ -190,6 +191,10 @@ class DockerProvider:
 
     async def open_socket(self) -> Stream:
         return await self._transport.open_unix(self._engine.socket_path)
+
+    @staticmethod
+    def engine_names() -> Sequence[str]:
+        return ("docker", "podman")
 
     @staticmethod
     def build_environment(path: str) -> Mapping[str, str]:

@@ -46,6 +46,7 @@ class MemoryProvider:
     kind: ClassVar[str] = "memory"
     rules: ClassVar[Rules] = {}
     lacks: ClassVar[Mapping[str, str]] = {}
+    conditions: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, engine: MemoryEngine, owner: str) -> None:
         self._engine = engine
