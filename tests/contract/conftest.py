@@ -10,6 +10,7 @@ import pytest
 from tests.contract import local_engine
 from tests.contract.local_engine import LocalEngine, running_engine
 from tests.contract.local_transport import LocalTransport
+from tests.contract.qemu import prepare_node, qemu_site
 from tests.contract.sites import (
     Site,
     Spec,
@@ -23,6 +24,7 @@ from tests.contract.sites import (
     ssh_site,
 )
 from tests.testbed import Node, TestBed
+from tests.testbed.guests import build_guest
 
 from vendetta.providers.base import Provider
 
@@ -74,6 +76,20 @@ async def ssh(ssh_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Async
         snatch_from(str(ssh_node.docker_socket)),
         restart=engine_restart(ssh_node, "docker"),
     ) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def qemu_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """A machine of its own, with the guest of the tests."""
+    node = bed.node()
+    asyncio.run(prepare_node(node, build_guest(), tmp_path_factory.mktemp("prepare")))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def qemu(qemu_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with qemu_site(qemu_node, build_guest(), tmp_path_factory.mktemp("qemu")) as site:
         yield site
 
 

@@ -21,6 +21,7 @@ from vendetta.providers.base import Provider
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.powers import POWERS, capabilities
+from vendetta.providers.qemu import QemuProvider
 from vendetta.transport import Output, Process, Transport
 
 IMAGE = "tools"
@@ -33,12 +34,19 @@ SHELL_LESS_IMAGE = "bare"
 """Has no `sh`, and a command that goes on."""
 
 
-SITES: Mapping[str, type[Provider]] = {"memory": MemoryProvider, "docker": DockerProvider, "ssh": DockerProvider}
+SITES: Mapping[str, type[Provider]] = {
+    "memory": MemoryProvider,
+    "docker": DockerProvider,
+    "ssh": DockerProvider,
+    "qemu": QemuProvider,
+}
 """The technology of each site. What it can do is read from the class."""
 
 WITHOUT: Mapping[str, frozenset[str]] = {
     "memory": frozenset({"ssh", "restarts", "limits", "pids", "fractions", "mounts"}),
     "docker": frozenset({"ssh", "restarts"}),
+    # a VM runs what its image starts, on processors and a network of its own
+    "qemu": frozenset({"restarts", "commands", "addresses", "pids", "fractions", "mounts"}),
 }
 """What a site can't do though its kind has the power, or that isn't a power.
 

@@ -39,7 +39,7 @@ PidFile none
 Subsystem sftp internal-sftp
 """
 FILES = {
-    "etc/passwd": "root:x:0:0::/root:/bin/sh\nworker:x:1000:1000::/home/worker:/bin/sh\nsshd:x:74:74::/run/sshd:/bin/false\n",
+    "etc/passwd": "root:x:0:0::/root:/bin/sh\nworker:x:1000:1000::/home/worker:/bin/sh\nsshd:x:74:74::/:/bin/false\n",
     "etc/group": "root:x:0:\nworker:x:1000:\nsshd:x:74:\n",
     "etc/shadow": "root:*:19000::::::\nworker:*:19000::::::\n",
     "etc/hosts": "127.0.0.1 localhost\n",
@@ -162,7 +162,7 @@ def _modules_of(kernel: Path) -> dict[str, Path]:
 
 def _companions() -> list[Path]:
     """What newer versions of sshd start for each session."""
-    return [path for path in Path("/usr/lib/openssh").glob("sshd-*")]
+    return list(Path("/usr/lib/openssh").glob("sshd-*"))
 
 
 def _libraries(program: Path) -> list[Path]:

@@ -143,13 +143,16 @@ stats() { # NAME: two samples, as `parse_stats` reads them
   look
   tell
   [ "$state" = alive ] || return 0
-  getconf CLK_TCK 2>/dev/null || echo 100
-  for _ in 1 2; do
-    read -r up _ </proc/uptime
-    read -r line <"/proc/$pid/stat" || die stopped "$1"
-    echo "$up ${line##*) }"
-    [ "$_" = 2 ] || sleep 0.1
-  done
+  echo "$(getconf CLK_TCK 2>/dev/null || echo 100) $(getconf PAGESIZE 2>/dev/null || echo 4096)"
+  sample
+  sleep 0.1
+  sample
+}
+
+sample() {
+  read -r up _ </proc/uptime
+  read -r line 2>/dev/null <"/proc/$pid/stat" || die stopped "${vm##*/}"
+  echo "$up ${line##*) }"
 }
 
 logs() { # NAME FOLLOW TAIL SINCE: the console. With FOLLOW until qemu ends, or nobody reads any more.
