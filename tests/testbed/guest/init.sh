@@ -26,8 +26,9 @@ for port in /dev/vport*; do
 done
 echo "$(hostname) is up"
 setsid cttyhack sh -l </dev/console >/dev/console 2>&1 &
-# the power button is the first thing that is pressed
-while ! head -c 24 /dev/input/event0 >/dev/null 2>&1; do sleep 1; done
+button=$(grep -l Power /sys/class/input/event*/device/name | head -n 1)
+button=${button%/device/name}
+head -c 24 "/dev/input/${button##*/}" >/dev/null
 sync
 mount -o remount,ro /
 poweroff -f

@@ -4,6 +4,7 @@ A login is kept as long as it lasts: it ends with the VM, so what it reaches is 
 """
 
 import asyncio
+import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from vendetta.errors import AuthFailed, ConnectFailed, HostKeyChanged, LinkTimeout, WrongState
@@ -22,10 +23,10 @@ if [ $# = 0 ]; then exec "${SHELL:-sh}" -l; fi
 exec "$@"
 """
 
-# su knows users by name; one without a name is left to util-linux.
+# su knows users by name; one without a name is left to util-linux. busybox has a user's name before the command, and
+# util-linux takes the options of a command for its own: so that is one text.
 _AS_USER = """\
 user=$1
-shift
 case $user in
 *[!0-9]*) ;;
 *)
@@ -33,11 +34,11 @@ case $user in
   while IFS=: read -r name _ uid _; do
     if [ "$uid" = "$user" ]; then found=$name; break; fi
   done </etc/passwd
-  if [ -z "$found" ]; then exec setpriv --reuid "$user" --regid "$user" --clear-groups -- "$@"; fi
+  if [ -z "$found" ]; then exec setpriv --reuid "$user" --regid "$user" --clear-groups sh -c "$2"; fi
   user=$found
   ;;
 esac
-exec su -s /bin/sh -c 'exec "$0" "$@"' "$user" "$@"
+exec su -s /bin/sh "$user" -c "$2"
 """
 
 Find = Callable[[], Awaitable[tuple[Found, str]]]
@@ -115,5 +116,5 @@ def build_command(
     if wanted == login:
         return command
     if login == "root":
-        return ["sh", "-c", _AS_USER, "vendetta", wanted, *command]
+        return ["sh", "-c", _AS_USER, "vendetta", wanted, f"exec {shlex.join(command)}"]
     return ["sudo", "-n", "-u", f"#{wanted}" if wanted.isdigit() else wanted, "--", *command]
