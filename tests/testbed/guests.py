@@ -18,7 +18,9 @@ KERNEL_FOLDER = Path("/var/tmp/vendetta-guest-kernel")
 """Where `scripts/packages` unpacks Debian's package of a kernel."""
 CACHE = Path("/var/tmp/vendetta-guests")
 SCRIPTS = Path(__file__).parent / "guest"
-DISK_MIB = 96
+CLOUD_ROOT = Path("/var/tmp/vendetta-guest-cloud/root.tar")
+"""Where `scripts/packages` puts a Debian with systemd, sshd and the real cloud-init."""
+DISK_MIB, CLOUD_DISK_MIB = 96, 1024
 
 APPEND = "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check 8250.nr_uarts=1 cryptomgr.notests tsc=reliable"
 """A command line that makes the kernel boot in two seconds where it is emulated."""
@@ -78,6 +80,29 @@ def build_guest() -> Guest:
     return Guest(folder / "kernel", folder / "initrd", folder / "disk")
 
 
+@cache
+def build_cloud_guest() -> Guest:
+    """One with the real cloud-init: it takes a minute or two to boot where it is emulated."""
+    small = build_guest()
+    stamp = CLOUD_ROOT.stat()
+    disk = CACHE / f"cloud-{stamp.st_mtime_ns:x}-{stamp.st_size:x}"
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not disk.exists():
+            for old in CACHE.glob("cloud-*"):
+                old.unlink()
+            with tempfile.TemporaryDirectory(dir=CACHE) as name:
+                tree = Path(name) / "tree"
+                tree.mkdir()
+                excluded = [
+                    f"--exclude=./{path}" for path in ("dev/*", "usr/share/doc", "usr/share/locale", "var/lib/apt")
+                ]
+                subprocess.run(["tar", "-xpf", str(CLOUD_ROOT), "-C", str(tree), *excluded], check=True)
+                _make_file_system(tree, Path(name) / "disk", CLOUD_DISK_MIB)
+                (Path(name) / "disk").rename(disk)
+    return Guest(small.kernel, small.initrd, disk)
+
+
 def _build(folder: Path) -> None:
     kernel = _kernels()[-1]
     with tempfile.TemporaryDirectory(dir=CACHE) as name:
@@ -86,7 +111,7 @@ def _build(folder: Path) -> None:
         shutil.copy(kernel, made / "kernel")
         (made / "initrd").write_bytes(_build_initrd(Path(name) / "initrd", _modules_of(kernel)))
         _fill_disk(Path(name) / "disk")
-        _make_file_system(Path(name) / "disk", made / "disk")
+        _make_file_system(Path(name) / "disk", made / "disk", DISK_MIB)
         for file in made.iterdir():
             file.chmod(0o644)
         made.rename(folder)
@@ -127,9 +152,9 @@ def _fill_disk(tree: Path) -> None:
     shutil.chown(tree / "home/worker", 1000, 1000)
 
 
-def _make_file_system(tree: Path, image: Path) -> None:
+def _make_file_system(tree: Path, image: Path, mebibytes: int) -> None:
     with image.open("wb") as file:
-        file.truncate(DISK_MIB * 2**20)
+        file.truncate(mebibytes * 2**20)
     options = ["-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1,root_owner=0:0"]
     subprocess.run(["mke2fs", *options, "-d", str(tree), str(image)], check=True)
 
