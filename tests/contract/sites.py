@@ -91,7 +91,7 @@ class Site:
     node: Node | None = None
     restart: Callable[[], Awaitable[None]] | None = None
     crowd: int = 20
-    cuts: int = 8
+    cuts: int = 6
     bound: dict[str, Provider] = field(default_factory=dict)
 
     def spec(self, **fields: Any) -> InstanceSpec:
