@@ -48,6 +48,7 @@ async def qemu_site(node: Node, guest: Guest, directory: Path) -> AsyncIterator[
         snatch_from(node),
         absent_image="no-such-image",
         fields=build_fields(guest),
+        cuts=2,
     ) as site:
         yield site
 

@@ -8,7 +8,7 @@ from tests.contract.links import open_link
 from tests.contract.qemu import MIB
 from tests.contract.sites import finish, ignore_progress
 from tests.testbed import Node
-from tests.testbed.guests import build_cloud_guest
+from tests.testbed.guests import debian_guest
 
 from vendetta.models import InstanceSpec
 from vendetta.providers.qemu import QemuProvider
@@ -27,7 +27,7 @@ users:
 
 @pytest.fixture
 async def provider(qemu_node: Node, tmp_path: Path) -> AsyncIterator[QemuProvider]:
-    guest = build_cloud_guest()
+    guest = debian_guest()
     async with open_link(qemu_node, tmp_path) as connection:
         provider = QemuProvider(connection, "us")
         for name in ("kernel", "initrd", "disk"):

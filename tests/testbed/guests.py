@@ -1,6 +1,6 @@
-"""A machine for qemu to boot: Debian's kernel, busybox, an sshd, on a disk image of a few MiB. Made once a machine.
+"""Machines for qemu to boot. One of Debian's kernel, busybox and an sshd, made once a machine; and a real Debian.
 
-It needs no privileges, no loop device and no network: `scripts/packages test` has fetched the kernel.
+It takes no loop device and no network: `scripts/guests` has got the kernel, and the Debian with cloud-init.
 """
 
 import fcntl
@@ -14,13 +14,12 @@ from pathlib import Path
 
 from .images import BUSYBOX
 
-KERNEL_FOLDER = Path("/var/tmp/vendetta-guest-kernel")
-"""Where `scripts/packages` unpacks Debian's package of a kernel."""
+FETCHED = Path(__file__).parents[2] / ".guest"
+"""What `scripts/guests` gets."""
+KERNEL_FOLDER, DEBIAN = FETCHED / "kernel", FETCHED / "debian.disk"
 CACHE = Path("/var/tmp/vendetta-guests")
 SCRIPTS = Path(__file__).parent / "guest"
-CLOUD_ROOT = Path("/var/tmp/vendetta-guest-cloud/root.tar")
-"""Where `scripts/packages` puts a Debian with systemd, sshd and the real cloud-init."""
-DISK_MIB, CLOUD_DISK_MIB = 96, 1024
+DISK_MIB = 96
 
 APPEND = "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check 8250.nr_uarts=1 cryptomgr.notests tsc=reliable"
 """A command line that makes the kernel boot in two seconds where it is emulated."""
@@ -61,9 +60,10 @@ class Guest:
     append: str = APPEND
 
 
-def missing_kernel() -> str | None:
-    """Why there can be no guest; None where there can."""
-    return None if _kernels() else f"no kernel below {KERNEL_FOLDER}: scripts/packages test"
+def missing_guests() -> str | None:
+    """Why there can be none; None where there can."""
+    there = KERNEL_FOLDER.is_dir() and DEBIAN.is_file()
+    return None if there else f"nothing in {FETCHED} to make guests of: scripts/guests"
 
 
 @cache
@@ -80,27 +80,10 @@ def build_guest() -> Guest:
     return Guest(folder / "kernel", folder / "initrd", folder / "disk")
 
 
-@cache
-def build_cloud_guest() -> Guest:
-    """One with the real cloud-init: it takes a minute or two to boot where it is emulated."""
+def debian_guest() -> Guest:
+    """A whole Debian with the real cloud-init, which takes a minute to boot where it is emulated."""
     small = build_guest()
-    stamp = CLOUD_ROOT.stat()
-    disk = CACHE / f"cloud-{stamp.st_mtime_ns:x}-{stamp.st_size:x}"
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not disk.exists():
-            for old in CACHE.glob("cloud-*"):
-                old.unlink()
-            with tempfile.TemporaryDirectory(dir=CACHE) as name:
-                tree = Path(name) / "tree"
-                tree.mkdir()
-                excluded = [
-                    f"--exclude=./{path}" for path in ("dev/*", "usr/share/doc", "usr/share/locale", "var/lib/apt")
-                ]
-                subprocess.run(["tar", "-xpf", str(CLOUD_ROOT), "-C", str(tree), *excluded], check=True)
-                _make_file_system(tree, Path(name) / "disk", CLOUD_DISK_MIB)
-                (Path(name) / "disk").rename(disk)
-    return Guest(small.kernel, small.initrd, disk)
+    return Guest(small.kernel, small.initrd, DEBIAN)
 
 
 def _build(folder: Path) -> None:
@@ -111,7 +94,7 @@ def _build(folder: Path) -> None:
         shutil.copy(kernel, made / "kernel")
         (made / "initrd").write_bytes(_build_initrd(Path(name) / "initrd", _modules_of(kernel)))
         _fill_disk(Path(name) / "disk")
-        _make_file_system(Path(name) / "disk", made / "disk", DISK_MIB)
+        _make_file_system(Path(name) / "disk", made / "disk")
         for file in made.iterdir():
             file.chmod(0o644)
         made.rename(folder)
@@ -152,9 +135,9 @@ def _fill_disk(tree: Path) -> None:
     shutil.chown(tree / "home/worker", 1000, 1000)
 
 
-def _make_file_system(tree: Path, image: Path, mebibytes: int) -> None:
+def _make_file_system(tree: Path, image: Path) -> None:
     with image.open("wb") as file:
-        file.truncate(mebibytes * 2**20)
+        file.truncate(DISK_MIB * 2**20)
     options = ["-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1,root_owner=0:0"]
     subprocess.run(["mke2fs", *options, "-d", str(tree), str(image)], check=True)
 

@@ -185,7 +185,7 @@ class Connection:
     async def login(self, host: str, port: int, *, user: str, private_key: str, host_key: str) -> "Connection":
         """Raises as `Transport.login` does. It ends with this connection."""
         visit = Visit(self._node, host, port, user=user, private_key=private_key, host_key=host_key)
-        raw = await visit.log_in(self._reach)
+        raw = await visit.log_in(self._reach, self._connection)
         return Connection(self._node, raw, visit.shown, visit)
 
     async def put(self, local: Path, remote: str, *, on_bytes: OnBytes | None = None) -> None:

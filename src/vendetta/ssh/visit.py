@@ -12,7 +12,7 @@ from vendetta.errors import AuthFailed, ConnectFailed, HostKeyChanged, InvalidIn
 from vendetta.models import HostKey
 
 from .algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES
-from .failures import LOST, is_refused
+from .failures import LOST, is_refused, lost
 from .host_keys import describe
 from .public_keys import UNREADABLE, read_public_key
 from .reach import Reach
@@ -43,7 +43,7 @@ class Visit(asyncssh.SSHClient):
         self._endings: list[Callable[[], None]] = []
         self._ended = False
 
-    async def log_in(self, reach: Reach) -> asyncssh.SSHClientConnection:
+    async def log_in(self, reach: Reach, node_connection: asyncssh.SSHClientConnection) -> asyncssh.SSHClientConnection:
         """Raises `ConnectFailed`, `LinkTimeout`, `HostKeyChanged`, `AuthFailed`, `LinkError`."""
         what = f"log in to {self._where} on node {self._node}"
         way = Way(reach)
@@ -78,6 +78,8 @@ class Visit(asyncssh.SSHClient):
         except TimeoutError as exc:
             raise LinkTimeout(f"{what}: no answer in time", node=self._node) from exc
         except (asyncssh.Error, OSError) as exc:
+            if node_connection.is_closed():
+                raise lost(self._node, what) from exc
             raise self._explain(what, exc) from exc
         return raw
 

@@ -4,11 +4,13 @@ A login is kept as long as it lasts: it ends with the VM, so what it reaches is 
 """
 
 import asyncio
+import secrets
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from signal import Signals
 
-from vendetta.errors import AuthFailed, ConnectFailed, HostKeyChanged, LinkTimeout, WrongState
-from vendetta.transport import Guest, Transport
+from vendetta.errors import AuthFailed, ConnectFailed, HostKeyChanged, InvalidInput, LinkTimeout, WrongState
+from vendetta.transport import Guest, Process, Terminal, Transport
 
 from .scripts import Found
 
@@ -40,6 +42,15 @@ case $user in
 esac
 exec su -s /bin/sh "$user" -c "$2"
 """
+
+# It and what it has started, as a terminal's keys would reach them.
+_SIGNAL = """\
+for process in /proc/[0-9]*; do
+  tr '\\0' '\\n' <"$process/environ" 2>/dev/null | grep -qx "$1" && kill -s "$2" "${process#/proc/}"
+done
+"""
+_MARK = "VENDETTA_EXEC"
+SIGNAL_SECONDS = 20.0
 
 Find = Callable[[], Awaitable[tuple[Found, str]]]
 """Looks the VM up on the node: what is found, and the private key."""
@@ -103,6 +114,45 @@ class Guests:
             ) from exc
         self.keep(name, found, guest)
         return found, guest
+
+
+async def run_in(
+    guest: Guest,
+    argv: Sequence[str],
+    *,
+    login: str,
+    terminal: Terminal | None,
+    env: Mapping[str, str],
+    cwd: str | None,
+    user: str | None,
+) -> "GuestProcess":
+    """`login` is who we are there; `user` who runs it: root, unless said."""
+    mark = secrets.token_hex(8)
+    command = build_command(argv, login=login, env={**env, _MARK: mark}, cwd=cwd, user=user)
+    return GuestProcess(guest, await guest.open_process(command, terminal=terminal), f"{_MARK}={mark}", login)
+
+
+class GuestProcess:
+    """A program in a guest. sshd passes no signals to those of other users, nor of root: they are sent by a second one.
+
+    `mark` is what it has in its environment.
+    """
+
+    def __init__(self, guest: Guest, process: Process, mark: str, login: str) -> None:
+        self._guest = guest
+        self._process = process
+        self._mark = mark
+        self._login = login
+        self.read, self.write, self.write_eof = process.read, process.write, process.write_eof
+        self.resize, self.wait, self.close = process.resize, process.wait, process.close
+
+    async def signal(self, name: str) -> None:
+        if f"SIG{name}" not in Signals.__members__:
+            raise InvalidInput(f'"{name}" is not a signal', hint="For example INT, TERM, KILL.")
+        command = build_command(
+            ["sh", "-c", _SIGNAL, "vendetta", self._mark, name], login=self._login, env={}, cwd="/", user=None
+        )
+        await self._guest.run(command, timeout_seconds=SIGNAL_SECONDS)
 
 
 def build_command(

@@ -23,7 +23,7 @@ from .boot import Boot
 from .console import ConsoleProcess
 from .creation import Creation
 from .disks import resize_disk
-from .guest import LOOPBACK, Guests, build_command
+from .guest import LOOPBACK, Guests, run_in
 from .images import Images
 from .logs import read_logs
 from .options import LACKS, RULES, check_spec
@@ -131,9 +131,15 @@ class QemuProvider:
     ) -> Process:
         """As root, unless `user` is said; an empty `argv` is a login shell."""
         found, guest = await self._enter(name)
-        login = found.record.user or "root"
-        command = build_command(argv, login=login, env={**found.record.env, **(env or {})}, cwd=cwd, user=user)
-        return await guest.open_process(command, terminal=terminal)
+        return await run_in(
+            guest,
+            argv,
+            login=found.record.user or "root",
+            terminal=terminal,
+            env={**found.record.env, **(env or {})},
+            cwd=cwd,
+            user=user,
+        )
 
     async def dial(self, name: str, port: int) -> Stream:
         """From inside, so that it may be a port of its loopback."""

@@ -42,7 +42,11 @@ _MERGE = "list(append)+dict(recurse_list,recurse_dict)+str()"
 
 
 def build_cloud_config(user: str | None, key: KeyPair, host_key: KeyPair, env: Mapping[str, str]) -> dict[str, Any]:
-    config: dict[str, Any] = {"bootcmd": [["sh", "-c", _WATCH_SSHD]]}
+    config: dict[str, Any] = {
+        # sudo looks for the machine's own name, and waits for it where nobody knows it
+        "manage_etc_hosts": "localhost",
+        "bootcmd": [["sh", "-c", _WATCH_SSHD]],
+    }
     if user is not None:
         config["ssh_deletekeys"] = True
         config["ssh_genkeytypes"] = []

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 
-from vendetta.errors import EngineUnavailable, VendettaError
+from vendetta.errors import ConnectionLost, EngineUnavailable, VendettaError
 from vendetta.providers.powers import InstanceEvent
 from vendetta.transport import Transport
 
@@ -45,6 +45,7 @@ class Watching:
         """`running` are the VMs that run now. Raises what ends the link."""
         queue: asyncio.Queue[News] = asyncio.Queue()
         self._watchers.add(queue)
+        closing = asyncio.create_task(self._await_end(queue))
         try:
             for found in running:
                 self._listen(found)
@@ -54,6 +55,7 @@ class Watching:
                     raise news
                 yield news
         finally:
+            closing.cancel()
             self._watchers.discard(queue)
             if not self._watchers:
                 await self.close()
@@ -63,6 +65,11 @@ class Watching:
         for task in listening:
             task.cancel()
         await asyncio.gather(*listening, return_exceptions=True)
+
+    async def _await_end(self, queue: asyncio.Queue[News]) -> None:
+        """Of the link: where nothing runs there is no socket that would tell."""
+        await self._transport.wait_closed()
+        queue.put_nowait(ConnectionLost(f"watch workspaces on node {self._transport.node}: the connection was lost"))
 
     def _spread(self, news: News) -> None:
         for queue in self._watchers:
