@@ -10,6 +10,7 @@ import pytest
 from tests.contract import local_engine
 from tests.contract.local_engine import LocalEngine, running_engine
 from tests.contract.local_transport import LocalTransport
+from tests.contract.qemu import prepare_node, qemu_site
 from tests.contract.sites import (
     Site,
     Spec,
@@ -27,6 +28,7 @@ from tests.contract.sites import (
     ssh_site,
 )
 from tests.testbed import Node, TestBed
+from tests.testbed.guests import build_guest
 
 from vendetta.providers.base import Provider
 
@@ -112,6 +114,20 @@ async def lxc(classic_node: Node, tmp_path_factory: pytest.TempPathFactory) -> A
     async with ssh_site(
         classic_node, tmp_path_factory.mktemp("lxc"), bind_lxc("classic"), snatch_lxc(classic_node)
     ) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def qemu_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """A machine of its own, with the guest of the tests."""
+    node = bed.node()
+    asyncio.run(prepare_node(node, build_guest(), tmp_path_factory.mktemp("prepare")))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def qemu(qemu_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with qemu_site(qemu_node, build_guest(), tmp_path_factory.mktemp("qemu")) as site:
         yield site
 
 

@@ -22,6 +22,7 @@ from vendetta.providers.docker import DockerProvider
 from vendetta.providers.lxc import BackendName, LxcProvider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.powers import POWERS, capabilities
+from vendetta.providers.qemu import QemuProvider
 from vendetta.transport import Output, Process, Transport
 
 IMAGE = "tools"
@@ -41,6 +42,7 @@ SITES: Mapping[str, type[Provider]] = {
     "incus": LxcProvider,
     "lxd": LxcProvider,
     "lxc": LxcProvider,
+    "qemu": QemuProvider,
 }
 """The technology of each site. What it can do is read from the class."""
 
@@ -50,6 +52,8 @@ WITHOUT: Mapping[str, frozenset[str]] = {
     "incus": frozenset({"commands", "resize"}),
     "lxd": frozenset({"commands", "resize"}),
     "lxc": frozenset({"commands", "restarts", "direct", "resize"}),
+    # a VM runs what its image starts, on processors and a network of its own
+    "qemu": frozenset({"restarts", "commands", "addresses", "pids", "fractions", "mounts"}),
 }
 """What a site can't do though its kind has the power, or that isn't a power.
 
