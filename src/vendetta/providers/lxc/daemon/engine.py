@@ -84,7 +84,7 @@ class Engine:
         try:
             return await self.ask("GET", path, params=params)
         except Refused as exc:
-            if exc.status == 404 and "project" not in exc.words.lower():
+            if exc.status == 404 and "project not found" not in exc.words.lower():
                 return None
             raise
 
