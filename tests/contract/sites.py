@@ -33,7 +33,12 @@ SHELL_LESS_IMAGE = "bare"
 """Has no `sh`, and a command that goes on."""
 
 
-SITES: Mapping[str, type[Provider]] = {"memory": MemoryProvider, "docker": DockerProvider, "ssh": DockerProvider}
+SITES: Mapping[str, type[Provider]] = {
+    "memory": MemoryProvider,
+    "docker": DockerProvider,
+    "ssh": DockerProvider,
+    "podman": DockerProvider,
+}
 """The technology of each site. What it can do is read from the class."""
 
 WITHOUT: Mapping[str, frozenset[str]] = {
@@ -110,8 +115,10 @@ class Site:
 
 
 async def _clear(provider: Provider) -> None:
-    await asyncio.gather(*(provider.remove(instance.name, force=True) for instance in await provider.list()))
-    await provider.close()
+    try:
+        await asyncio.gather(*(provider.remove(instance.name, force=True) for instance in await provider.list()))
+    finally:
+        await provider.close()
 
 
 @asynccontextmanager
@@ -159,7 +166,7 @@ async def ssh_site(
             await site.close()
 
 
-def bind_docker(socket_path: str, docker_config: Path | None = None) -> Bind:
+def bind_docker(socket_path: str | None = None, docker_config: Path | None = None) -> Bind:
     def bind(transport: Transport, owner: str) -> Provider:
         return DockerProvider(transport, owner, socket_path=socket_path, docker_config=docker_config)
 

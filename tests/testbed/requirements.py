@@ -17,9 +17,13 @@ PACKAGES = {
     "iptables": "iptables",
     "busybox": "busybox-static",
     "docker-registry": "docker-registry",
+    "podman": "podman",
+    "conmon": "conmon",
+    "crun": "crun",
 }
 ENGINES: Mapping[str, Sequence[str]] = {
     "docker": ("dockerd", "iptables", "busybox"),
+    "podman": ("podman", "conmon", "crun", "iptables", "busybox"),
 }
 """The programs of each engine that a node may have: a file of engines/."""
 REGISTRY = ("docker-registry", "busybox")
