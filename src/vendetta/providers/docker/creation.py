@@ -111,9 +111,4 @@ class Creation:
                 return True
 
     async def _discard(self, container: Container) -> None:
-        async with self._engine.doing(f"create {self._name}") as docker:
-            try:
-                await docker.containers.container(container["Id"]).delete(v=True)
-            except DockerError as exc:
-                if exc.status != 404:
-                    raise
+        await self._containers.delete(container["Id"], f"create {self._name}")

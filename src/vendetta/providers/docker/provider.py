@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-from aiodocker import DockerError
 from aiohttp import ClientTimeout
 
 from vendetta.errors import ConnectFailed, EngineUnavailable, WrongState
@@ -16,6 +15,7 @@ from vendetta.models import Belonging, Check, Image, Instance, InstanceSpec, Pat
 from vendetta.providers.base import OnProgress
 from vendetta.providers.options import Rules
 from vendetta.providers.powers import InstanceEvent
+from vendetta.providers.relay import build_relay, open_relay
 from vendetta.transport import Output, Stream, Terminal, Transport
 
 from . import checkup, events, files
@@ -33,7 +33,6 @@ from .keeper import SHELL
 from .options import RULES
 from .probe import probe
 from .process import DockerProcess
-from .relay import build_relay, open_relay
 from .snapshots import Snapshots
 from .stats import SAMPLE_SECONDS, parse_stats
 
@@ -293,15 +292,7 @@ class DockerProvider:
             raise WrongState(
                 f"can't remove {name} on node {self._engine.node}: it is running", hint="Stop it first, or force it."
             )
-        async with self._engine.doing(f"remove {name}") as docker:
-            target = docker.containers.container(container["Id"])
-            try:
-                await target.delete(force=force, v=True)
-            except DockerError as exc:
-                if exc.status == 409 and "in progress" in exc.message:
-                    await target.wait(condition="removed")
-                elif exc.status != 404:
-                    raise
+        await self._containers.delete(container["Id"], f"remove {name}", force=force)
 
     async def _run(
         self,

@@ -19,7 +19,7 @@ from vendetta.providers.identity import engine_name
 from .containers import Container, Containers
 from .engine import Engine
 from .labels import IMAGE, OWNER, SNAPSHOT, WORKSPACE, image_of
-from .podman import familiar, has_labels, untag
+from .podman import familiar, has_labels, is_taken, untag
 
 UNNAMED = "<none>:<none>"
 """What older engines list in place of no name."""
@@ -62,15 +62,30 @@ class Snapshots:
         container = await self._containers.find(name)
         if container["State"]["Running"]:
             raise WrongState(f"can't restore {name} on node {self._engine.node}: it is running", hint="Stop it first.")
-        if await self._find(name, snapshot) is None:
+        image = await self._find(name, snapshot)
+        if image is None:
             known = ", ".join(one.name for one in await self.list(name)) or "none"
             raise SnapshotNotFound(f'{name} has no snapshot "{snapshot}"', hint=f"It has: {known}.")
-        await self._delete(_successor(name))
-        async with self._engine.doing(f"restore {name}") as docker:
-            await docker.containers.create(build_successor(container, reference), name=_successor(name))
+        await self._make_successor(name, container, reference, image["Id"])
         # its volumes are the successor's now
-        await self._delete(container["Id"])
+        await self._containers.delete(container["Id"], f"restore {name}", volumes=False)
         await self._take_name(name)
+
+    async def _make_successor(self, name: str, container: Container, reference: str, image: str) -> None:
+        """The one that an earlier try made is kept: that try may be removing its predecessor at this moment."""
+        successor = await self._containers.lookup_engine_name(_successor(name), f"restore {name}")
+        if successor is not None and successor["Image"] == image:
+            return
+        config = build_successor(container, reference)
+        for last in (False, True):
+            await self._containers.delete(_successor(name), f"restore {name}", volumes=False)
+            async with self._engine.doing(f"restore {name}") as docker:
+                try:
+                    await docker.containers.create(config, name=_successor(name))
+                    return
+                except DockerError as exc:
+                    if last or not is_taken(exc):  # by what an earlier try was still making
+                        raise
 
     async def remove(self, name: str, snapshot: str) -> None:
         await self._containers.find(name)
@@ -78,7 +93,10 @@ class Snapshots:
 
     async def remove_all(self, name: str) -> None:
         """With what a restore left behind that broke off and was never repeated."""
-        await self._delete(_successor(name))
+        what = f"remove {name}"
+        successor = await self._containers.lookup_engine_name(_successor(name), what)
+        if successor is not None and self._containers.owns(successor, name):
+            await self._containers.delete(successor["Id"], what, volumes=False)
         for image in await self.images(name):
             await delete_image(self._engine, image["Id"])
 
@@ -109,14 +127,6 @@ class Snapshots:
                     return False
                 raise
             return True
-
-    async def _delete(self, container: str) -> None:
-        async with self._engine.doing("restore") as docker:
-            try:
-                await docker.containers.container(container).delete()
-            except DockerError as exc:
-                if exc.status != 404:
-                    raise
 
 
 async def delete_image(engine: Engine, image: str) -> None:
