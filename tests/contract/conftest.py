@@ -32,7 +32,7 @@ from tests.testbed.guests import build_guest
 
 from vendetta.providers.base import Provider
 
-DOCKER_SOCKET = "/var/run/docker.sock"
+PODMAN_SOCKET = "/run/podman/podman.sock"
 
 
 @pytest.fixture(scope="session")
@@ -76,9 +76,30 @@ async def ssh(ssh_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Async
     async with ssh_site(
         ssh_node,
         tmp_path_factory.mktemp("ssh"),
-        bind_docker(DOCKER_SOCKET),
+        bind_docker(),
         snatch_from(str(ssh_node.docker_socket)),
         restart=engine_restart(ssh_node, "docker"),
+    ) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def podman_node(bed: TestBed) -> Node:
+    node = bed.node(engines=["podman"], groups=["podman"])
+    asyncio.run(prepare_images(str(node.path(PODMAN_SOCKET))))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def podman(podman_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """The same provider with Podman behind the socket, which it has to find."""
+    async with ssh_site(
+        podman_node,
+        tmp_path_factory.mktemp("podman"),
+        bind_docker(),
+        snatch_from(str(podman_node.path(PODMAN_SOCKET))),
+        restart=engine_restart(podman_node, "podman"),
+        cuts=3,
     ) as site:
         yield site
 
