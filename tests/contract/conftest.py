@@ -10,20 +10,25 @@ import pytest
 from tests.contract import local_engine
 from tests.contract.local_engine import LocalEngine, running_engine
 from tests.contract.local_transport import LocalTransport
+from tests.contract.qemu import prepare_node, qemu_site
 from tests.contract.sites import (
     Site,
     Spec,
     bind_docker,
+    bind_lxc,
     daemon_site,
     docker_site,
     engine_restart,
     memory_site,
     prepare_images,
+    prepare_lxc,
     sites_with,
     snatch_from,
+    snatch_lxc,
     ssh_site,
 )
 from tests.testbed import Node, TestBed
+from tests.testbed.guests import build_guest
 
 from vendetta.providers.base import Provider
 
@@ -93,6 +98,36 @@ async def incus(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Asy
 @pytest.fixture(scope="module")
 async def lxd(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     async with daemon_site(lxc_node, tmp_path_factory.mktemp("lxd"), "lxd") as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def classic_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """A machine with classic LXC, and the image of the contract."""
+    node = bed.node(engines=["lxc"], sudo="nopasswd")
+    asyncio.run(prepare_lxc(node, tmp_path_factory.mktemp("lxc")))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def lxc(classic_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with ssh_site(
+        classic_node, tmp_path_factory.mktemp("lxc"), bind_lxc("classic"), snatch_lxc(classic_node)
+    ) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def qemu_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """A machine of its own, with the guest of the tests."""
+    node = bed.node()
+    asyncio.run(prepare_node(node, build_guest(), tmp_path_factory.mktemp("prepare")))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def qemu(qemu_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with qemu_site(qemu_node, build_guest(), tmp_path_factory.mktemp("qemu")) as site:
         yield site
 
 

@@ -22,6 +22,7 @@ from vendetta.providers.docker import DockerProvider
 from vendetta.providers.lxc import BackendName, LxcProvider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.powers import POWERS, capabilities
+from vendetta.providers.qemu import QemuProvider
 from vendetta.transport import Output, Process, Transport
 
 IMAGE = "tools"
@@ -40,6 +41,8 @@ SITES: Mapping[str, type[Provider]] = {
     "ssh": DockerProvider,
     "incus": LxcProvider,
     "lxd": LxcProvider,
+    "lxc": LxcProvider,
+    "qemu": QemuProvider,
 }
 """The technology of each site. What it can do is read from the class."""
 
@@ -48,6 +51,9 @@ WITHOUT: Mapping[str, frozenset[str]] = {
     "docker": frozenset({"ssh", "restarts"}),
     "incus": frozenset({"commands", "resize"}),
     "lxd": frozenset({"commands", "resize"}),
+    "lxc": frozenset({"commands", "restarts", "direct", "resize"}),
+    # a VM runs what its image starts, on processors and a network of its own
+    "qemu": frozenset({"restarts", "commands", "addresses", "pids", "fractions", "mounts"}),
 }
 """What a site can't do though its kind has the power, or that isn't a power.
 
@@ -92,7 +98,7 @@ class Site:
     node: Node | None = None
     restart: Callable[[], Awaitable[None]] | None = None
     crowd: int = 20
-    cuts: int = 8
+    cuts: int = 6
     bound: dict[str, Provider] = field(default_factory=dict)
 
     def spec(self, **fields: Any) -> InstanceSpec:
@@ -211,6 +217,21 @@ async def daemon_site(node: Node, directory: Path, name: Literal["incus", "lxd"]
         await provider.push_image(IMAGE, root, ignore_progress)
         await provider.close()
         yield site
+
+
+async def prepare_lxc(node: Node, directory: Path) -> None:
+    """Gives a node with classic LXC the image of the contract. `directory` is for our side's keys, and its file."""
+    file = directory / f"{IMAGE}.tar"
+    file.write_bytes(build_root())
+    async with open_link(node, directory) as connection:
+        await LxcProvider(connection, "images").push_image(IMAGE, file, ignore_progress)
+
+
+def snatch_lxc(node: Node) -> Callable[[str], Awaitable[None]]:
+    async def snatch(name: str) -> None:
+        await asyncio.to_thread(node.run, ["lxc-destroy", "--force", "--name", f"vendetta-{name}"])
+
+    return snatch
 
 
 def engine_restart(node: Node, engine: str) -> Callable[[], Awaitable[None]]:

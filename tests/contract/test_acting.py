@@ -2,11 +2,12 @@
 
 import asyncio
 import hashlib
+import signal
 
 import pytest
 from tests.contract.sites import SHARED, Spec, finish, ignore_progress
 
-from vendetta.errors import ConnectFailed, WrongState
+from vendetta.errors import ConnectFailed, Unsupported, WrongState
 from vendetta.providers.base import Provider
 from vendetta.transport import Stream, Terminal
 
@@ -53,7 +54,7 @@ async def test_whoever_writes_waits_for_whoever_reads(running: Provider) -> None
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(feed(), 1.0)
-    await process.close()
+    assert (await finish(process))[2] == 0  # and goes on when it is read
 
 
 async def test_stdout_and_stderr_are_apart(running: Provider) -> None:
@@ -61,10 +62,38 @@ async def test_stdout_and_stderr_are_apart(running: Provider) -> None:
     assert await finish(process) == (b"out\n", b"err\n", 0)
 
 
-@pytest.mark.parametrize("status", [0, 1, 2, 42, 126, 127, 128, 130, 255])
-async def test_the_exit_status_is_the_programs(running: Provider, status: int) -> None:
-    process = await running.exec(SHARED, ["sh", "-c", f"exit {status}"])
-    assert (await finish(process))[2] == status
+async def test_every_exit_status_is_the_programs(running: Provider) -> None:
+    few = asyncio.Semaphore(8)
+
+    async def end_with(status: int) -> int:
+        async with few:
+            return (await finish(await running.exec(SHARED, ["sh", "-c", f"exit {status}"])))[2]
+
+    statuses = list(range(256))
+    assert await asyncio.gather(*map(end_with, statuses)) == statuses
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT", "TERM", "KILL", "SEGV"])
+async def test_a_program_that_a_signal_ends(running: Provider, name: str) -> None:
+    process = await running.exec(SHARED, ["sh", "-c", f"kill -{name} $$"])
+    assert (await finish(process))[2] == 128 + signal.Signals[f"SIG{name}"]
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM", "KILL"])
+async def test_a_program_that_is_sent_a_signal(running: Provider, name: str) -> None:
+    """Where the technology can't, it says so, and the program goes on."""
+    process = await running.exec(SHARED, ["sh", "-c", "echo up; exec cat"])
+    assert await process.read() is not None
+    expected = 128 + signal.Signals[f"SIG{name}"]
+    try:
+        await process.signal(name)
+    except Unsupported:
+        await process.write_eof()
+        expected = 0
+    while await process.read() is not None:
+        pass
+    assert await process.wait() == expected
+    await process.close()
 
 
 async def test_a_missing_program_ends_with_127(running: Provider) -> None:

@@ -56,6 +56,21 @@ async def test_followed_logs_end_with_the_instance(provider: Provider, spec: Spe
         assert await gather_output(provider.logs("web", follow=True)) == b"first\nlast\n"
 
 
+@pytest.mark.needs("logs", "commands")
+async def test_logs_over_a_restart(provider: Provider, spec: Spec) -> None:
+    """Who follows is told the end, and follows again what came after it; what was written before is still there."""
+    await started(provider, "web", spec(command=["sh", "-c", "echo up; exec sleep infinity"]))
+    for times in (1, 2):
+        logs = provider.logs("web", follow=True)
+        async with asyncio.timeout(60):
+            seen = b""
+            while seen.count(b"up\n") < times:
+                seen += (await anext(logs)).data
+            await provider.stop("web", timeout_seconds=0)
+            assert await gather_output(logs) == b""
+        await provider.start("web")
+
+
 @pytest.mark.needs("logs")
 async def test_logs_of_what_is_absent(provider: Provider) -> None:
     with pytest.raises(InstanceNotFound):

@@ -7,6 +7,7 @@ from vendetta.errors import EngineForbidden, EngineUnavailable
 from vendetta.transport import Transport
 
 from .backend import Backend
+from .classic import Classic
 from .daemon import Daemon
 
 BackendName = Literal["incus", "lxd", "classic"]
@@ -30,6 +31,7 @@ Factory = Callable[[Transport, str, str], Backend]
 FACTORIES: Mapping[BackendName, Factory] = {
     "incus": lambda transport, owner, path: Daemon(transport, owner, "incus", path),
     "lxd": lambda transport, owner, path: Daemon(transport, owner, "lxd", path),
+    "classic": lambda transport, owner, _: Classic(transport, owner),
 }
 
 

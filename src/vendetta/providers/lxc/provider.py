@@ -25,7 +25,6 @@ class LxcProvider:
     rules: ClassVar[Rules] = RULES
     lacks: ClassVar[Mapping[str, str]] = LACKS
     conditions: ClassVar[Mapping[str, str]] = {
-        "console": "Incus or LXD",
         "direct": "Incus or LXD",
         "resize": "a storage pool that limits disks (btrfs, lvm, zfs)",
     }

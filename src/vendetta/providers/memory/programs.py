@@ -3,6 +3,7 @@
 import asyncio
 import math
 import shlex
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -114,7 +115,8 @@ async def _nc(shell: Shell) -> int:
 
 
 async def _sh(shell: Shell) -> int:
-    """`sh -c SCRIPT`, where the script is simple commands between semicolons, `>&2`, `read`, `exec` and `exit N`."""
+    """`sh -c SCRIPT`, where the script is simple commands between semicolons, `>&2`, `read`, `exec`,
+    `kill -NAME $$` and `exit N`."""
     status = 0
     for command in shell.argv[2].replace("\n", ";").split(";"):
         argv = shlex.split(command)
@@ -126,6 +128,8 @@ async def _sh(shell: Shell) -> int:
                 continue
             case ["exit", number]:
                 return int(number)
+            case ["kill", name, "$$"]:
+                return 128 + signal.Signals[f"SIG{name[1:]}"]
             case ["read", *_]:
                 await shell.stdin.read_line()
             case _:
