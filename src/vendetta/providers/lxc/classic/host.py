@@ -33,7 +33,7 @@ _SECONDS = 60.0
 # As root at once, otherwise by sudo, which must not ask. A terminal only carries bytes: that in the container minds
 # lines, echo and keys; sudo gives its command another one with the settings of this.
 _BECOME_ROOT = """\
-if [ -t 0 ]; then stty raw -echo -onlcr; fi
+if [ -t 0 ]; then stty raw -echo; fi
 if [ "$(id -u)" = 0 ]; then exec "$@"; fi
 LC_ALL=C exec sudo -n -- "$@"
 """
