@@ -79,9 +79,7 @@ def build_resources(facts: dict[str, str], node: str, *, said: bytes = b"") -> R
 
 def build_capabilities(facts: dict[str, str], providers: dict[str, ProviderStatus]) -> list[str]:
     """Short words: the engine of each healthy provider, by the name that its version begins with, and `kvm`."""
-    words = {
-        name_engine(kind, status.version or "") for kind, status in providers.items() if status.state == "healthy"
-    }
+    words = {name_engine(kind, status.version or "") for kind, status in providers.items() if status.state == "healthy"}
     if facts.get("kvm") == "yes":
         words.add("kvm")
     return sorted(words)
