@@ -12,6 +12,7 @@ from vendetta.errors import (
     EngineUnavailable,
     ImageNotFound,
     InstanceNotFound,
+    InvalidInput,
     NameTaken,
     OutOfResources,
     ProviderError,
@@ -105,6 +106,8 @@ class Host:
                 return NameTaken(f"{what}: its name is taken there", hint="Remove it, or choose another name.")
             case 71:
                 return SnapshotNotFound(what)
+            case 72:
+                return InvalidInput(f"{what}: there is no {words} to be mounted", hint="Make it on the node first.")
         if "bridge" in errors or "gateway addresses" in errors:
             return ProviderError(f"{what}: its network bridge isn't there", hint=f"On the node: {START_BRIDGE}")
         if any(word in errors.lower() for word in self.words):
