@@ -102,9 +102,26 @@ class Transport(Protocol):
     async def open_tcp(self, host: str, port: int) -> Stream:
         """As seen from the node. Raises `ConnectFailed` when nothing listens there."""
 
+    async def login(self, host: str, port: int, *, user: str, private_key: str, host_key: str) -> "Guest":
+        """Logs in to an sshd that the node reaches, by that key alone (in OpenSSH's format).
+
+        `host_key` is the one it must show, as `TYPE BASE64`. Raises `ConnectFailed`, `LinkTimeout` where it doesn't
+        answer yet, `HostKeyChanged`, `AuthFailed`.
+        """
+
     async def put(self, local: Path, remote: str, *, on_bytes: OnBytes | None = None) -> None: ...
 
     async def get(self, remote: str, local: Path, *, on_bytes: OnBytes | None = None) -> None: ...
 
     def http(self, socket_path: str) -> "BaseConnector":
         """A connector whose HTTP requests reach that unix socket on the node. Shared, and closed with the link."""
+
+
+class Guest(Transport, Protocol):
+    """A machine on the node, logged in to through the node's connection."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended, by us or not."""
+
+    async def close(self) -> None: ...

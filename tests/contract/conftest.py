@@ -10,6 +10,7 @@ import pytest
 from tests.contract import local_engine
 from tests.contract.local_engine import LocalEngine, running_engine
 from tests.contract.local_transport import LocalTransport
+from tests.contract.qemu import prepare_node, qemu_site
 from tests.contract.sites import (
     Site,
     Spec,
@@ -27,10 +28,11 @@ from tests.contract.sites import (
     ssh_site,
 )
 from tests.testbed import Node, TestBed
+from tests.testbed.guests import build_guest
 
 from vendetta.providers.base import Provider
 
-DOCKER_SOCKET = "/var/run/docker.sock"
+PODMAN_SOCKET = "/run/podman/podman.sock"
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +76,30 @@ async def ssh(ssh_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Async
     async with ssh_site(
         ssh_node,
         tmp_path_factory.mktemp("ssh"),
-        bind_docker(DOCKER_SOCKET),
+        bind_docker(),
         snatch_from(str(ssh_node.docker_socket)),
         restart=engine_restart(ssh_node, "docker"),
+    ) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def podman_node(bed: TestBed) -> Node:
+    node = bed.node(engines=["podman"], groups=["podman"])
+    asyncio.run(prepare_images(str(node.path(PODMAN_SOCKET))))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def podman(podman_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """The same provider with Podman behind the socket, which it has to find."""
+    async with ssh_site(
+        podman_node,
+        tmp_path_factory.mktemp("podman"),
+        bind_docker(),
+        snatch_from(str(podman_node.path(PODMAN_SOCKET))),
+        restart=engine_restart(podman_node, "podman"),
+        cuts=3,
     ) as site:
         yield site
 
@@ -112,6 +135,20 @@ async def lxc(classic_node: Node, tmp_path_factory: pytest.TempPathFactory) -> A
     async with ssh_site(
         classic_node, tmp_path_factory.mktemp("lxc"), bind_lxc("classic"), snatch_lxc(classic_node)
     ) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def qemu_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """A machine of its own, with the guest of the tests."""
+    node = bed.node()
+    asyncio.run(prepare_node(node, build_guest(), tmp_path_factory.mktemp("prepare")))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def qemu(qemu_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with qemu_site(qemu_node, build_guest(), tmp_path_factory.mktemp("qemu")) as site:
         yield site
 
 

@@ -22,6 +22,7 @@ from vendetta.providers.docker import DockerProvider
 from vendetta.providers.lxc import BackendName, LxcProvider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.powers import POWERS, capabilities
+from vendetta.providers.qemu import QemuProvider
 from vendetta.transport import Output, Process, Transport
 
 IMAGE = "tools"
@@ -38,9 +39,11 @@ SITES: Mapping[str, type[Provider]] = {
     "memory": MemoryProvider,
     "docker": DockerProvider,
     "ssh": DockerProvider,
+    "podman": DockerProvider,
     "incus": LxcProvider,
     "lxd": LxcProvider,
     "lxc": LxcProvider,
+    "qemu": QemuProvider,
 }
 """The technology of each site. What it can do is read from the class."""
 
@@ -50,6 +53,8 @@ WITHOUT: Mapping[str, frozenset[str]] = {
     "incus": frozenset({"commands", "resize"}),
     "lxd": frozenset({"commands", "resize"}),
     "lxc": frozenset({"commands", "restarts", "direct", "resize"}),
+    # a VM runs what its image starts, on processors and a network of its own
+    "qemu": frozenset({"restarts", "commands", "addresses", "pids", "fractions", "mounts"}),
 }
 """What a site can't do though its kind has the power, or that isn't a power.
 
@@ -121,8 +126,10 @@ class Site:
 
 
 async def _clear(provider: Provider) -> None:
-    await asyncio.gather(*(provider.remove(instance.name, force=True) for instance in await provider.list()))
-    await provider.close()
+    try:
+        await asyncio.gather(*(provider.remove(instance.name, force=True) for instance in await provider.list()))
+    finally:
+        await provider.close()
 
 
 @asynccontextmanager
@@ -170,7 +177,7 @@ async def ssh_site(
             await site.close()
 
 
-def bind_docker(socket_path: str, docker_config: Path | None = None) -> Bind:
+def bind_docker(socket_path: str | None = None, docker_config: Path | None = None) -> Bind:
     def bind(transport: Transport, owner: str) -> Provider:
         return DockerProvider(transport, owner, socket_path=socket_path, docker_config=docker_config)
 
@@ -200,19 +207,10 @@ def bind_lxc(backend: BackendName) -> Bind:
 @asynccontextmanager
 async def daemon_site(node: Node, directory: Path, name: Literal["incus", "lxd"]) -> AsyncIterator[Site]:
     """Incus or LXD on another machine, which is given the image of the contract."""
-    socket_path = str(node.path(f"/var/lib/{name}/unix.socket"))
+    program = {"incus": "incus", "lxd": "lxc"}[name]
 
     async def snatch(instance: str) -> None:
-        async with engine_session(socket_path) as session:
-            url = f"http://daemon/1.0/instances/vendetta-{instance}"
-            for request in (
-                session.put(f"{url}/state", json={"action": "stop", "force": True}),
-                session.delete(url),
-            ):
-                async with request as response:
-                    operation = (await response.json())["operation"]
-                async with session.get(f"http://daemon{operation}/wait") as response:
-                    response.raise_for_status()
+        await asyncio.to_thread(node.run, [program, "delete", "--force", f"vendetta-{instance}"])
 
     restart = engine_restart(node, name)
     async with ssh_site(node, directory, bind_lxc(name), snatch, restart=restart, absent_image="no-such-image") as site:

@@ -34,6 +34,7 @@ from vendetta.models import ServerStatus
 from vendetta.paths import Paths
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.lxc import LxcProvider
+from vendetta.providers.qemu import QemuProvider
 from vendetta.providers.registry import Registry
 from vendetta.settings import ServerConfig
 from vendetta.ssh.connector import Connector
@@ -143,6 +144,7 @@ def build_registry() -> Registry:
         {
             DockerProvider: partial(DockerProvider, docker_config=Path.home() / ".docker" / "config.json"),
             LxcProvider: LxcProvider,
+            QemuProvider: QemuProvider,
         },
     )
 

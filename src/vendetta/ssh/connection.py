@@ -26,6 +26,7 @@ from .relay import Relay
 from .sessions import Sessions
 from .sockets import ChannelConnector
 from .streams import ChannelStream
+from .visit import Visit
 
 PING_SECONDS = 15.0
 DIAGNOSIS_SECONDS = 5.0
@@ -180,6 +181,12 @@ class Connection:
 
     async def open_tcp(self, host: str, port: int) -> ChannelStream:
         return await self._reach.open_tcp(host, port)
+
+    async def login(self, host: str, port: int, *, user: str, private_key: str, host_key: str) -> "Connection":
+        """Raises as `Transport.login` does. It ends with this connection."""
+        visit = Visit(self._node, host, port, user=user, private_key=private_key, host_key=host_key)
+        raw = await visit.log_in(self._reach, self._connection)
+        return Connection(self._node, raw, visit.shown, visit)
 
     async def put(self, local: Path, remote: str, *, on_bytes: OnBytes | None = None) -> None:
         await self._copying.put(local, remote, on_bytes)

@@ -6,10 +6,10 @@ That a socket can't be forwarded is learnt at the first try, and remembered for 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import asyncssh
-from asyncssh.stream import SSHUNIXStreamSession
+from asyncssh.stream import SSHTCPStreamSession, SSHUNIXStreamSession
 
 from vendetta.errors import ConnectFailed, EngineForbidden, EngineUnavailable, ForwardingRefused, VendettaError
 from vendetta.transport import CommandResult
@@ -93,21 +93,28 @@ class Reach:
             raise await self._why_closed(path) from exc
 
     async def open_tcp(self, host: str, port: int) -> ChannelStream:
-        what = f"connect to port {port} of {host}"
+        session: SSHTCPStreamSession[bytes] = SSHTCPStreamSession()
+        channel = await self.open_tcp_session(host, port, lambda: session)
+        reader, writer = asyncssh.SSHReader(session, channel), asyncssh.SSHWriter(session, channel)
+        return ChannelStream(self._node, f"connect to port {port} of {host}", reader, writer)
+
+    async def open_tcp_session(
+        self, host: str, port: int, factory: "Callable[[], asyncssh.SSHTCPSession[bytes]]"
+    ) -> "SSHChannel[bytes]":
+        """A channel whose bytes go to a session of the caller's. Raises `ConnectFailed`, `LinkError`."""
         try:
             if not self._ports_carried:
                 try:
-                    return await self._forward_tcp(what, host, port)
+                    return await self._forward_tcp(host, port, factory)
                 except ForwardingRefused:
                     self._ports_carried = True
             await self._prepare()
-            session: SSHUNIXStreamSession[bytes] = SSHUNIXStreamSession()
-            channel = await self._relay.open(["tcp", host, str(port)], session)
+            # the relay calls nothing that the two kinds of session don't have in common
+            session = cast("asyncssh.SSHUNIXSession[bytes]", factory())
+            return await self._relay.open(["tcp", host, str(port)], session)
         except ConnectFailed as exc:
             exc.hint = f"Does something listen on port {port} there?"
             raise
-        reader, writer = asyncssh.SSHReader(session, channel), asyncssh.SSHWriter(session, channel)
-        return ChannelStream(self._node, what, reader, writer)
 
     async def _prepare(self) -> None:
         async with self._counting:
@@ -115,13 +122,15 @@ class Reach:
                 await self._count_sessions()
                 self._counted = True
 
-    async def _forward_tcp(self, what: str, host: str, port: int) -> ChannelStream:
-        with using(self._node, what):
+    async def _forward_tcp(
+        self, host: str, port: int, factory: "Callable[[], asyncssh.SSHTCPSession[bytes]]"
+    ) -> "SSHChannel[bytes]":
+        with using(self._node, f"connect to port {port} of {host}"):
             async with asyncio.timeout(OPEN_SECONDS):
-                reader, writer = await self._connection.open_connection(
-                    host, port, encoding=None, window=WINDOW_BYTES, max_pktsize=PACKET_BYTES
+                channel, _ = await self._connection.create_connection(
+                    factory, host, port, encoding=None, window=WINDOW_BYTES, max_pktsize=PACKET_BYTES
                 )
-        return ChannelStream(self._node, what, reader, writer)
+        return channel
 
     async def _forward_unix(
         self, path: str, factory: "Callable[[], asyncssh.SSHUNIXSession[bytes]]"

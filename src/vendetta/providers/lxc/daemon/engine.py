@@ -5,11 +5,19 @@ Every exchange runs under `doing`, which turns what goes wrong into our errors; 
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
-from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTimeout, ClientWebSocketResponse
+from aiohttp import (
+    ClientConnectionError,
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    ClientWebSocketResponse,
+    WSMessage,
+    WSMsgType,
+)
 
 from vendetta.errors import EngineUnavailable, UnexpectedReply, VendettaError
 from vendetta.transport import Stream, Transport
@@ -28,6 +36,9 @@ WAIT_SECONDS = 60
 
 _ENDED = 200
 """Status codes from here on are of an end: success, failure (400), cancelled (401)."""
+
+_TIME_IS_UP = "context deadline exceeded"
+"""What Incus says of an operation that goes on after `WAIT_SECONDS`; LXD shows it as it is."""
 
 Reply = Mapping[str, Any]
 
@@ -69,11 +80,11 @@ class Engine:
         return reply.get("metadata")
 
     async def find(self, path: str, /, **params: str) -> Any:
-        """As `ask` by GET; None for what isn't there."""
+        """As `ask` by GET; None for what isn't there, in a project that is."""
         try:
             return await self.ask("GET", path, params=params)
         except Refused as exc:
-            if exc.status == 404:
+            if exc.status == 404 and "project not found" not in exc.words.lower():
                 return None
             raise
 
@@ -92,12 +103,16 @@ class Engine:
     async def wait(self, operation: Reply) -> Reply:
         """The end of an operation, in one long question. Raises `Refused` where it failed."""
         while operation["status_code"] < _ENDED:
-            operation = await self.ask(
-                "GET",
-                f"operations/{operation['id']}/wait",
-                params={"timeout": str(WAIT_SECONDS)},
-                timeout=ClientTimeout(total=WAIT_SECONDS + 30.0),
-            )
+            try:
+                operation = await self.ask(
+                    "GET",
+                    f"operations/{operation['id']}/wait",
+                    params={"timeout": str(WAIT_SECONDS)},
+                    timeout=ClientTimeout(total=WAIT_SECONDS + 30.0),
+                )
+            except Refused as exc:
+                if _TIME_IS_UP not in exc.words:
+                    raise
         if operation["status_code"] > _ENDED:
             raise Refused(operation["status_code"], operation["err"])
         return operation
@@ -114,10 +129,10 @@ class Engine:
                     continue  # its failure is of whom it began; gone already is as good
 
     async def websocket(self, path: str, /, **params: str) -> ClientWebSocketResponse:
-        """To be closed by the caller."""
-        # Nothing to compress on a channel that ssh may compress, and no limit: the pieces are the engine's.
+        """To be closed by the caller, and read by `receive`."""
+        # aiohttp's own answers to a ping or a goodbye fail on a connection that is closing, with messages still unread
         return await self._session.ws_connect(
-            f"{BASE}{_below(path)}", params=params, max_msg_size=0, compress=0, autoclose=True
+            f"{BASE}{_below(path)}", params=params, max_msg_size=0, autoclose=False, autoping=False
         )
 
     async def open_stream(self) -> Stream:
@@ -153,6 +168,14 @@ class Engine:
             f"can't {what} on node {self.node}: {self.dialect.title} broke the connection off",
             hint="Was it restarted? Try again.",
         )
+
+
+async def receive(socket: ClientWebSocketResponse) -> WSMessage:
+    """The next message that isn't a ping, which is answered where that still can be."""
+    while (message := await socket.receive()).type is WSMsgType.PING:
+        with suppress(ClientConnectionError):
+            await socket.pong(message.data)
+    return message
 
 
 def parse_reply(body: bytes, status: int) -> Reply:

@@ -10,7 +10,7 @@ from vendetta.errors import EngineUnavailable
 from vendetta.providers.identity import ENGINE_PREFIX
 from vendetta.providers.powers import InstanceEvent
 
-from .engine import Engine
+from .engine import Engine, receive
 from .lookup import Lookup
 
 _DELETED = "deleted"
@@ -22,8 +22,8 @@ async def watch(engine: Engine, lookup: Lookup) -> AsyncGenerator[InstanceEvent,
         async with await engine.websocket("events", **params) as events:
             # asked after the stream has begun, so that nothing comes between
             ours = {found.engine_name.removeprefix(ENGINE_PREFIX) for found in await lookup.list()}
-            async for message in events:
-                if message.type is not WSMsgType.TEXT or (event := parse_event(message.data)) is None:
+            while (message := await receive(events)).type is WSMsgType.TEXT:
+                if (event := parse_event(message.data)) is None:
                     continue
                 if event.name not in ours and event.action != _DELETED and await _is_ours(lookup, event.name):
                     ours.add(event.name)

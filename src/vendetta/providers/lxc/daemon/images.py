@@ -16,7 +16,7 @@ from vendetta.errors import ImageNotFound, InvalidInput
 from vendetta.models import Image, Progress
 from vendetta.providers.base import OnProgress
 
-from .engine import SENDING, Engine, Reply
+from .engine import SENDING, Engine, Reply, receive
 from .errors import Refused
 from .image_files import ImageFile, build_upload, read_image_file
 from .marks import IMAGE_FILE, IMAGE_OWNER
@@ -153,8 +153,8 @@ class Images:
     async def _report(self, operation: str, message: str, on_progress: OnProgress) -> None:
         with suppress(ClientError, OSError):  # whoever waits for the end hears of that
             async with await self._engine.websocket("events", type="operation") as events:
-                async for event in events:
-                    if event.type is WSMsgType.TEXT and (progress := parse_progress(event.data, operation, message)):
+                while (event := await receive(events)).type is WSMsgType.TEXT:
+                    if progress := parse_progress(event.data, operation, message):
                         on_progress(progress)
 
 

@@ -12,7 +12,7 @@ from aiohttp import ClientError, ClientWebSocketResponse, WSMsgType
 from vendetta.errors import InvalidInput, WrongState
 from vendetta.transport import Output, Terminal
 
-from .engine import Engine, Reply
+from .engine import Engine, Reply, receive
 from .errors import Refused
 
 Channel = Literal["stdout", "stderr"]
@@ -61,17 +61,16 @@ class DaemonProcess:
         """Of an operation that waits for its websockets. To be called under the engine's `doing`."""
         path = f"operations/{operation['id']}/websocket"
         secrets: Mapping[str, str] = operation["metadata"]["fds"]
+        # The program starts as soon as its streams are open, and may have ended before control is: that goes first.
+        sockets = {"control": await engine.websocket(path, secret=secrets["control"])}
+        names = [name for name in secrets if name != "control"]
         opened = await asyncio.gather(
-            *(engine.websocket(path, secret=secret) for secret in secrets.values()), return_exceptions=True
+            *(engine.websocket(path, secret=secrets[name]) for name in names), return_exceptions=True
         )
+        sockets |= {name: one for name, one in zip(names, opened, strict=True) if not isinstance(one, BaseException)}
         for failure in (one for one in opened if isinstance(one, BaseException)):
-            for socket in opened:
-                if isinstance(socket, ClientWebSocketResponse):
-                    await socket.close()
+            await asyncio.gather(*(socket.close() for socket in sockets.values()), return_exceptions=True)
             raise failure
-        sockets = {
-            key: one for key, one in zip(secrets, opened, strict=True) if isinstance(one, ClientWebSocketResponse)
-        }
         return cls(
             engine, operation, sockets, has_terminal=terminal is not None, is_console=is_console, program=program
         )
@@ -118,7 +117,7 @@ class DaemonProcess:
 
     async def wait(self) -> int:
         await self._ended.wait()
-        if self._closed and not self._end.done():
+        if self._closed and self._end.cancelled():
             raise WrongState("the program was let go of while it ran: how it ends can't be known")
         async with self._engine.doing("ask how a program ended"):
             return await asyncio.shield(self._end)
@@ -133,9 +132,8 @@ class DaemonProcess:
         await asyncio.gather(
             self._pumping, *(socket.close() for socket in self._sockets.values()), return_exceptions=True
         )
-        if not self._end.done():
-            self._end.cancel()
-            await asyncio.gather(self._end, return_exceptions=True)
+        self._end.cancel()
+        await asyncio.gather(self._end, return_exceptions=True)
         self._ended.set()
 
     async def _control(self, message: Mapping[str, Any]) -> None:
@@ -156,14 +154,19 @@ class DaemonProcess:
         return int((ended.get("metadata") or {}).get("return", 0))
 
     async def _pump_all(self, channels: Mapping[str, Channel]) -> None:
-        await asyncio.gather(*(self._pump(self._sockets[key], channel) for key, channel in channels.items()))
+        try:
+            await asyncio.gather(*(self._pump(self._sockets[key], channel) for key, channel in channels.items()))
+        except (ClientError, OSError):
+            self._broken = True
+        if self._has_terminal:
+            await self._input.close()  # which the daemon waits for
         if self._silent and not self._is_console and not self._broken:
             await self._explain()
         await self._output.put(None)
 
     async def _pump(self, socket: ClientWebSocketResponse, channel: Channel) -> None:
         """Up to the daemon's sign for the end, an empty text, or the end of the connection."""
-        while (message := await socket.receive()).type is WSMsgType.BINARY:
+        while (message := await receive(socket)).type is WSMsgType.BINARY:
             self._silent = False
             await self._output.put(Output(channel, message.data))
         if message.type not in (WSMsgType.TEXT, WSMsgType.CLOSE):
