@@ -48,7 +48,7 @@ async def test_a_debian_is_what_its_seed_says(provider: QemuProvider) -> None:
             "initrd": "initrd",
             "append": "console=ttyS0 mitigations=off no_timer_check tsc=reliable random.trust_cpu=on",
             "user_data": USER_DATA,
-            "boot_timeout": "800",
+            "boot_timeout": "170",
         },
     )
     await provider.create("cloud", spec, ignore_progress)

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from platform import machine
 
 PACKAGES = {
     "ip": "iproute2",
@@ -17,13 +18,18 @@ PACKAGES = {
     "iptables": "iptables",
     "busybox": "busybox-static",
     "docker-registry": "docker-registry",
+    "mke2fs": "e2fsprogs",
+    "qemu-img": "qemu-utils",
+    f"qemu-system-{machine()}": "qemu-system",
 }
 ENGINES: Mapping[str, Sequence[str]] = {
     "docker": ("dockerd", "iptables", "busybox"),
 }
 """The programs of each engine that a node may have: a file of engines/."""
 REGISTRY = ("docker-registry", "busybox")
-_RARE = {*REGISTRY, *(program for programs in ENGINES.values() for program in programs)}
+GUESTS = ("mke2fs", "qemu-img", f"qemu-system-{machine()}", "busybox")
+"""What makes and runs virtual machines: each node has it that this machine has."""
+_RARE = {*REGISTRY, *GUESTS, *(program for programs in ENGINES.values() for program in programs)}
 NODE = tuple(program for program in PACKAGES if program not in _RARE)
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
