@@ -15,12 +15,16 @@ from tests.contract.sites import (
     Site,
     Spec,
     bind_docker,
+    bind_lxc,
+    daemon_site,
     docker_site,
     engine_restart,
     memory_site,
     prepare_images,
+    prepare_lxc,
     sites_with,
     snatch_from,
+    snatch_lxc,
     ssh_site,
 )
 from tests.testbed import Node, TestBed
@@ -28,7 +32,7 @@ from tests.testbed.guests import build_guest, missing_guests
 
 from vendetta.providers.base import Provider
 
-DOCKER_SOCKET = "/var/run/docker.sock"
+PODMAN_SOCKET = "/run/podman/podman.sock"
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +76,64 @@ async def ssh(ssh_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Async
     async with ssh_site(
         ssh_node,
         tmp_path_factory.mktemp("ssh"),
-        bind_docker(DOCKER_SOCKET),
+        bind_docker(),
         snatch_from(str(ssh_node.docker_socket)),
         restart=engine_restart(ssh_node, "docker"),
+    ) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def podman_node(bed: TestBed) -> Node:
+    node = bed.node(engines=["podman"], groups=["podman"])
+    asyncio.run(prepare_images(str(node.path(PODMAN_SOCKET))))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def podman(podman_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """The same provider with Podman behind the socket, which it has to find."""
+    async with ssh_site(
+        podman_node,
+        tmp_path_factory.mktemp("podman"),
+        bind_docker(),
+        snatch_from(str(podman_node.path(PODMAN_SOCKET))),
+        restart=engine_restart(podman_node, "podman"),
+        cuts=3,
+    ) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def lxc_node(bed: TestBed) -> Node:
+    """A machine with each of the daemons. They may be restarted."""
+    return bed.node(engines=["incus", "lxd"], groups=["incus-admin", "lxd"])
+
+
+@pytest.fixture(scope="module")
+async def incus(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with daemon_site(lxc_node, tmp_path_factory.mktemp("incus"), "incus") as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+async def lxd(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with daemon_site(lxc_node, tmp_path_factory.mktemp("lxd"), "lxd") as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def classic_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """A machine with classic LXC, and the image of the contract."""
+    node = bed.node(engines=["lxc"], sudo="nopasswd")
+    asyncio.run(prepare_lxc(node, tmp_path_factory.mktemp("lxc")))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def lxc(classic_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with ssh_site(
+        classic_node, tmp_path_factory.mktemp("lxc"), bind_lxc("classic"), snatch_lxc(classic_node)
     ) as site:
         yield site
 

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
-from tests.contract.images import build_root, import_image
+from tests.contract.images import build_root, build_system_root, import_image
 from tests.contract.links import open_link
 from tests.contract.local_transport import LocalTransport
 from tests.testbed import Node
@@ -19,6 +19,7 @@ from tests.testbed import Node
 from vendetta.models import InstanceSpec, Progress
 from vendetta.providers.base import Provider
 from vendetta.providers.docker import DockerProvider
+from vendetta.providers.lxc import BackendName, LxcProvider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.powers import POWERS, capabilities
 from vendetta.providers.qemu import QemuProvider
@@ -38,6 +39,10 @@ SITES: Mapping[str, type[Provider]] = {
     "memory": MemoryProvider,
     "docker": DockerProvider,
     "ssh": DockerProvider,
+    "podman": DockerProvider,
+    "incus": LxcProvider,
+    "lxd": LxcProvider,
+    "lxc": LxcProvider,
     "qemu": QemuProvider,
 }
 """The technology of each site. What it can do is read from the class."""
@@ -45,6 +50,9 @@ SITES: Mapping[str, type[Provider]] = {
 WITHOUT: Mapping[str, frozenset[str]] = {
     "memory": frozenset({"ssh", "restarts", "limits", "pids", "fractions", "mounts"}),
     "docker": frozenset({"ssh", "restarts"}),
+    "incus": frozenset({"commands", "resize"}),
+    "lxd": frozenset({"commands", "resize"}),
+    "lxc": frozenset({"commands", "restarts", "direct", "resize"}),
     # a VM runs what its image starts, on processors and a network of its own
     "qemu": frozenset({"restarts", "commands", "addresses", "pids", "fractions", "mounts"}),
 }
@@ -118,8 +126,10 @@ class Site:
 
 
 async def _clear(provider: Provider) -> None:
-    await asyncio.gather(*(provider.remove(instance.name, force=True) for instance in await provider.list()))
-    await provider.close()
+    try:
+        await asyncio.gather(*(provider.remove(instance.name, force=True) for instance in await provider.list()))
+    finally:
+        await provider.close()
 
 
 @asynccontextmanager
@@ -167,7 +177,7 @@ async def ssh_site(
             await site.close()
 
 
-def bind_docker(socket_path: str, docker_config: Path | None = None) -> Bind:
+def bind_docker(socket_path: str | None = None, docker_config: Path | None = None) -> Bind:
     def bind(transport: Transport, owner: str) -> Provider:
         return DockerProvider(transport, owner, socket_path=socket_path, docker_config=docker_config)
 
@@ -183,6 +193,46 @@ def snatch_from(socket_path: str) -> Callable[[str], Awaitable[None]]:
             session.delete(f"http://docker/containers/vendetta-{name}", params={"force": "1"}) as response,
         ):
             response.raise_for_status()
+
+    return snatch
+
+
+def bind_lxc(backend: BackendName) -> Bind:
+    def bind(transport: Transport, owner: str) -> Provider:
+        return LxcProvider(transport, owner, backend=backend)
+
+    return bind
+
+
+@asynccontextmanager
+async def daemon_site(node: Node, directory: Path, name: Literal["incus", "lxd"]) -> AsyncIterator[Site]:
+    """Incus or LXD on another machine, which is given the image of the contract."""
+    program = {"incus": "incus", "lxd": "lxc"}[name]
+
+    async def snatch(instance: str) -> None:
+        await asyncio.to_thread(node.run, [program, "delete", "--force", f"vendetta-{instance}"])
+
+    restart = engine_restart(node, name)
+    async with ssh_site(node, directory, bind_lxc(name), snatch, restart=restart, absent_image="no-such-image") as site:
+        root = directory / "root.tar"
+        root.write_bytes(build_system_root())
+        provider = LxcProvider(site.transport, "images", backend=name)
+        await provider.push_image(IMAGE, root, ignore_progress)
+        await provider.close()
+        yield site
+
+
+async def prepare_lxc(node: Node, directory: Path) -> None:
+    """Gives a node with classic LXC the image of the contract. `directory` is for our side's keys, and its file."""
+    file = directory / f"{IMAGE}.tar"
+    file.write_bytes(build_root())
+    async with open_link(node, directory) as connection:
+        await LxcProvider(connection, "images").push_image(IMAGE, file, ignore_progress)
+
+
+def snatch_lxc(node: Node) -> Callable[[str], Awaitable[None]]:
+    async def snatch(name: str) -> None:
+        await asyncio.to_thread(node.run, ["lxc-destroy", "--force", "--name", f"vendetta-{name}"])
 
     return snatch
 

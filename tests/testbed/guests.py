@@ -18,7 +18,7 @@ from .requirements import GUESTS, missing
 FETCHED = Path(__file__).parents[2] / ".guest"
 """What `scripts/guests` gets."""
 KERNEL_FOLDER, DEBIAN = FETCHED / "kernel", FETCHED / "debian.disk"
-CACHE = Path("/var/tmp/vendetta-guests")
+CACHE = FETCHED / "built"
 SCRIPTS = Path(__file__).parent / "guest"
 DISK_MIB = 96
 

@@ -121,7 +121,7 @@ class Node:
         self, argv: Sequence[str], *, input: str | None = None, check: bool = True
     ) -> "subprocess.CompletedProcess[str]":
         """Runs a command on it as root, without SSH. Raises `CalledProcessError`, unless `check` is off."""
-        enter = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--"]
+        enter = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--"]
         return run([*enter, *argv], input=input, check=check)
 
     def load_image(self, name: str = "busybox", *, root: bytes | None = None, changes: Sequence[str] = ()) -> None:

@@ -7,12 +7,18 @@
 #   start_NAME   starts it in the background, and lets FOLDER/NAME.ready hear READY=1 (sd_notify) once it answers:
 #                the engine does so itself as NOTIFY_SOCKET, or `say_ready NAME` does
 #   stop_NAME    ends it as the service manager would, and returns when it has ended
+# It says OWN_CGROUPS=yes where it makes groups beside those of process 1, which would else lie about this machine.
 set -euo pipefail
 cd /
 . "$1/node.env"
+OWN_CGROUPS=no
 for engine in $ENGINES; do . "$FOLDER/engines/$engine.sh"; done
 
 boot() {
+    if [ $OWN_CGROUPS = yes ] && [ -z "${IN_OWN_CGROUPS:-}" ]; then
+        enter_cgroups "/$BRIDGE/$NAME"
+        IN_OWN_CGROUPS=yes exec unshare --cgroup bash "$0" "$FOLDER" boot
+    fi
     connect
     mount_files
     hostname "$NAME"
@@ -45,6 +51,7 @@ mount_files() {
     mount -t sysfs sysfs /sys
     mount --rbind "$FOLDER/cgroup" /sys/fs/cgroup
     umount -l "$FOLDER/cgroup"
+    if [ $OWN_CGROUPS = yes ]; then mount_cgroups; fi
     for path in etc root home; do
         mount --bind "$FOLDER/fs/$path" "/$path"
     done
@@ -53,6 +60,52 @@ mount_files() {
     mount -t tmpfs -o mode=1777 tmpfs /tmp
     mkdir -p /run/sshd /run/lock
     for engine in $ENGINES; do "mount_$engine"; done
+}
+
+enter_cgroups() { # $1: the group, in every hierarchy
+    local mounted kind group file
+    while read -r _ mounted kind _; do
+        case $kind in cgroup | cgroup2) ;; *) continue ;; esac
+        for group in "$(dirname "$1")" "$1"; do
+            mkdir -p "$mounted$group"
+            for file in cpuset.cpus cpuset.mems; do # a group of v1 has none to begin with, and takes no process
+                if [ $kind = cgroup ] && [ -e "$mounted$group/$file" ]; then
+                    cat "$(dirname "$mounted$group")/$file" >"$mounted$group/$file"
+                fi
+            done
+        done
+        find "$mounted$1" -mindepth 1 -depth -type d -exec rmdir {} + # of the boot before
+        echo $$ >"$mounted$1/cgroup.procs"
+    done </proc/self/mounts
+}
+
+mount_cgroups() { # each hierarchy anew, from this node's own group down
+    local mounted kind options
+    while read -r _ mounted kind _; do
+        case $kind in cgroup | cgroup2) ;; *) continue ;; esac
+        options=$(awk -v at="$mounted" '$5 == at { options = $NF } END { print options }' /proc/self/mountinfo)
+        case $options in *name=*) options=none,$options ;; esac
+        umount -l "$mounted" # the kernel takes the same file system at the same place for a mistake
+        mount -t "$kind" -o "$options" cgroup "$mounted"
+        if [ $kind = cgroup2 ] && [ "$mounted" = /sys/fs/cgroup ]; then
+            # a group with processes can't limit those below it; lxc knows that process 1 may have moved to this one
+            mkdir "$mounted/init.scope"
+            echo 1 >"$mounted/init.scope/cgroup.procs"
+            sed 's/^\|[[:space:]]/&+/g' "$mounted/cgroup.controllers" >"$mounted/cgroup.subtree_control"
+        fi
+    done <<<"$(</proc/self/mounts)"
+}
+
+build_preseed() { # $1: the bridge, $2: its address
+    cat <<END
+networks: [{name: $1, type: bridge, config: {ipv4.address: $2, ipv4.nat: "false", ipv6.address: none}}]
+storage_pools: [{name: default, driver: dir}]
+profiles:
+- name: default
+  devices:
+    root: {path: /, pool: default, type: disk}
+    eth0: {name: eth0, network: $1, type: nic}
+END
 }
 
 say_ready() {

@@ -18,17 +18,30 @@ PACKAGES = {
     "iptables": "iptables",
     "busybox": "busybox-static",
     "docker-registry": "docker-registry",
-    "mke2fs": "e2fsprogs",
+    "podman": "podman",
+    "conmon": "conmon",
+    "crun": "crun",
+    "incus": "incus-client",
+    "/usr/libexec/incus/incusd": "incus-base",
+    "lxd": "lxd",
+    "lxc": "lxd-client",
+    "dnsmasq": "dnsmasq-base",
+    "lxc-start": "lxc",
+    f"qemu-system-{machine()}": "qemu-system-x86",
     "qemu-img": "qemu-utils",
-    f"qemu-system-{machine()}": "qemu-system",
+    "mke2fs": "e2fsprogs",
 }
 ENGINES: Mapping[str, Sequence[str]] = {
     "docker": ("dockerd", "iptables", "busybox"),
+    "podman": ("podman", "conmon", "crun", "iptables", "busybox"),
+    "incus": ("/usr/libexec/incus/incusd", "incus", "dnsmasq", "iptables", "busybox"),
+    "lxd": ("lxd", "lxc", "dnsmasq", "iptables", "busybox"),
+    "lxc": ("lxc-start", "dnsmasq", "busybox"),
 }
 """The programs of each engine that a node may have: a file of engines/."""
 REGISTRY = ("docker-registry", "busybox")
-GUESTS = ("mke2fs", "qemu-img", f"qemu-system-{machine()}", "busybox")
-"""What makes and runs virtual machines: each node has it that this machine has."""
+GUESTS = (f"qemu-system-{machine()}", "qemu-img", "mke2fs", "busybox")
+"""Of the virtual machines that a node may run, which takes no service there."""
 _RARE = {*REGISTRY, *GUESTS, *(program for programs in ENGINES.values() for program in programs)}
 NODE = tuple(program for program in PACKAGES if program not in _RARE)
 

@@ -29,6 +29,7 @@ MAY_IMPORT: Mapping[str, str] = {
     "providers.options": "models errors",
     "providers.identity": "models errors",
     "providers.archives": "models errors transport",
+    "providers.relay": "errors transport",
     "providers.registry": "providers.base providers.options providers.powers models errors transport",
     "coordination": "coordination providers.base providers.powers providers.registry ssh store models errors transport "
     "settings paths",
@@ -41,7 +42,8 @@ MAY_IMPORT: Mapping[str, str] = {
 """Each part with all that it may import of ours; the longest name counts. A technology gets its line by rule."""
 
 PROVIDER_MAY_IMPORT = (
-    "providers.base providers.powers providers.options providers.identity providers.archives models errors transport"
+    "providers.base providers.powers providers.options providers.identity providers.archives providers.relay "
+    "models errors transport"
 )
 
 HOMES: Mapping[str, str] = {

@@ -33,6 +33,8 @@ from vendetta.coordination.workspaces import Workspaces
 from vendetta.models import ServerStatus
 from vendetta.paths import Paths
 from vendetta.providers.docker import DockerProvider
+from vendetta.providers.lxc import LxcProvider
+from vendetta.providers.qemu import QemuProvider
 from vendetta.providers.registry import Registry
 from vendetta.settings import ServerConfig
 from vendetta.ssh.connector import Connector
@@ -139,7 +141,11 @@ def build_ssh(paths: Paths, config: ServerConfig) -> tuple[HostKeys, Keys, Conne
 def build_registry() -> Registry:
     """The providers that there are."""
     return Registry(
-        {DockerProvider: partial(DockerProvider, docker_config=Path.home() / ".docker" / "config.json")},
+        {
+            DockerProvider: partial(DockerProvider, docker_config=Path.home() / ".docker" / "config.json"),
+            LxcProvider: LxcProvider,
+            QemuProvider: QemuProvider,
+        },
     )
 
 

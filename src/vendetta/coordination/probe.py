@@ -78,12 +78,14 @@ def build_resources(facts: dict[str, str], node: str, *, said: bytes = b"") -> R
 
 
 def build_capabilities(facts: dict[str, str], providers: dict[str, ProviderStatus]) -> list[str]:
-    """Short words: each healthy provider (`podman` where that serves Docker's API), and `kvm`."""
-    words = {
-        "podman" if kind == "docker" and "podman" in (status.version or "").lower() else kind
-        for kind, status in providers.items()
-        if status.state == "healthy"
-    }
+    """Short words: the engine of each healthy provider, by the name that its version begins with, and `kvm`."""
+    words = {name_engine(kind, status.version or "") for kind, status in providers.items() if status.state == "healthy"}
     if facts.get("kvm") == "yes":
         words.add("kvm")
     return sorted(words)
+
+
+def name_engine(kind: str, version: str) -> str:
+    """`incus` of "incus 6.0.4"; the kind itself of a bare "20.10.24"."""
+    first = version.partition(" ")[0].lower()
+    return first if first.isalpha() else kind

@@ -6,7 +6,7 @@ busybox's are enough. Each function takes `run`, which starts a program in the i
 import asyncio
 import posixpath
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 from vendetta.errors import InvalidInput, OutOfResources, PathNotFound, ProviderError, UnexpectedReply, Unsupported
 from vendetta.models import PathStat
@@ -79,7 +79,7 @@ async def put_archive(run: Run, directory: str, archive: AsyncIterator[bytes]) -
         raise _failure(f"write to {directory}", status, errors)
 
 
-async def get_archive(run: Run, path: str) -> AsyncIterator[bytes]:
+async def get_archive(run: Run, path: str) -> AsyncGenerator[bytes, None]:
     """As `Files.get_archive`."""
     check_path(path)
     parent, last = posixpath.split(path.rstrip("/") or "/")

@@ -10,7 +10,7 @@ from vendetta.models import Belonging
 
 from .engine import Engine
 from .labels import OWNER, SNAPSHOT, WORKSPACE
-from .snapshots import Snapshots
+from .snapshots import Snapshots, delete_image
 
 
 class Belongings:
@@ -32,12 +32,13 @@ class Belongings:
         """Looked up again among ours: what isn't there any more, or never was ours, is left alone."""
         if not any((one.kind, one.id) == (belonging.kind, belonging.id) for one in await self.list()):
             return
+        if belonging.kind == "snapshot":
+            await delete_image(self._engine, belonging.id)
+            return
         async with self._engine.doing(f"remove {belonging.kind} {belonging.name}") as docker:
             try:
                 if belonging.kind == "instance":
                     await docker.containers.container(belonging.id).delete(force=True, v=True)
-                elif belonging.kind == "snapshot":
-                    await docker.images.delete(belonging.id, force=True)
                 else:
                     async with self._engine.stream("DELETE", f"volumes/{belonging.id}") as response:
                         await response.read()

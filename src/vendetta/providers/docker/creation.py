@@ -20,6 +20,7 @@ from .images import Images
 from .instances import parse_container
 from .keeper import SHELL, is_kept
 from .labels import SPEC
+from .podman import check_sources, is_taken
 
 _CONFLICT_TRIES, _CONFLICT_SECONDS = 100, 0.05
 
@@ -52,6 +53,8 @@ class Creation:
         """Raises `NameTaken`, `ImageNotFound`, `OutOfResources`."""
         container = await self._containers.lookup(self._name)
         if container is None:
+            if self._engine.is_podman:
+                await check_sources(self._engine.transport, self._spec)
             image = await self._images.ensure(self._spec.image, on_progress)
             own = OwnCommand(image, self._spec) if self._spec.command is None else None
             container = await self._make(build_config(self._name, self._spec, self._owner, own))
@@ -70,7 +73,7 @@ class Creation:
                     created = await docker.containers.create(config, name=engine_name(self._name))
                     return await created.show()
                 except DockerError as exc:
-                    if exc.status != 409:
+                    if not is_taken(exc):
                         raise
             if (existing := await self._containers.lookup(self._name)) is not None:
                 return existing
@@ -108,9 +111,4 @@ class Creation:
                 return True
 
     async def _discard(self, container: Container) -> None:
-        async with self._engine.doing(f"create {self._name}") as docker:
-            try:
-                await docker.containers.container(container["Id"]).delete(v=True)
-            except DockerError as exc:
-                if exc.status != 404:
-                    raise
+        await self._containers.delete(container["Id"], f"create {self._name}")

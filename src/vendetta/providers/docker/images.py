@@ -17,6 +17,7 @@ from .credentials import Credentials
 from .engine import Engine
 from .image_files import ImageFile, pieces_of_file, read_image_file
 from .labels import PREFIX, SNAPSHOT
+from .podman import familiar
 from .references import check_reference, split_reference
 
 PATIENT = ClientTimeout(total=None, sock_read=600.0)
@@ -91,7 +92,7 @@ class Images:
             id=found["Id"],
             size_bytes=found["Size"],
             created_at=datetime.fromisoformat(found["Created"][:19]).replace(tzinfo=UTC),
-            aliases=[alias for alias in found["RepoTags"] or [] if alias not in {name, f"{name}:latest"}],
+            aliases=[alias for alias in _names_of(found) if alias not in {name, f"{name}:latest"}],
         )
 
     async def _load(self, name: str, image: ImageFile, on_progress: OnProgress) -> str:
@@ -183,4 +184,4 @@ def parse_image(said: Mapping[str, Any]) -> Image:
 
 
 def _names_of(said: Mapping[str, Any]) -> list[str]:
-    return [name for name in said["RepoTags"] or [] if name != "<none>:<none>"]
+    return [familiar(name) for name in said["RepoTags"] or [] if name != "<none>:<none>"]

@@ -9,6 +9,7 @@ from vendetta.models.instance import InstanceState
 from vendetta.providers.identity import engine_name
 
 from .labels import WORKSPACE, image_of, users_own
+from .podman import docker_state
 
 _STATES: Mapping[str, InstanceState] = {
     "created": "created",
@@ -28,17 +29,16 @@ ASKED_TO_END = frozenset({0, 137, 143})
 def parse_container(container: Mapping[str, Any]) -> Instance:
     """From `GET /containers/{id}/json`."""
     state, config = container["State"], container["Config"]
-    ended = state["Status"] in {"exited", "dead", "restarting"} or bool(state.get("Error"))
+    status = docker_state(state["Status"])
+    ended = status in {"exited", "dead", "restarting"} or bool(state.get("Error"))
     exit_status = state["ExitCode"] if ended else None
-    shown, reason = _judge(
-        state["Status"], exit_status, killed=state.get("OOMKilled", False), error=state.get("Error", "")
-    )
+    shown, reason = _judge(status, exit_status, killed=state.get("OOMKilled", False), error=state.get("Error", ""))
     return Instance(
         name=config["Labels"][WORKSPACE],
         id=container["Id"],
         image=image_of(config["Labels"], config["Image"]),
         state=shown,
-        address=_address(container, running=state["Status"] == "running"),
+        address=_address(container, running=status == "running"),
         exit_status=exit_status,
         reason=reason,
         labels=users_own(config["Labels"]),
@@ -49,7 +49,7 @@ def parse_summary(summary: Mapping[str, Any]) -> Instance:
     """From `GET /containers/json`, which tells less: the exit status is in its sentence, "Exited (3) 2 hours ago"."""
     match = _EXITED.match(summary.get("Status", ""))
     exit_status = int(match[1]) if match else None
-    shown, reason = _judge(summary["State"], exit_status)
+    shown, reason = _judge(docker_state(summary["State"]), exit_status)
     return Instance(
         name=summary["Labels"][WORKSPACE],
         id=summary["Id"],

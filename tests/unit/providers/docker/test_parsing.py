@@ -89,8 +89,16 @@ def test_the_layers_of_a_pull_are_one_number() -> None:
 
 
 def test_an_event_carries_our_name() -> None:
-    event = parse_event(b'{"Action":"die","Actor":{"Attributes":{"dev.vendetta.workspace":"web"}}}\n')
+    marks = '"dev.vendetta.workspace":"web","dev.vendetta.owner":"us"'
+    event = parse_event(f'{{"Action":"die","Actor":{{"Attributes":{{{marks}}}}}}}\n'.encode(), "us")
+    assert event is not None
     assert (event.name, event.action) == ("web", "die")
+
+
+def test_an_event_of_others_is_passed_over() -> None:
+    """Podman sends what has any of the labels that were asked for."""
+    for marks in ('"dev.vendetta.workspace":"web","dev.vendetta.owner":"others"', '"dev.vendetta.owner":"us"'):
+        assert parse_event(f'{{"Action":"die","Actor":{{"Attributes":{{{marks}}}}}}}\n'.encode(), "us") is None
 
 
 def test_podman_says_what_it_is() -> None:

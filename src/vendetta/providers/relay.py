@@ -1,14 +1,12 @@
-"""The way to a port that only the container's own loopback has: a program of the image carries the bytes, by exec."""
+"""The way to a port that only an instance's own loopback has: a program of the image carries the bytes, by exec."""
 
 from contextlib import AsyncExitStack
 
 from vendetta.errors import ConnectFailed
 from vendetta.transport import Process
 
-from .keeper import SHELL
-
 # Asks the kernel who listens (state 0A) before it connects, because a relay can't tell a refused connection in time.
-# The first line of output says that the bytes follow. IPv6 is often off in a container even where something listens
+# The first line of output says that the bytes follow. IPv6 is often off in an instance even where something listens
 # on all of its addresses: ::1 is taken only for what listens there alone.
 _FIND = """\
 port=$1; hex=$(printf %04X "$port")
@@ -71,8 +69,8 @@ class RelayStream:
 
 
 def build_relay(port: int) -> list[str]:
-    """The argv to run in the container; `open_relay` understands what it writes."""
-    return [SHELL, "-c", _FIND + _CONNECT, "relay", str(port)]
+    """The argv to run in the instance; `open_relay` understands what it writes."""
+    return ["/bin/sh", "-c", _FIND + _CONNECT, "relay", str(port)]
 
 
 async def open_relay(process: Process, what: str) -> RelayStream:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vendetta.providers.docker.relay import build_relay
+from vendetta.providers.relay import build_relay
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

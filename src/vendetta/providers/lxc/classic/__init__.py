@@ -1,0 +1,5 @@
+"""Classic LXC: the `lxc-*` commands of a node, by scripts that are run there as root."""
+
+from .backend import Classic
+
+__all__ = ["Classic"]

@@ -1,0 +1,2 @@
+require_ours
+show "$(state)"

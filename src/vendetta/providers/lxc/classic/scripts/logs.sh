@@ -1,0 +1,29 @@
+# Arguments: yes to follow, how many lines from the end (all: the whole), seconds since the epoch or nothing.
+follow=$1 tail=$2 since=$3
+require_ours
+log=$dir/console.log
+# Lines carry no time: what counts is when something was written last.
+if [ -n "$since" ] && [ -e "$log" ] && [ "$(stat -c %Y "$log")" -lt "$since" ]; then tail=0; fi
+whole() { cat "$log.1" "$log" 2>/dev/null; }
+if [ "$follow" = no ]; then
+  if [ "$tail" = all ]; then whole; else whole | tail -n "$tail"; fi
+  exit 0
+fi
+
+# The reader goes when it likes: that is the end of standard input.
+exec 3<&0
+[ -e "$log" ] || : >"$log"
+if [ "$tail" = all ]; then
+  cat "$log.1" 2>/dev/null
+  tail=+1
+fi
+lxc-wait --name "$name" --state STOPPED &
+waiting=$!
+# What is told of the process that it waits for is read once more after its end: nothing is lost.
+tail -n "$tail" -F --pid=$waiting "$log" 2>/dev/null &
+reading=$!
+{ cat >/dev/null; kill $waiting $reading 2>/dev/null; } <&3 &
+watching=$!
+wait $reading
+kill $watching $waiting 2>/dev/null
+exit 0

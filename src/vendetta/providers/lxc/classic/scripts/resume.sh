@@ -1,0 +1,7 @@
+require_ours
+state=$(state)
+case $state in
+RUNNING) ;;
+FROZEN) lxc-unfreeze --name "$name" ;;
+*) echo "$state"; exit $wrong ;;
+esac

@@ -1,0 +1,58 @@
+"""What the daemon says of an instance, as an `Instance`. Pure: no I/O here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vendetta.models import Instance
+from vendetta.models.instance import InstanceState
+
+from .marks import IMAGE, WORKSPACE, labels_of
+
+_STATES: Mapping[int, InstanceState] = {
+    102: "stopped",
+    103: "running",
+    106: "stopped",  # starting: not yet
+    107: "running",  # stopping: still
+    108: "running",  # aborting
+    109: "running",  # freezing: still
+    110: "paused",
+    111: "running",  # thawed
+    112: "failed",
+}
+"""By the API's status codes."""
+
+_NEVER = ("0001-", "1970-")
+
+
+def parse_instance(said: Mapping[str, Any]) -> Instance:
+    """From `GET /1.0/instances/NAME?recursion=1`, or one of `GET /1.0/instances?recursion=2`."""
+    config = said["config"]
+    state = parse_state(said)
+    return Instance(
+        name=config[WORKSPACE],
+        id=config.get("volatile.uuid") or said["created_at"],
+        image=config[IMAGE],
+        state=state,
+        address=parse_address(said.get("state")) if state == "running" else None,
+        reason="the daemon calls its state an error" if state == "failed" else None,
+        labels=labels_of(config),
+    )
+
+
+def parse_state(said: Mapping[str, Any]) -> InstanceState:
+    state = _STATES.get(said["status_code"], "failed")
+    never_ran = str(said.get("last_used_at", "")).startswith(_NEVER)
+    return "created" if state == "stopped" and never_ran else state
+
+
+def parse_address(state: Mapping[str, Any] | None) -> str | None:
+    """The first address that the node can reach, IPv4 before IPv6, of what isn't the loopback."""
+    networks = (state or {}).get("network") or {}
+    found = {
+        address["family"]: address["address"]
+        for network in reversed(networks.values())
+        if network["type"] != "loopback"
+        for address in reversed(network["addresses"])
+        if address["scope"] == "global"
+    }
+    return found.get("inet") or found.get("inet6")

@@ -1,0 +1,116 @@
+"""Changing an instance's state: started, stopped, frozen, gone.
+
+The daemon does one thing at a time to an instance and refuses a second: the first is waited for, then it is asked
+again.
+"""
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from vendetta.errors import Busy, WrongState
+
+from .engine import Engine
+from .errors import Refused
+from .instances import parse_state
+from .lookup import Found, Lookup
+
+_TRIES = 5
+
+
+class States:
+    def __init__(self, engine: Engine, lookup: Lookup) -> None:
+        self._engine = engine
+        self._lookup = lookup
+
+    async def start(self, name: str) -> None:
+        async def attempt() -> None:
+            found = await self._lookup.find(name)
+            state = parse_state(found.said)
+            if state == "paused":
+                await self._put(found, "unfreeze")
+            elif state != "running":
+                await self._put(found, "start")
+
+        await self._patiently(name, f"start {name}", attempt)
+
+    async def stop(self, name: str, timeout_seconds: float) -> None:
+        async def attempt() -> None:
+            found = await self._lookup.find(name)
+            state = parse_state(found.said)
+            if state == "paused":
+                await self._put(found, "unfreeze")
+            if state in ("running", "paused"):
+                await self._end(found, timeout_seconds)
+
+        await self._patiently(name, f"stop {name}", attempt)
+
+    async def remove(self, name: str, *, force: bool) -> None:
+        async def attempt() -> None:
+            found = await self._lookup.lookup(name)
+            if found is None or not self._lookup.owns(found, name):
+                return
+            if parse_state(found.said) in ("running", "paused"):
+                if not force:
+                    raise WrongState(
+                        f"can't remove {name} on node {self._engine.node}: it is running",
+                        hint="Stop it first, or force it.",
+                    )
+                await self._put(found, "stop", force=True)
+            try:
+                await self._engine.change("DELETE", found.path, params=found.params)
+            except Refused as exc:
+                if exc.status != 404:
+                    raise
+
+        await self._patiently(name, f"remove {name}", attempt)
+
+    async def pause(self, name: str) -> None:
+        async def attempt() -> None:
+            found = await self._lookup.find(name)
+            if parse_state(found.said) != "paused":
+                self._lookup.check_running(found, name)
+                await self._put(found, "freeze")
+
+        await self._patiently(name, f"pause {name}", attempt)
+
+    async def resume(self, name: str) -> None:
+        async def attempt() -> None:
+            found = await self._lookup.find(name)
+            if parse_state(found.said) == "paused":
+                await self._put(found, "unfreeze")
+            else:
+                self._lookup.check_running(found, name)
+
+        await self._patiently(name, f"resume {name}", attempt)
+
+    async def _end(self, found: Found, timeout_seconds: float) -> None:
+        """Asks its init, and ends it where that doesn't help."""
+        if timeout_seconds > 0:
+            try:
+                await self._put(found, "stop", timeout=math.ceil(timeout_seconds))
+            except Refused as exc:
+                if exc.is_busy:
+                    raise
+                said = await self._engine.find(found.path, **found.params)
+                if said is None or parse_state(said) not in ("running", "paused"):
+                    return
+            else:
+                return
+        await self._put(found, "stop", force=True)
+
+    async def _put(self, found: Found, action: str, **how: Any) -> None:
+        body = {"action": action, "timeout": -1, "force": False, **how}
+        await self._engine.change("PUT", f"{found.path}/state", params=found.params, json=body)
+
+    async def _patiently(self, name: str, what: str, attempt: Callable[[], Awaitable[None]]) -> None:
+        async with self._engine.doing(what):
+            for _ in range(_TRIES):
+                try:
+                    return await attempt()
+                except Refused as exc:
+                    found = await self._lookup.lookup(name)
+                    if found is None or not (exc.is_busy or exc.status == 404):
+                        raise
+                    await self._engine.wait_for_others(found.project, found.engine_name)
+        raise Busy(f"can't {what} on node {self._engine.node}: something else is always being done to it")
