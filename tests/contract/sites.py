@@ -207,19 +207,10 @@ def bind_lxc(backend: BackendName) -> Bind:
 @asynccontextmanager
 async def daemon_site(node: Node, directory: Path, name: Literal["incus", "lxd"]) -> AsyncIterator[Site]:
     """Incus or LXD on another machine, which is given the image of the contract."""
-    socket_path = str(node.path(f"/var/lib/{name}/unix.socket"))
+    program = {"incus": "incus", "lxd": "lxc"}[name]
 
     async def snatch(instance: str) -> None:
-        async with engine_session(socket_path) as session:
-            url = f"http://daemon/1.0/instances/vendetta-{instance}"
-            for request in (
-                session.put(f"{url}/state", json={"action": "stop", "force": True}),
-                session.delete(url),
-            ):
-                async with request as response:
-                    operation = (await response.json())["operation"]
-                async with session.get(f"http://daemon{operation}/wait") as response:
-                    response.raise_for_status()
+        await asyncio.to_thread(node.run, [program, "delete", "--force", f"vendetta-{instance}"])
 
     restart = engine_restart(node, name)
     async with ssh_site(node, directory, bind_lxc(name), snatch, restart=restart, absent_image="no-such-image") as site:

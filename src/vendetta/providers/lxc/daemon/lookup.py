@@ -5,7 +5,7 @@ from typing import Any
 
 from vendetta.errors import InstanceNotFound, WrongState
 from vendetta.models import Instance
-from vendetta.providers.identity import engine_name
+from vendetta.providers.identity import ENGINE_PREFIX, engine_name
 
 from .engine import Engine
 from .instances import parse_instance, parse_state
@@ -38,7 +38,7 @@ class Lookup:
         """Ours, with their states and snapshots, in one question however many there are."""
         async with self._engine.doing("list workspaces"):
             said = await self._engine.ask("GET", "instances", params={"recursion": "2", "all-projects": "true"})
-        found = [Found(one) for one in said or ()]
+            found = [Found(one) for one in [await self._complete(one) for one in said or ()] if one is not None]
         return [one for one in found if self.is_ours(one)]
 
     async def lookup(self, name: str, *, state: bool = False) -> Found | None:
@@ -77,6 +77,17 @@ class Lookup:
         """False also for one that somebody renamed: it can no longer be reached by our name."""
         name = found.config.get(WORKSPACE)
         return name is not None and self.owns(found, name) and found.engine_name == engine_name(name)
+
+    async def _complete(self, said: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """One whose state couldn't be read just then has its name alone in a listing: it is asked for by itself."""
+        if said.get("config") is not None:
+            return said
+        if not said["name"].startswith(ENGINE_PREFIX):
+            return None
+        alone: Mapping[str, Any] | None = await self._engine.find(
+            f"instances/{said['name']}", project=said.get("project") or "default"
+        )
+        return alone
 
     async def _project_of(self, called: str) -> str | None:
         """The project other than `default` that has one of this name; None where no other has."""
