@@ -113,9 +113,6 @@ class Transport(Protocol):
 
     async def get(self, remote: str, local: Path, *, on_bytes: OnBytes | None = None) -> None: ...
 
-    async def wait_closed(self) -> None:
-        """Returns when the link has ended, however it did."""
-
     def http(self, socket_path: str) -> "BaseConnector":
         """A connector whose HTTP requests reach that unix socket on the node. Shared, and closed with the link."""
 

@@ -28,11 +28,11 @@ from tests.contract.sites import (
     ssh_site,
 )
 from tests.testbed import Node, TestBed
-from tests.testbed.guests import build_guest
+from tests.testbed.guests import build_guest, missing_guests
 
 from vendetta.providers.base import Provider
 
-DOCKER_SOCKET = "/var/run/docker.sock"
+PODMAN_SOCKET = "/run/podman/podman.sock"
 
 
 @pytest.fixture(scope="session")
@@ -76,9 +76,30 @@ async def ssh(ssh_node: Node, tmp_path_factory: pytest.TempPathFactory) -> Async
     async with ssh_site(
         ssh_node,
         tmp_path_factory.mktemp("ssh"),
-        bind_docker(DOCKER_SOCKET),
+        bind_docker(),
         snatch_from(str(ssh_node.docker_socket)),
         restart=engine_restart(ssh_node, "docker"),
+    ) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def podman_node(bed: TestBed) -> Node:
+    node = bed.node(engines=["podman"], groups=["podman"])
+    asyncio.run(prepare_images(str(node.path(PODMAN_SOCKET))))
+    return node
+
+
+@pytest.fixture(scope="module")
+async def podman(podman_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """The same provider with Podman behind the socket, which it has to find."""
+    async with ssh_site(
+        podman_node,
+        tmp_path_factory.mktemp("podman"),
+        bind_docker(),
+        snatch_from(str(podman_node.path(PODMAN_SOCKET))),
+        restart=engine_restart(podman_node, "podman"),
+        cuts=3,
     ) as site:
         yield site
 
@@ -120,6 +141,8 @@ async def lxc(classic_node: Node, tmp_path_factory: pytest.TempPathFactory) -> A
 @pytest.fixture(scope="session")
 def qemu_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
     """A machine of its own, with the guest of the tests."""
+    if reason := missing_guests():
+        pytest.skip(reason)
     node = bed.node()
     asyncio.run(prepare_node(node, build_guest(), tmp_path_factory.mktemp("prepare")))
     return node

@@ -39,6 +39,7 @@ SITES: Mapping[str, type[Provider]] = {
     "memory": MemoryProvider,
     "docker": DockerProvider,
     "ssh": DockerProvider,
+    "podman": DockerProvider,
     "incus": LxcProvider,
     "lxd": LxcProvider,
     "lxc": LxcProvider,
@@ -125,8 +126,10 @@ class Site:
 
 
 async def _clear(provider: Provider) -> None:
-    await asyncio.gather(*(provider.remove(instance.name, force=True) for instance in await provider.list()))
-    await provider.close()
+    try:
+        await asyncio.gather(*(provider.remove(instance.name, force=True) for instance in await provider.list()))
+    finally:
+        await provider.close()
 
 
 @asynccontextmanager
@@ -174,7 +177,7 @@ async def ssh_site(
             await site.close()
 
 
-def bind_docker(socket_path: str, docker_config: Path | None = None) -> Bind:
+def bind_docker(socket_path: str | None = None, docker_config: Path | None = None) -> Bind:
     def bind(transport: Transport, owner: str) -> Provider:
         return DockerProvider(transport, owner, socket_path=socket_path, docker_config=docker_config)
 

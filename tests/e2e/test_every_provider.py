@@ -105,6 +105,8 @@ def test_create_up_status_exec_stop_remove(
     user("workspace", "remove", name, "--yes")
     assert user.problem("workspace", "status", name, status=3)["code"] == "workspace_not_found"
     assert user.json("node", "cleanup", technology.node, "--dry-run", "-p", technology.provider) == []
+    everything = user.json("node", "cleanup", technology.node, "--dry-run", "--all", "-p", technology.provider)
+    assert {one["kind"] for one in everything} <= {"image"}
 
 
 def test_up_and_down_by_execute(

@@ -18,6 +18,9 @@ PACKAGES = {
     "iptables": "iptables",
     "busybox": "busybox-static",
     "docker-registry": "docker-registry",
+    "podman": "podman",
+    "conmon": "conmon",
+    "crun": "crun",
     "incus": "incus-client",
     "/usr/libexec/incus/incusd": "incus-base",
     "lxd": "lxd",
@@ -30,6 +33,7 @@ PACKAGES = {
 }
 ENGINES: Mapping[str, Sequence[str]] = {
     "docker": ("dockerd", "iptables", "busybox"),
+    "podman": ("podman", "conmon", "crun", "iptables", "busybox"),
     "incus": ("/usr/libexec/incus/incusd", "incus", "dnsmasq", "iptables", "busybox"),
     "lxd": ("lxd", "lxc", "dnsmasq", "iptables", "busybox"),
     "lxc": ("lxc-start", "dnsmasq", "busybox"),

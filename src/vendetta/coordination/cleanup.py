@@ -1,6 +1,6 @@
 """What of ours is on a node, whether a workspace stands for it or not, and taking it away: that, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +36,7 @@ class Cleanup:
             # the node before the records: whatever it tells of has had its record by then
             held = await self._engines.call(node, kind, lambda one: require(one, Belongings).list_belongings())
             known = {workspace.name for workspace in await self._store.workspaces.all(node=node, provider=kind)}
-            found += [replace(one, provider=kind, in_use=one.workspace in known) for one in held]
+            found += [replace(one, provider=kind, in_use=is_in_use(one, known)) for one in held]
         return found
 
     async def submit(self, node: str, request: NodeCleanupRequest, actor: str, key: str | None = None) -> Operation:
@@ -103,3 +103,8 @@ class Cleanup:
 
         removal = await steps.run(f"ask for the removal of {name}", submit)
         await steps.run(f"await the removal of {name}", wait)
+
+
+def is_in_use(belonging: Belonging, workspaces: Collection[str]) -> bool:
+    """An image was given to the node on purpose, whether a workspace is made of it yet or not."""
+    return belonging.kind == "image" or belonging.workspace in workspaces

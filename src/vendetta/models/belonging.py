@@ -10,8 +10,8 @@ BelongingKind = Literal["instance", "snapshot", "volume", "image", "files"]
 class Belonging:
     """`id` is the engine's own; `workspace` is the name of the instance that it belongs to, where it does.
 
-    `provider` is the technology that holds it, and `in_use` says that there is a workspace which it belongs to: both
-    are known to who asked for what a node holds.
+    `provider` is the technology that holds it; `in_use` says that there is a workspace which it belongs to, or that it
+    is an image that was given to the node. Both are known to who asked for what a node holds.
     """
 
     kind: BelongingKind

@@ -38,7 +38,7 @@ BELONGING = View[Belonging](
 )
 @click.argument("name", shell_complete=complete.node_names)
 @click.option("--provider", "-p", help="Only what this technology holds.")
-@click.option("--all", "everything", is_flag=True, help="The workspaces too, running or not, with what they hold.")
+@click.option("--all", "everything", is_flag=True, help="The workspaces and images too, running or not.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @pass_session

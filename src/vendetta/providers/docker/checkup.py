@@ -20,6 +20,8 @@ DF_SECONDS = 1.5
 INSTALL = "curl -fsSL https://get.docker.com | sudo sh"
 START = "sudo systemctl start docker"
 RESTART = "sudo systemctl restart docker"
+MENDS = {"absent": INSTALL, "podman": "systemctl --user enable --now podman.socket && loginctl enable-linger"}
+"""By what was found in the socket's place."""
 UPGRADE = "sudo apt-get install --only-upgrade docker.io docker-ce"
 PRUNE = "docker image prune --all --force"
 
@@ -62,9 +64,9 @@ def check_refusal(error: VendettaError) -> Check:
     if isinstance(error, EngineForbidden):
         mend = f"sudo usermod -aG {error.details.get('group', 'docker')} {error.details.get('user', '$USER')}"
         return Check(name="docker", state="failure", detail=error.message, mend=mend)
-    found = error.details.get("found")
-    if found == "absent":
-        return Check(name="docker", state="skipped", detail=error.message, mend=INSTALL)
+    found = str(error.details.get("found"))
+    if found in MENDS:
+        return Check(name="docker", state="skipped", detail=error.message, mend=MENDS[found])
     mend = START if isinstance(error, EngineUnavailable) and found == "silent" else RESTART
     return Check(name="docker", state="failure", detail=error.message, mend=mend)
 

@@ -35,8 +35,10 @@ class Containers:
 
     async def lookup(self, name: str) -> Container | None:
         """Whatever stands under our name for it, ours or not; None where nothing does."""
-        engine_side = engine_name(name)
-        async with self._engine.doing(f"inspect {name}") as docker:
+        return await self.lookup_engine_name(engine_name(name), f"inspect {name}")
+
+    async def lookup_engine_name(self, engine_side: str, what: str) -> Container | None:
+        async with self._engine.doing(what) as docker:
             try:
                 found: Container = await docker.containers.container(engine_side).show()
                 return found
@@ -61,6 +63,24 @@ class Containers:
                 f'"{name}" on node {self._engine.node} is {state}, not running', hint="Start it first.", state=state
             )
         return container
+
+    async def delete(self, container: str, what: str, *, force: bool = False, volumes: bool = True) -> None:
+        """With its anonymous volumes. Absent: success; where it is being removed already: waits for the end of that.
+
+        `what` is verb and object ("remove web").
+        """
+        async with self._engine.doing(what) as docker:
+            target = docker.containers.container(container)
+            try:
+                try:
+                    await target.delete(force=force, v=volumes)
+                except DockerError as exc:
+                    if exc.status != 409 or "in progress" not in exc.message:
+                        raise
+                    await target.wait(condition="removed")
+            except DockerError as exc:
+                if exc.status != 404:
+                    raise
 
     def owns(self, container: Container, name: str) -> bool:
         return is_ours(container["Config"]["Labels"], name, self._owner)

@@ -17,6 +17,7 @@ from vendetta.transport import Transport
 
 from .errors import from_reply
 from .hijack import Hijacked
+from .sockets import DOCKER, find_podman
 
 BASE = "http://docker"
 NEWEST_API = (1, 47)
@@ -38,12 +39,21 @@ class Version(msgspec.Struct, frozen=True):
     api: str = msgspec.field(name="ApiVersion")
     components: list[Component] = msgspec.field(name="Components", default_factory=list)
 
+    @property
+    def is_podman(self) -> bool:
+        return any("podman" in component.name.lower() for component in self.components)
+
 
 class Engine:
-    def __init__(self, transport: Transport, socket_path: str) -> None:
+    """`socket_path` None: Docker's own, or Podman's where there is no Docker."""
+
+    def __init__(self, transport: Transport, socket_path: str | None) -> None:
         self.node = transport.node
-        self.socket_path = socket_path
-        self._transport = transport
+        self.transport = transport
+        self.is_podman = False
+        """Known from the first exchange on."""
+        self.socket_path = socket_path or DOCKER
+        self._looks_further = socket_path is None
         self._opened = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._session: ClientSession | None = None
@@ -52,7 +62,7 @@ class Engine:
     @property
     def session(self) -> ClientSession:
         if self._session is None:
-            connector = self._transport.http(self.socket_path)
+            connector = self.transport.http(self.socket_path)
             self._session = ClientSession(connector=connector, connector_owner=False, timeout=PROMPT)
             self._opened.push_async_callback(self._session.close)
         return self._session
@@ -61,7 +71,9 @@ class Engine:
         """aiodocker's client, at the API version that both sides know: one question, the first time."""
         async with self._opening:
             if self._docker is None:
-                version = negotiate((await self.version()).api)
+                said = await self.version()
+                self.is_podman = said.is_podman
+                version = negotiate(said.api)
                 self._docker = Docker(
                     url=BASE,
                     connector=self.session.connector,
@@ -73,6 +85,19 @@ class Engine:
 
     async def version(self) -> Version:
         """Asked without an API version in the path. Raises `UnexpectedReply` for what isn't an engine."""
+        try:
+            return await self._ask_version()
+        except EngineUnavailable as exc:
+            if not self._looks_further or exc.details.get("found") != "absent":
+                raise
+            podman = await find_podman(self.transport)
+            if podman is None:
+                raise
+        await self.close()
+        self.socket_path, self._looks_further = podman, False
+        return await self._ask_version()
+
+    async def _ask_version(self) -> Version:
         async with self.session.get(f"{BASE}/version", timeout=BRIEF) as response:
             body = await response.read()
         if response.status != 200:
@@ -106,6 +131,16 @@ class Engine:
             if response.status >= 400:
                 raise DockerError(response.status, parse_message(await response.read()))
             yield response
+
+    async def post(self, path: str, body: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
+        """The engine's answer to a request of JSON, where aiodocker doesn't know all that it can be asked."""
+        docker = await self.docker()
+        url = f"{BASE}/{docker.api_version}/{path}"
+        async with self.session.post(url, json=body, params=params, timeout=PROMPT) as response:
+            answer = await response.read()
+        if response.status >= 400:
+            raise DockerError(response.status, parse_message(answer))
+        return msgspec.json.decode(answer, type=dict[str, Any])
 
     async def hijack(self, path: str, body: Mapping[str, Any]) -> Hijacked:
         """The two-way stream that the engine makes of this request's connection. To be closed by the caller."""
@@ -143,7 +178,7 @@ class Engine:
         if isinstance(failure, TimeoutError):
             return EngineUnavailable(f"can't {what} on node {self.node}: the engine doesn't answer in time")
         try:
-            stream = await self._transport.open_unix(self.socket_path)
+            stream = await self.transport.open_unix(self.socket_path)
         except VendettaError as exc:
             return exc
         await stream.close()

@@ -8,8 +8,10 @@ import msgspec
 from vendetta.providers.powers import InstanceEvent
 
 from .labels import OWNER, WORKSPACE
+from .podman import has_labels
 
-_ACTIONS = ("create", "start", "die", "oom", "pause", "unpause", "destroy", "rename")
+# "died" and "remove" are Podman's words for "die" and "destroy"
+_ACTIONS = ("create", "start", "die", "died", "oom", "pause", "unpause", "destroy", "remove", "rename", "health_status")
 
 
 def build_params(owner: str) -> dict[str, str]:
@@ -17,7 +19,10 @@ def build_params(owner: str) -> dict[str, str]:
     return {"filters": msgspec.json.encode(filters).decode()}
 
 
-def parse_event(line: bytes) -> InstanceEvent:
+def parse_event(line: bytes, owner: str) -> InstanceEvent | None:
+    """None for what isn't ours after all."""
     event = msgspec.json.decode(line, type=dict[str, Any])
     attributes: Mapping[str, str] = event["Actor"]["Attributes"]
+    if not has_labels(attributes, {OWNER: owner, WORKSPACE: None}):
+        return None
     return InstanceEvent(name=attributes[WORKSPACE], action=event["Action"])

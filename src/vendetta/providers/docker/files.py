@@ -36,6 +36,8 @@ async def stat_path(engine: Engine, container: Container, path: str) -> PathStat
 async def put_archive(engine: Engine, container: Container, directory: str, archive: AsyncIterator[bytes]) -> None:
     """Raises `PathNotFound`."""
     check_path(directory)
+    if engine.is_podman and await stat_path(engine, container, directory) is None:
+        raise PathNotFound(f"there is no directory {directory}", path=directory)  # it would say nothing of it
     try:
         async with engine.stream(
             "PUT", _archive(container), params={"path": directory}, data=archive, timeout=ENDLESS

@@ -9,6 +9,7 @@ from vendetta.models.instance import InstanceState
 from vendetta.providers.identity import engine_name
 
 from .labels import WORKSPACE, image_of, users_own
+from .podman import docker_state
 
 _STATES: Mapping[str, InstanceState] = {
     "created": "created",
@@ -21,6 +22,8 @@ _STATES: Mapping[str, InstanceState] = {
 }
 _EXITED = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 
+UNHEALTHY = "unhealthy"
+
 ASKED_TO_END = frozenset({0, 137, 143})
 """Exit statuses after a stop: the engine doesn't say who ended a container, so these count as not by itself."""
 
@@ -28,28 +31,39 @@ ASKED_TO_END = frozenset({0, 137, 143})
 def parse_container(container: Mapping[str, Any]) -> Instance:
     """From `GET /containers/{id}/json`."""
     state, config = container["State"], container["Config"]
-    ended = state["Status"] in {"exited", "dead", "restarting"} or bool(state.get("Error"))
+    status = docker_state(state["Status"])
+    ended = status in {"exited", "dead", "restarting"} or bool(state.get("Error"))
     exit_status = state["ExitCode"] if ended else None
-    shown, reason = _judge(
-        state["Status"], exit_status, killed=state.get("OOMKilled", False), error=state.get("Error", "")
-    )
+    shown, reason = _judge(status, exit_status, killed=state.get("OOMKilled", False), error=state.get("Error", ""))
+    if shown == "running":
+        reason = parse_health(state.get("Health") or {})
     return Instance(
         name=config["Labels"][WORKSPACE],
         id=container["Id"],
         image=image_of(config["Labels"], config["Image"]),
         state=shown,
-        address=_address(container, running=state["Status"] == "running"),
+        address=_address(container, running=status == "running"),
         exit_status=exit_status,
         reason=reason,
         labels=users_own(config["Labels"]),
     )
 
 
+def parse_health(health: Mapping[str, Any]) -> str | None:
+    """What there is to say of one that runs: its image's own health check fails, and what that wrote last."""
+    if health.get("Status") != "unhealthy":
+        return None
+    lines = [line for entry in health.get("Log") or [] for line in entry.get("Output", "").splitlines() if line.strip()]
+    return f"{UNHEALTHY}: {lines[-1].strip()}" if lines else UNHEALTHY
+
+
 def parse_summary(summary: Mapping[str, Any]) -> Instance:
     """From `GET /containers/json`, which tells less: the exit status is in its sentence, "Exited (3) 2 hours ago"."""
     match = _EXITED.match(summary.get("Status", ""))
     exit_status = int(match[1]) if match else None
-    shown, reason = _judge(summary["State"], exit_status)
+    shown, reason = _judge(docker_state(summary["State"]), exit_status)
+    if shown == "running" and "(unhealthy)" in summary.get("Status", ""):
+        reason = UNHEALTHY
     return Instance(
         name=summary["Labels"][WORKSPACE],
         id=summary["Id"],

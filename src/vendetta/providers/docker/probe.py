@@ -21,9 +21,7 @@ async def probe(engine: Engine) -> ProviderStatus:
 
 
 def name_version(version: Version) -> str:
-    """Podman says in its components what it is."""
-    is_podman = any("podman" in component.name.lower() for component in version.components)
-    return f"podman {version.engine}" if is_podman else version.engine
+    return f"podman {version.engine}" if version.is_podman else version.engine
 
 
 def _closed(socket_path: str) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-from aiodocker import DockerError
 from aiohttp import ClientTimeout
 
 from vendetta.errors import ConnectFailed, EngineUnavailable, WrongState
@@ -19,7 +18,7 @@ from vendetta.providers.powers import InstanceEvent
 from vendetta.providers.relay import build_relay, open_relay
 from vendetta.transport import Output, Stream, Terminal, Transport
 
-from . import checkup, events, files
+from . import checkup, events, files, volumes
 from .belongings import Belongings
 from .builds import build_image
 from .config import LACKS, check_spec
@@ -47,7 +46,10 @@ ENGINE_SECONDS = 60.0
 
 
 class DockerProvider:
-    """`docker_config` is docker's config.json with the registries' logins, on this side; None: anonymous pulls."""
+    """Speaks to Docker, or to Podman where there is no Docker; to whatever listens on `socket_path`, where it is given.
+
+    `docker_config` is docker's config.json with the registries' logins, on this side; None: anonymous pulls.
+    """
 
     kind: ClassVar[str] = "docker"
     rules: ClassVar[Rules] = RULES
@@ -59,7 +61,7 @@ class DockerProvider:
         transport: Transport,
         owner: str,
         *,
-        socket_path: str = "/var/run/docker.sock",
+        socket_path: str | None = None,
         docker_config: Path | None = None,
     ) -> None:
         self._transport = transport
@@ -68,7 +70,7 @@ class DockerProvider:
         self._containers = Containers(self._engine, owner)
         self._images = Images(self._engine, Credentials(docker_config))
         self._snapshots = Snapshots(self._engine, self._containers, owner)
-        self._belongings = Belongings(self._engine, self._snapshots, owner)
+        self._belongings = Belongings(self._engine, self._containers, self._snapshots, owner)
         self._shells: Shells = set()
 
     # describe
@@ -107,8 +109,11 @@ class DockerProvider:
     async def stop(self, name: str, *, timeout_seconds: float = 10.0) -> None:
         container = await self._containers.find(name)
         async with self._engine.doing(f"stop {name}") as docker:
+            target = docker.containers.container(container["Id"])
+            if container["State"]["Status"] == "paused":
+                await target.unpause()  # or it could not do what it is asked to
             limit = ClientTimeout(total=timeout_seconds + ENGINE_SECONDS)
-            await docker.containers.container(container["Id"]).stop(t=math.ceil(timeout_seconds), timeout=limit)
+            await target.stop(t=math.ceil(timeout_seconds), timeout=limit)
 
     async def remove(self, name: str, *, force: bool = False) -> None:
         container = await self._containers.lookup(name)
@@ -116,7 +121,7 @@ class DockerProvider:
             return
         if container is not None:
             await self._delete(name, container, force=force)
-        await self._snapshots.remove_all(name)
+        await asyncio.gather(self._snapshots.remove_all(name), volumes.remove_volumes(self._engine, self._owner, name))
 
     # act
 
@@ -183,14 +188,16 @@ class DockerProvider:
             self._engine.stream("GET", "events", params=events.build_params(self._owner)) as response,
         ):
             async for line in response.content:
-                yield events.parse_event(line)
+                if (event := events.parse_event(line, self._owner)) is not None:
+                    yield event
             raise EngineUnavailable(f"the engine on node {self._engine.node} ended its stream of events")
 
     async def checks(self) -> Sequence[Check]:
         return await checkup.examine(self._engine, self._transport)
 
     async def open_socket(self) -> Stream:
-        return await self._transport.open_unix(self._engine.socket_path)
+        async with self._engine.doing("open its socket"):
+            return await self._transport.open_unix(self._engine.socket_path)
 
     @staticmethod
     def engine_names() -> Sequence[str]:
@@ -285,15 +292,7 @@ class DockerProvider:
             raise WrongState(
                 f"can't remove {name} on node {self._engine.node}: it is running", hint="Stop it first, or force it."
             )
-        async with self._engine.doing(f"remove {name}") as docker:
-            target = docker.containers.container(container["Id"])
-            try:
-                await target.delete(force=force, v=True)
-            except DockerError as exc:
-                if exc.status == 409 and "in progress" in exc.message:
-                    await target.wait(condition="removed")
-                elif exc.status != 404:
-                    raise
+        await self._containers.delete(container["Id"], f"remove {name}", force=force)
 
     async def _run(
         self,

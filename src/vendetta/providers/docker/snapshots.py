@@ -19,6 +19,7 @@ from vendetta.providers.identity import engine_name
 from .containers import Container, Containers
 from .engine import Engine
 from .labels import IMAGE, OWNER, SNAPSHOT, WORKSPACE, image_of
+from .podman import familiar, has_labels, is_taken, untag
 
 UNNAMED = "<none>:<none>"
 """What older engines list in place of no name."""
@@ -46,7 +47,7 @@ class Snapshots:
             async with self._engine.doing(f"snapshot {name}") as docker:
                 label = f'LABEL "{SNAPSHOT}"="{snapshot}"'
                 target = docker.containers.container(container["Id"])
-                await target.commit(repository=engine_name(name), tag=snapshot, changes=label)
+                await target.commit(repository=engine_name(name), tag=snapshot, changes=label, config={})
             found = await self._find(name, snapshot)
         if found is None:
             raise SnapshotNotFound(f"{reference} was made on node {self._engine.node}, and is gone again")
@@ -61,39 +62,60 @@ class Snapshots:
         container = await self._containers.find(name)
         if container["State"]["Running"]:
             raise WrongState(f"can't restore {name} on node {self._engine.node}: it is running", hint="Stop it first.")
-        if await self._find(name, snapshot) is None:
+        image = await self._find(name, snapshot)
+        if image is None:
             known = ", ".join(one.name for one in await self.list(name)) or "none"
             raise SnapshotNotFound(f'{name} has no snapshot "{snapshot}"', hint=f"It has: {known}.")
-        await self._delete(_successor(name))
-        async with self._engine.doing(f"restore {name}") as docker:
-            await docker.containers.create(build_successor(container, reference), name=_successor(name))
+        await self._make_successor(name, container, reference, image["Id"])
         # its volumes are the successor's now
-        await self._delete(container["Id"])
+        await self._containers.delete(container["Id"], f"restore {name}", volumes=False)
         await self._take_name(name)
+
+    async def _make_successor(self, name: str, container: Container, reference: str, image: str) -> None:
+        """The one that an earlier try made is kept: that try may be removing its predecessor at this moment."""
+        successor = await self._containers.lookup_engine_name(_successor(name), f"restore {name}")
+        if successor is not None and successor["Image"] == image:
+            return
+        config = build_successor(container, reference)
+        for last in (False, True):
+            await self._containers.delete(_successor(name), f"restore {name}", volumes=False)
+            async with self._engine.doing(f"restore {name}") as docker:
+                try:
+                    await docker.containers.create(config, name=_successor(name))
+                    return
+                except DockerError as exc:
+                    if last or not is_taken(exc):  # by what an earlier try was still making
+                        raise
 
     async def remove(self, name: str, snapshot: str) -> None:
         await self._containers.find(name)
-        await self._delete_image(build_reference(name, snapshot))
+        await delete_image(self._engine, build_reference(name, snapshot))
 
     async def remove_all(self, name: str) -> None:
         """With what a restore left behind that broke off and was never repeated."""
-        await self._delete(_successor(name))
+        what = f"remove {name}"
+        successor = await self._containers.lookup_engine_name(_successor(name), what)
+        if successor is not None and self._containers.owns(successor, name):
+            await self._containers.delete(successor["Id"], what, volumes=False)
         for image in await self.images(name):
-            await self._delete_image(image["Id"])
+            await delete_image(self._engine, image["Id"])
 
     async def images(self, name: str | None = None) -> Sequence[Mapping[str, Any]]:
         """The images that are snapshots of ours, also those that lost their name: `GET /images/json`."""
-        whose = f"{WORKSPACE}={name}" if name else WORKSPACE
-        filters = msgspec.json.encode({"label": [f"{OWNER}={self._owner}", whose, SNAPSHOT]}).decode()
+        filters = msgspec.json.encode({"label": [f"{OWNER}={self._owner}"]}).decode()
         async with (
             self._engine.doing("list snapshots"),
             self._engine.stream("GET", "images/json", params={"filters": filters}) as response,
         ):
-            return msgspec.json.decode(await response.read(), type=list[dict[str, Any]])
+            found = msgspec.json.decode(await response.read(), type=list[dict[str, Any]])
+        wanted = {OWNER: self._owner, WORKSPACE: name, SNAPSHOT: None}
+        return [image for image in found if has_labels(image["Labels"], wanted)]
 
     async def _find(self, name: str, snapshot: str) -> Mapping[str, Any] | None:
         reference = build_reference(name, snapshot)
-        return next((image for image in await self.images(name) if reference in (image["RepoTags"] or ())), None)
+        return next(
+            (image for image in await self.images(name) if reference in map(familiar, image["RepoTags"] or ())), None
+        )
 
     async def _take_name(self, name: str) -> bool:
         """Whether there was a successor to take the name over."""
@@ -106,21 +128,18 @@ class Snapshots:
                 raise
             return True
 
-    async def _delete(self, container: str) -> None:
-        async with self._engine.doing("restore") as docker:
-            try:
-                await docker.containers.container(container).delete()
-            except DockerError as exc:
-                if exc.status != 404:
-                    raise
 
-    async def _delete_image(self, image: str) -> None:
-        async with self._engine.doing(f"remove snapshot {image}") as docker:
-            try:
-                await docker.images.delete(image, force=True)
-            except DockerError as exc:
-                if exc.status != 404:
-                    raise
+async def delete_image(engine: Engine, image: str) -> None:
+    """Its name at once, and the rest when no instance is made of it any more. Absent: success."""
+    async with engine.doing(f"remove snapshot {image}") as docker:
+        try:
+            # by force, Podman would remove the instances too
+            await docker.images.delete(image, force=not engine.is_podman)
+        except DockerError as exc:
+            if exc.status == 409 and engine.is_podman:
+                await untag(engine, image)
+            elif exc.status != 404:
+                raise
 
 
 def build_reference(name: str, snapshot: str) -> str:

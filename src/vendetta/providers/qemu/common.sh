@@ -38,6 +38,10 @@ look() {
   [ "$since" = "$boot" ] || state=rebooted
 }
 
+note() { # OWNER NAME ACTION: for all who watch
+  printf '%s %s %s\n' "$1" "$2" "$3" >>"$root/journal"
+}
+
 find_vm() { # OWNER NAME: sets $vm
   vm=$vms/$2
   [ -e "$vm/record" ] && read -r owner <"$vm/owner" && [ "$owner" = "$1" ] || die absent "$2"

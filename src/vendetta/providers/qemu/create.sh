@@ -95,6 +95,7 @@ find_firmware
 flock 9
 existing 0</dev/null
 mv "$new" "$vms/$name" || exit
+note "$owner" "$name" create
 sweep
 vm=$vms/$name
 look

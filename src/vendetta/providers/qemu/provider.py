@@ -31,7 +31,7 @@ from .qmp import Qmp, open_qmp
 from .scripts import VMS, Found, Scripts, parse_found, parse_found_with_key, parse_found_with_rest
 from .snapshots import Snapshots
 from .stats import parse_network, parse_stats
-from .watching import Watching
+from .watching import watch
 
 START_SECONDS = 60.0
 NETWORK_SECONDS = 5.0
@@ -53,7 +53,6 @@ class QemuProvider:
         self._guests = Guests(transport)
         self._snapshots = Snapshots(transport, self._scripts, owner)
         self._belongings = Belongings(self._scripts, self._images, owner)
-        self._watching = Watching(transport)
 
     # describe
 
@@ -75,21 +74,19 @@ class QemuProvider:
 
     async def create(self, name: str, spec: InstanceSpec, on_progress: OnProgress) -> Instance:
         creation = Creation(self._transport, self._scripts, self._images, owner=self._owner, name=name, spec=spec)
-        instance = await creation.run(on_progress)
-        self._watching.tell(name, "create")
-        return instance
+        return await creation.run(on_progress)
 
     async def start(self, name: str) -> None:
         """Ready: its sshd lets us in, where it is to have one."""
         check_name(name)
-        if (held := self._guests.held(name)) and await self._status(held[0]) != "paused":
-            return
         output = await self._scripts.run(
             f"start {name}", VMS, "start", self._owner, name, timeout_seconds=START_SECONDS
         )
         found, key = parse_found_with_key(output)
-        self._watching.started(found)
-        if found.record.user is not None:
+        async with self._qmp(found, f"start {name}") as qmp:
+            if (await qmp.execute("query-status"))["status"] in {"paused", "suspended"}:
+                await qmp.execute("cont")
+        if found.record.user is not None and not self._guests.held(name):
             guest = await Boot(self._transport, self._scripts, self._guests, found, key).wait()
             self._guests.keep(name, found, guest)
 
@@ -115,7 +112,6 @@ class QemuProvider:
         check_name(name)
         await self._scripts.run(f"remove {name}", VMS, "remove", self._owner, name, "yes" if force else "no")
         await self._guests.leave(name)
-        self._watching.tell(name, "remove")
 
     # act
 
@@ -165,8 +161,7 @@ class QemuProvider:
         return parse_stats(said, found.record.memory_bytes, await self._network(name))
 
     async def watch(self) -> AsyncIterator[InstanceEvent]:
-        output = await self._scripts.run("watch workspaces", VMS, "list", self._owner)
-        async with aclosing(self._watching.watch([found for found in parse_found(output) if found.alive])) as events:
+        async with aclosing(watch(self._transport, self._scripts, self._owner)) as events:
             async for event in events:
                 yield event
 
@@ -239,7 +234,6 @@ class QemuProvider:
         await self._belongings.remove(belonging)
 
     async def close(self) -> None:
-        await self._watching.close()
         await self._guests.close()
 
     # what all of these share

@@ -13,6 +13,7 @@ list() { # [NAME]
 
 trim() { # a console that goes on talking doesn't fill the disk
   [ -d "$vms" ] || return 0
+  find "$root/journal" -size +1024k -exec sh -c ': >"$1"' trim {} \; 2>/dev/null
   find "$vms" -name console.log -size +16384k 2>/dev/null | while IFS= read -r log; do
     tail -c 8388608 "$log" >"$log.1" && : >"$log"
   done
@@ -64,6 +65,7 @@ launch() {
   printf '%s\n' "$port" >port
   printf '%s\n' "$accel" >accelerated
   state=alive
+  note "$owned" "${vm##*/}" start
 }
 
 refuse() { die refused "$(tail -n 3 qemu.err | tr '\n' ' ')"; }
@@ -135,7 +137,9 @@ remove() { # NAME FORCE
   fi
   read -r id <"$vm/id"
   # gone in one step; what is in it may take a while
-  mv "$vm" "$vms/.gone-$id" && rm -rf "$vms/.gone-$id"
+  mv "$vm" "$vms/.gone-$id" || exit
+  note "$owned" "$1" remove
+  rm -rf "$vms/.gone-$id"
 }
 
 stats() { # NAME: two samples, as `parse_stats` reads them
@@ -175,6 +179,19 @@ logs() { # NAME FOLLOW TAIL SINCE: the console. With FOLLOW until qemu ends, or 
   { cat >/dev/null <&3; kill "$living"; } 2>/dev/null &
   wait "$living"
   kill "$reading" "$!" 2>/dev/null
+}
+
+watch() { # what there is, an empty line, then what is noted from then on, until nobody reads any more
+  mkdir -p "$root"
+  [ -e "$root/journal" ] || : >>"$root/journal"
+  size=$(stat -c %s "$root/journal")
+  list
+  echo
+  exec 3<&0
+  tail -c "+$((size + 1))" -F "$root/journal" 2>/dev/null &
+  reading=$!
+  cat >/dev/null <&3
+  kill "$reading"
 }
 
 snapshots() { # NAME

@@ -1,16 +1,17 @@
-"""What happens to VMs, told as it happens: what we do ourselves, and what each qemu says on a socket of its own."""
+"""What happens to VMs, told as it happens: a journal on the node that every script of ours writes to, whoever ran it,
+and what each qemu says of itself on a socket of its own."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
 
-from vendetta.errors import ConnectionLost, EngineUnavailable, VendettaError
+from vendetta.errors import EngineUnavailable, VendettaError
 from vendetta.providers.powers import InstanceEvent
-from vendetta.transport import Transport
+from vendetta.transport import Process, Transport
 
 from .argv import WATCHING
 from .qmp import open_qmp
-from .scripts import Found
+from .scripts import VMS, Found, Scripts, parse_found
 
 _ACTIONS = {
     "SHUTDOWN": "shutdown",
@@ -22,64 +23,70 @@ _ACTIONS = {
 }
 """By qemu's event; the others change nothing that is shown."""
 
-News = InstanceEvent | VendettaError
+
+async def watch(transport: Transport, scripts: Scripts, owner: str) -> AsyncGenerator[InstanceEvent, None]:
+    """As `Watch.watch`."""
+    watching = Watching(transport, scripts, owner)
+    reading = asyncio.create_task(watching.read())
+    try:
+        while True:
+            news = await watching.news.get()
+            if isinstance(news, VendettaError):
+                raise news
+            yield news
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
 
 
 class Watching:
-    """Of one provider. Each VM is listened to once, for as long as anybody watches."""
+    """`news` are the events, and the error that ends them."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, scripts: Scripts, owner: str) -> None:
         self._transport = transport
-        self._watchers: set[asyncio.Queue[News]] = set()
+        self._scripts = scripts
+        self._owner = owner
         self._listening: dict[str, asyncio.Task[None]] = {}
+        self.news: asyncio.Queue[InstanceEvent | VendettaError] = asyncio.Queue()
 
-    def tell(self, name: str, action: str) -> None:
-        self._spread(InstanceEvent(name, action))
-
-    def started(self, found: Found) -> None:
-        """It runs: from now on it is listened to."""
-        self._listen(found)
-        self.tell(found.record.name, "start")
-
-    async def watch(self, running: Sequence[Found]) -> AsyncGenerator[InstanceEvent, None]:
-        """`running` are the VMs that run now. Raises what ends the link."""
-        queue: asyncio.Queue[News] = asyncio.Queue()
-        self._watchers.add(queue)
-        closing = asyncio.create_task(self._await_end(queue))
+    async def read(self) -> None:
+        """The journal, until it ends; VMs that run are listened to."""
         try:
-            for found in running:
-                self._listen(found)
-            while True:
-                news = await queue.get()
-                if isinstance(news, VendettaError):
-                    raise news
-                yield news
+            process = await self._scripts.open(VMS, "watch", self._owner)
+            try:
+                await self._follow_journal(read_lines(process))
+            finally:
+                await process.close()
+            ended = EngineUnavailable(f"the journal of node {self._scripts.node} has ended")
+            self.news.put_nowait(ended)
+        except VendettaError as exc:
+            self.news.put_nowait(exc)
         finally:
-            closing.cancel()
-            self._watchers.discard(queue)
-            if not self._watchers:
-                await self.close()
+            listening = list(self._listening.values())
+            for task in listening:
+                task.cancel()
+            await asyncio.gather(*listening, return_exceptions=True)
 
-    async def close(self) -> None:
-        listening = list(self._listening.values())
-        for task in listening:
-            task.cancel()
-        await asyncio.gather(*listening, return_exceptions=True)
+    async def _follow_journal(self, lines: AsyncIterator[str]) -> None:
+        there: list[str] = []
+        async for line in lines:
+            if not line and len(there) % 3 == 0:  # the second line of a VM may be empty too
+                break
+            there.append(line)
+        self._listen(parse_found("".join(f"{line}\n" for line in there).encode()))
+        async for line in lines:
+            owner, _, rest = line.partition(" ")
+            name, _, action = rest.partition(" ")
+            if owner != self._owner or not action:
+                continue
+            if action == "start":
+                self._listen(parse_found(await self._scripts.run("watch", VMS, "list", self._owner, name)))
+            self.news.put_nowait(InstanceEvent(name, action))
 
-    async def _await_end(self, queue: asyncio.Queue[News]) -> None:
-        """Of the link: where nothing runs there is no socket that would tell."""
-        await self._transport.wait_closed()
-        queue.put_nowait(ConnectionLost(f"watch workspaces on node {self._transport.node}: the connection was lost"))
-
-    def _spread(self, news: News) -> None:
-        for queue in self._watchers:
-            queue.put_nowait(news)
-
-    def _listen(self, found: Found) -> None:
-        vm = found.record.id
-        if self._watchers and vm not in self._listening:
-            task = self._listening[vm] = asyncio.create_task(self._follow(found))
-            task.add_done_callback(lambda _: self._listening.pop(vm, None))
+    def _listen(self, there: Sequence[Found]) -> None:
+        for found in there:
+            if found.alive and found.record.id not in self._listening:
+                self._listening[found.record.id] = asyncio.create_task(self._follow(found))
 
     async def _follow(self, found: Found) -> None:
         name = found.record.name
@@ -88,7 +95,19 @@ class Watching:
                 async with open_qmp(self._transport, f"{found.folder}/{WATCHING}", f"watch {name}") as qmp:
                     while event := await qmp.next_event():
                         if action := _ACTIONS.get(event.name):
-                            self.tell(name, action)
-            self.tell(name, "stop")
+                            self.news.put_nowait(InstanceEvent(name, action))
+            self.news.put_nowait(InstanceEvent(name, "stop"))
         except VendettaError as exc:
-            self._spread(exc)
+            self.news.put_nowait(exc)
+        finally:
+            del self._listening[found.record.id]
+
+
+async def read_lines(process: Process) -> AsyncGenerator[str, None]:
+    """Of its stdout, without their ends."""
+    buffer = b""
+    while (piece := await process.read()) is not None:
+        if piece.channel == "stdout":
+            *lines, buffer = (buffer + piece.data).split(b"\n")
+            for line in lines:
+                yield line.decode(errors="surrogateescape")

@@ -11,7 +11,7 @@ from vendetta.providers.docker.engine import Component, Version, negotiate, pars
 from vendetta.providers.docker.events import parse_event
 from vendetta.providers.docker.frames import Frames, pieces_of
 from vendetta.providers.docker.images import PullProgress
-from vendetta.providers.docker.instances import has_our_name, parse_container, parse_summary
+from vendetta.providers.docker.instances import has_our_name, parse_container, parse_health, parse_summary
 from vendetta.providers.docker.probe import name_version
 from vendetta.providers.docker.stats import parse_stats
 
@@ -73,6 +73,15 @@ def test_a_summary_tells_how_it_ended() -> None:
     assert parse_summary(_summary("running", "Up 2 hours")).exit_status is None
 
 
+def test_a_health_check_that_fails_is_a_reason() -> None:
+    log = [{"Output": "fine\n"}, {"Output": "curl: (7) refused\n\n"}]
+    assert parse_health({"Status": "unhealthy", "Log": log}) == "unhealthy: curl: (7) refused"
+    assert parse_health({"Status": "unhealthy", "Log": None}) == "unhealthy"
+    assert parse_health({"Status": "starting"}) is None
+    assert parse_summary(_summary("running", "Up 2 hours (unhealthy)")).reason == "unhealthy"
+    assert parse_summary(_summary("running", "Up 2 hours (healthy)")).reason is None
+
+
 def test_one_that_was_renamed_is_no_longer_under_our_name() -> None:
     assert has_our_name(_summary("running", "Up"))
     assert not has_our_name({**_summary("running", "Up"), "Names": ["/other"]})
@@ -89,8 +98,16 @@ def test_the_layers_of_a_pull_are_one_number() -> None:
 
 
 def test_an_event_carries_our_name() -> None:
-    event = parse_event(b'{"Action":"die","Actor":{"Attributes":{"dev.vendetta.workspace":"web"}}}\n')
+    marks = '"dev.vendetta.workspace":"web","dev.vendetta.owner":"us"'
+    event = parse_event(f'{{"Action":"die","Actor":{{"Attributes":{{{marks}}}}}}}\n'.encode(), "us")
+    assert event is not None
     assert (event.name, event.action) == ("web", "die")
+
+
+def test_an_event_of_others_is_passed_over() -> None:
+    """Podman sends what has any of the labels that were asked for."""
+    for marks in ('"dev.vendetta.workspace":"web","dev.vendetta.owner":"others"', '"dev.vendetta.owner":"us"'):
+        assert parse_event(f'{{"Action":"die","Actor":{{"Attributes":{{{marks}}}}}}}\n'.encode(), "us") is None
 
 
 def test_podman_says_what_it_is() -> None:

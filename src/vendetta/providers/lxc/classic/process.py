@@ -16,6 +16,9 @@ _END_OF_INPUT = b"\x04"
 _KEYS = {"INT": b"\x03", "QUIT": b"\x1c"}
 """What a terminal makes signals of, for whatever runs in its foreground."""
 
+_CONSOLE_SAYS = "Type"
+"""How the last line begins that is lxc-console's own: "Type <Ctrl+y q> to exit the console"."""
+
 _SIGNALS = re.compile(r"[A-Z]+[0-9]?")
 _MOST_BEFORE = 65536
 
@@ -33,8 +36,10 @@ class AttachedProcess:
         self._closed = False
 
     async def wait_until_ready(self, word: str) -> None:
-        """Until the command itself has said `word`, or has ended: there was no shell to say it."""
+        """Until there is a line that begins with `word`: what is typed before is forgotten. Or until it has ended."""
         _, self._pending = await _read_until(self.read, word)
+        if not self._ended:
+            await self._host.ask("settle a terminal", "settle", "", self._pid)
 
     async def read(self) -> Output | None:
         if self._pending:
@@ -100,7 +105,9 @@ async def attach_console(host: Host, name: str, terminal: Terminal) -> AttachedP
     """Raises as `attach` does."""
     word = _make_word()
     process = await host.open("console", name, word, terminal=terminal)
-    return await _begin(host, f"open the console of {name}", name, process, terminal, word)
+    attached = await _begin(host, f"open the console of {name}", name, process, terminal, word)
+    await attached.wait_until_ready(_CONSOLE_SAYS)
+    return attached
 
 
 def build_command(

@@ -1,0 +1,61 @@
+"""What Podman says, in Docker's words; and which socket it is found at."""
+
+import pytest
+from aiodocker import DockerError
+from tests.unit.fakes import FakeTransport
+
+from vendetta.errors import EngineUnavailable
+from vendetta.providers.docker.podman import docker_state, familiar, has_labels, is_taken
+from vendetta.providers.docker.sockets import _FIND, find_podman
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("docker.io/library/debian:12", "debian:12"),
+        ("docker.io/team/app:1", "team/app:1"),
+        ("registry.lan/library/debian:12", "registry.lan/library/debian:12"),
+        ("debian:12", "debian:12"),
+        ("library/debian:12", "library/debian:12"),
+    ],
+)
+def test_names_of_images_are_as_people_write_them(name: str, short: str) -> None:
+    assert familiar(name) == short
+
+
+def test_states_of_a_moment() -> None:
+    assert [docker_state(state) for state in ("stopped", "stopping", "exited")] == ["exited", "running", "exited"]
+
+
+def test_a_name_that_is_taken() -> None:
+    assert is_taken(DockerError(409, "Conflict"))
+    assert is_taken(DockerError(500, 'the container name "vendetta-web" is already in use by 12ab'))
+    assert not is_taken(DockerError(500, "no space left on device"))
+
+
+def test_all_labels_count() -> None:
+    labels = {"owner": "us", "workspace": "web"}
+    assert has_labels(labels, {"owner": "us", "workspace": None})
+    assert not has_labels(labels, {"owner": "others"})
+    assert not has_labels(labels, {"owner": "us", "snapshot": None})
+    assert not has_labels(None, {"owner": "us"})
+
+
+async def test_the_socket_is_what_the_node_finds() -> None:
+    transport = FakeTransport()
+    transport.on_run("sh", "-c", _FIND, stdout=b"welcome!\n/run/user/1000/podman/podman.sock\n")
+    assert await find_podman(transport) == "/run/user/1000/podman/podman.sock"
+
+
+async def test_no_podman() -> None:
+    transport = FakeTransport()
+    transport.on_run("sh", "-c", _FIND)
+    assert await find_podman(transport) is None
+
+
+async def test_a_podman_that_does_not_listen_is_told() -> None:
+    transport = FakeTransport()
+    transport.on_run("sh", "-c", _FIND, stdout=b"installed\n")
+    with pytest.raises(EngineUnavailable) as caught:
+        await find_podman(transport)
+    assert "podman.socket" in str(caught.value.hint)
