@@ -19,6 +19,6 @@ start_incus() {
     } >>"$FOLDER/incus.log" 2>&1 </dev/null &
 }
 
-stop_incus() { # its instances go on, as they do when its service is restarted
-    start-stop-daemon --stop --quiet --oknodo --pidfile /run/incusd.pid --retry TERM/30/KILL/5
+stop_incus() { # its instances go on; what is run in them by exec would hold it up for minutes
+    start-stop-daemon --stop --quiet --oknodo --pidfile /run/incusd.pid --retry TERM/3/KILL/5
 }

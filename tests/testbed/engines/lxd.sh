@@ -17,6 +17,6 @@ start_lxd() {
     } >>"$FOLDER/lxd.log" 2>&1 </dev/null &
 }
 
-stop_lxd() { # its instances go on, as they do when its service is restarted
-    start-stop-daemon --stop --quiet --oknodo --pidfile /run/lxd-daemon.pid --retry TERM/30/KILL/5
+stop_lxd() { # its instances go on; what is run in them by exec would hold it up for minutes
+    start-stop-daemon --stop --quiet --oknodo --pidfile /run/lxd-daemon.pid --retry TERM/3/KILL/5
 }

@@ -47,7 +47,8 @@ _WORDS: Sequence[tuple[str, type[VendettaError], str | None]] = (
         Unsupported,
         "Virtual machines take QEMU and /dev/kvm on the node, and a daemon that was built with them.",
     ),
-    (r"is busy running|operation.* (in progress|already running)|instance is busy|database is locked", Busy, None),
+    # "a matching non-reusable operation": the same is being done, or was while this waited for its turn
+    (r"is busy running|non-reusable operation|instance is busy|database is locked", Busy, None),
     (r"already exists|unique constraint failed|already in use", NameTaken, None),
     (
         (

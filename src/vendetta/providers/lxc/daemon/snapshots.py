@@ -70,6 +70,10 @@ class Snapshots:
 
     async def delete(self, found: Found, snapshot: str) -> None:
         async with self._engine.doing(f"remove snapshot {snapshot}"):
+            # one that somebody began is waited for: the daemon refuses a second
+            await self._engine.wait_for_others(found.project, found.engine_name)
+            if await self._find(found, snapshot) is None:
+                return
             try:
                 await self._engine.change("DELETE", f"{found.path}/snapshots/{snapshot}", params=found.params)
             except Refused as exc:

@@ -5,7 +5,8 @@ again.
 """
 
 import math
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from vendetta.errors import Busy, WrongState
@@ -16,6 +17,7 @@ from .instances import parse_state
 from .lookup import Found, Lookup
 
 _TRIES = 5
+_NO_SHIFT = re.compile(r"idmapping abilities", re.IGNORECASE)
 
 
 class States:
@@ -30,7 +32,7 @@ class States:
             if state == "paused":
                 await self._put(found, "unfreeze")
             elif state != "running":
-                await self._put(found, "start")
+                await self._boot(found)
 
         await self._patiently(name, f"start {name}", attempt)
 
@@ -84,6 +86,17 @@ class States:
 
         await self._patiently(name, f"resume {name}", attempt)
 
+    async def _boot(self, found: Found) -> None:
+        """Where the node can't show a folder with the container's own owners, it is shown with its own."""
+        try:
+            await self._put(found, "start")
+        except Refused as exc:
+            devices = build_unshifted(found.said["devices"])
+            if not _NO_SHIFT.search(exc.words) or devices == found.said["devices"]:
+                raise
+            await self._engine.change("PATCH", found.path, params=found.params, json={"devices": devices})
+            await self._put(found, "start")
+
     async def _end(self, found: Found, timeout_seconds: float) -> None:
         """Asks its init, and ends it where that doesn't help."""
         if timeout_seconds > 0:
@@ -109,8 +122,13 @@ class States:
                 try:
                     return await attempt()
                 except Refused as exc:
-                    found = await self._lookup.lookup(name)
-                    if found is None or not (exc.is_busy or exc.status == 404):
+                    if not (exc.is_busy or exc.status == 404):
                         raise
-                    await self._engine.wait_for_others(found.project, found.engine_name)
+                    if (found := await self._lookup.lookup(name)) is not None:
+                        await self._engine.wait_for_others(found.project, found.engine_name)
         raise Busy(f"can't {what} on node {self._engine.node}: something else is always being done to it")
+
+
+def build_unshifted(devices: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """The same devices, without the wish that owners be shifted."""
+    return {name: {key: value for key, value in device.items() if key != "shift"} for name, device in devices.items()}

@@ -16,6 +16,7 @@ from vendetta.providers.lxc.daemon.execution import Identity, parse_identity
 from vendetta.providers.lxc.daemon.image_files import build_metadata, build_upload, read_image_file
 from vendetta.providers.lxc.daemon.references import Remote, check_image, parse_remote
 from vendetta.providers.lxc.daemon.snapshots import check_snapshot
+from vendetta.providers.lxc.daemon.states import build_unshifted
 
 PASSWD = b"root:x:0:0::/root:/bin/sh\nworker:x:1000:100::/home/worker:/bin/sh\nbroken\n"
 
@@ -107,6 +108,13 @@ def test_the_root_of_a_privileged_one_is_the_nodes() -> None:
     mounts = [Mount(source="/srv", target="/data")]
     devices = body(Surroundings(can_shift=True), mounts=mounts, options={"privileged": "true"})["devices"]
     assert "shift" not in devices["mount0"]
+
+
+def test_a_folder_is_shown_as_it_is_where_owners_cannot_be_shifted() -> None:
+    assert build_unshifted({"m": {"path": "/x", "shift": "true"}, "n": {"a": "b"}}) == {
+        "m": {"path": "/x"},
+        "n": {"a": "b"},
+    }
 
 
 @pytest.mark.parametrize(
