@@ -28,7 +28,7 @@ from tests.contract.sites import (
     ssh_site,
 )
 from tests.testbed import Node, TestBed
-from tests.testbed.guests import build_guest
+from tests.testbed.guests import build_guest, missing_guests
 
 from vendetta.providers.base import Provider
 
@@ -141,6 +141,8 @@ async def lxc(classic_node: Node, tmp_path_factory: pytest.TempPathFactory) -> A
 @pytest.fixture(scope="session")
 def qemu_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node:
     """A machine of its own, with the guest of the tests."""
+    if reason := missing_guests():
+        pytest.skip(reason)
     node = bed.node()
     asyncio.run(prepare_node(node, build_guest(), tmp_path_factory.mktemp("prepare")))
     return node

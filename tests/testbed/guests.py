@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from .images import BUSYBOX
+from .requirements import GUESTS, missing
 
 FETCHED = Path(__file__).parents[2] / ".guest"
 """What `scripts/guests` gets."""
@@ -62,8 +63,10 @@ class Guest:
 
 def missing_guests() -> str | None:
     """Why there can be none; None where there can."""
+    if reason := missing(GUESTS):
+        return reason
     there = KERNEL_FOLDER.is_dir() and DEBIAN.is_file()
-    return None if there else f"nothing in {FETCHED} to make guests of: scripts/guests"
+    return None if there else f"needs what scripts/guests gets into {FETCHED}"
 
 
 @cache

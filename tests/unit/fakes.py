@@ -92,6 +92,7 @@ class FakeTransport:
         self._results: dict[tuple[str, ...], deque[Answer]] = {}
         self._processes: dict[tuple[str, ...], FakeProcess] = {}
         self._streams: dict[str | tuple[str, int], FakeStream | VendettaError] = {}
+        self._guests: dict[tuple[str, int], FakeGuest | VendettaError] = {}
         self._connectors: dict[str, BaseConnector] = {}
 
     # the script
@@ -108,6 +109,9 @@ class FakeTransport:
 
     def on_tcp(self, host: str, port: int, stream: FakeStream | VendettaError) -> None:
         self._streams[host, port] = stream
+
+    def on_login(self, host: str, port: int, guest: "FakeGuest | VendettaError") -> None:
+        self._guests[host, port] = guest
 
     # the transport
 
@@ -134,6 +138,10 @@ class FakeTransport:
         assert (host, port) in self._streams, f"nobody said what answers at {host}:{port}"
         return _given(self._streams[host, port])
 
+    async def login(self, host: str, port: int, *, user: str, private_key: str, host_key: str) -> "FakeGuest":
+        assert (host, port) in self._guests, f"nobody said who lets us in at {host}:{port}"
+        return _given(self._guests[host, port])
+
     async def put(self, local: Path, remote: str, *, on_bytes: OnBytes | None = None) -> None:
         self.files[remote] = local.read_bytes()
         _tell(on_bytes, len(self.files[remote]))
@@ -152,6 +160,16 @@ class FakeTransport:
     async def close(self) -> None:
         for connector in self._connectors.values():
             await connector.close()
+
+
+class FakeGuest(FakeTransport):
+    """A machine on the node, scripted like the node itself."""
+
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+        await super().close()
 
 
 def _given(answer: T | VendettaError) -> T:

@@ -79,13 +79,14 @@ class QemuProvider:
     async def start(self, name: str) -> None:
         """Ready: its sshd lets us in, where it is to have one."""
         check_name(name)
-        if (held := self._guests.held(name)) and await self._status(held[0]) != "paused":
-            return
         output = await self._scripts.run(
             f"start {name}", VMS, "start", self._owner, name, timeout_seconds=START_SECONDS
         )
         found, key = parse_found_with_key(output)
-        if found.record.user is not None:
+        async with self._qmp(found, f"start {name}") as qmp:
+            if (await qmp.execute("query-status"))["status"] in {"paused", "suspended"}:
+                await qmp.execute("cont")
+        if found.record.user is not None and not self._guests.held(name):
             guest = await Boot(self._transport, self._scripts, self._guests, found, key).wait()
             self._guests.keep(name, found, guest)
 
