@@ -35,7 +35,7 @@ async def test_cloud_init_does_what_the_seed_says(qemu_node: Node, tmp_path: Pat
         options={
             "kernel": "kernel",
             "initrd": "initrd",
-            "append": APPEND,
+            "append": f"{APPEND} net.ifnames=0",  # udev isn't there yet when the drivers are loaded
             "accel": "tcg",
             "user_data": USER_DATA,
             "boot_timeout": "1200",

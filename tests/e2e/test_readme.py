@@ -21,6 +21,8 @@ ADDRESS, FINGERPRINT = "10.97.50.3", "SHA256:z+Ww2qPZuera14jYVzt2cFZ2Ihmz8RcVxo7
 SAME = (
     (re.compile(r"SHA256:\S+"), "FINGERPRINT"),
     (re.compile(r"^System: .*|docker \d.*", re.MULTILINE), "VERSION"),
+    # what else a test's node finds on this machine
+    (re.compile(r"^ +(lxc|qemu) .*\n|(?<=docker) (lxc|qemu|kvm)\b.*", re.MULTILINE), ""),
     (re.compile(r"[\d.:-]*\d[smh]?|UTC|ms"), "N"),
     (re.compile(r"[ \t]+"), " "),
 )

@@ -39,7 +39,8 @@ class InstanceSpec:
 class Instance:
     """What is there. `address` is reachable from the node; `exit_status` is set once it has ended.
 
-    `id` is the engine's own. `failed` means it ended by itself with a status other than 0.
+    `id` is the engine's own. `failed` means it ended by itself with a status other than 0. One that is `running` has a
+    `reason` where it isn't well: "unhealthy", and what its own health check says.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """How a node is shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vendetta.cli.formats import (
     NOTHING,
@@ -12,7 +12,7 @@ from vendetta.cli.formats import (
     format_time,
 )
 from vendetta.cli.output import View, colored_state
-from vendetta.models import Breaker, Node
+from vendetta.models import Breaker, Node, ProviderStatus
 
 
 def engines(node: Node) -> str:
@@ -64,7 +64,7 @@ def _lines(node: Node) -> Iterator[tuple[str, str]]:
     if room := node.room:
         count = f"{room.workspaces} workspace{'' if room.workspaces == 1 else 's'}"
         yield "Room", f"{format_bytes(max(room.memory_bytes, 0))} memory not promised, {count}"
-    for label, (kind, status) in zip(_once("Engines"), sorted(node.providers.items()), strict=False):
+    for label, (kind, status) in zip(_once("Engines"), _worth_telling(node), strict=False):
         reason = f" ({status.reason})" if status.reason else ""
         version = f" {status.version}" if status.version else ""
         yield label, f"{kind}{version} {colored_state(status.state)}{reason}"
@@ -72,6 +72,12 @@ def _lines(node: Node) -> Iterator[tuple[str, str]]:
         yield "Capabilities", " ".join(node.capabilities)
     if node.labels:
         yield "Labels", format_pairs(node.labels)
+
+
+def _worth_telling(node: Node) -> Sequence[tuple[str, ProviderStatus]]:
+    """The engines that are there; where none is, why."""
+    known = sorted(node.providers.items())
+    return [(kind, status) for kind, status in known if status.state != "undetected"] or known
 
 
 def _once(label: str) -> Iterator[str]:

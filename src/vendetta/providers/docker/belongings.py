@@ -4,24 +4,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from aiodocker import DockerError
 
 from vendetta.models import Belonging
 
+from .containers import Containers
 from .engine import Engine
 from .labels import OWNER, SNAPSHOT, WORKSPACE
 from .snapshots import Snapshots, delete_image
+from .volumes import list_volumes, remove_volume
 
 
 class Belongings:
-    def __init__(self, engine: Engine, snapshots: Snapshots, owner: str) -> None:
+    def __init__(self, engine: Engine, containers: Containers, snapshots: Snapshots, owner: str) -> None:
         self._engine = engine
+        self._containers = containers
+        self._owner = owner
         self._snapshots = snapshots
         self._filters = msgspec.json.encode({"label": [f"{OWNER}={owner}"]}).decode()
 
     async def list(self) -> Sequence[Belonging]:
-        containers = await self._ask("containers/json", all="1")
-        volumes = (await self._ask("volumes"))["Volumes"] or []
+        async with (
+            self._engine.doing("list what is ours"),
+            self._engine.stream("GET", "containers/json", params={"all": "1", "filters": self._filters}) as response,
+        ):
+            containers = msgspec.json.decode(await response.read(), type=list[dict[str, Any]])
+        volumes = await list_volumes(self._engine, self._owner)
         return [
             *(parse_container(container) for container in containers),
             *(parse_snapshot(image) for image in await self._snapshots.images()),
@@ -32,26 +39,12 @@ class Belongings:
         """Looked up again among ours: what isn't there any more, or never was ours, is left alone."""
         if not any((one.kind, one.id) == (belonging.kind, belonging.id) for one in await self.list()):
             return
-        if belonging.kind == "snapshot":
+        if belonging.kind == "instance":
+            await self._containers.delete(belonging.id, f"remove {belonging.name}", force=True)
+        elif belonging.kind == "snapshot":
             await delete_image(self._engine, belonging.id)
-            return
-        async with self._engine.doing(f"remove {belonging.kind} {belonging.name}") as docker:
-            try:
-                if belonging.kind == "instance":
-                    await docker.containers.container(belonging.id).delete(force=True, v=True)
-                else:
-                    async with self._engine.stream("DELETE", f"volumes/{belonging.id}") as response:
-                        await response.read()
-            except DockerError as exc:
-                if exc.status != 404:
-                    raise
-
-    async def _ask(self, path: str, **params: str) -> Any:
-        async with (
-            self._engine.doing("list what is ours"),
-            self._engine.stream("GET", path, params={**params, "filters": self._filters}) as response,
-        ):
-            return msgspec.json.decode(await response.read())
+        else:
+            await remove_volume(self._engine, belonging.id)
 
 
 def parse_container(summary: Mapping[str, Any]) -> Belonging:

@@ -9,7 +9,7 @@ from vendetta.models import InstanceSpec, Mount
 from vendetta.providers.options import check_fields
 
 from .keeper import build_kept, needs_first_place
-from .labels import PREFIX, build_labels
+from .labels import PREFIX, build_labels, build_volume_labels
 from .options import apply_options, check_options
 from .references import check_reference
 
@@ -41,7 +41,7 @@ def build_config(name: str, spec: InstanceSpec, owner: str, own: "OwnCommand | N
         "Hostname": name,
         "Env": [f"{key}={value}" for key, value in spec.env.items()],
         "Labels": build_labels(name, spec, owner),
-        "HostConfig": build_host_config(spec),
+        "HostConfig": build_host_config(name, spec, owner),
     }
     apply_options(config, spec.options)
     # A terminal without an open stdin ends a shell at once.
@@ -55,8 +55,9 @@ def build_config(name: str, spec: InstanceSpec, owner: str, own: "OwnCommand | N
     return config
 
 
-def build_host_config(spec: InstanceSpec) -> dict[str, Any]:
-    limits: dict[str, Any] = {"Mounts": [build_mount(mount) for mount in spec.mounts]}
+def build_host_config(name: str, spec: InstanceSpec, owner: str) -> dict[str, Any]:
+    marks = build_volume_labels(name, owner, keep=spec.options.get("volumes") != "remove")
+    limits: dict[str, Any] = {"Mounts": [build_mount(mount, marks) for mount in spec.mounts]}
     if spec.cpus is not None:
         limits["NanoCpus"] = round(spec.cpus * 1e9)
     if spec.memory_bytes is not None:
@@ -67,9 +68,12 @@ def build_host_config(spec: InstanceSpec) -> dict[str, Any]:
     return limits
 
 
-def build_mount(mount: Mount) -> dict[str, Any]:
-    kind = "bind" if mount.source.startswith("/") else "volume"
-    return {"Type": kind, "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+def build_mount(mount: Mount, marks: Mapping[str, str]) -> dict[str, Any]:
+    """`marks` are the labels of a volume that is made for it; one that is there stays whose it was."""
+    place = {"Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+    if mount.source.startswith("/"):
+        return {"Type": "bind", **place}
+    return {"Type": "volume", **place, "VolumeOptions": {"Labels": dict(marks)}}
 
 
 class OwnCommand:

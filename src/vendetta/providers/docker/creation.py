@@ -20,7 +20,8 @@ from .images import Images
 from .instances import parse_container
 from .keeper import SHELL, is_kept
 from .labels import SPEC
-from .podman import check_sources, is_taken
+from .podman import is_taken
+from .silences import check_silences, parse_warnings
 
 _CONFLICT_TRIES, _CONFLICT_SECONDS = 100, 0.05
 
@@ -53,9 +54,8 @@ class Creation:
         """Raises `NameTaken`, `ImageNotFound`, `OutOfResources`."""
         container = await self._containers.lookup(self._name)
         if container is None:
-            if self._engine.is_podman:
-                await check_sources(self._engine.transport, self._spec)
-            image = await self._images.ensure(self._spec.image, on_progress)
+            await check_silences(self._engine, self._spec)
+            image = await self._images.ensure(self._spec.image, on_progress, self._spec.options.get("platform"))
             own = OwnCommand(image, self._spec) if self._spec.command is None else None
             container = await self._make(build_config(self._name, self._spec, self._owner, own))
         self._check_same(container)
@@ -67,11 +67,17 @@ class Creation:
 
     async def _make(self, config: dict[str, Any]) -> Container:
         """The container made, or the one that somebody made under this name in the meantime."""
+        params = {"name": engine_name(self._name)}
+        if platform := self._spec.options.get("platform"):
+            params["platform"] = platform
         for _ in range(_CONFLICT_TRIES):
             async with self._engine.doing(f"create {self._name}") as docker:
                 try:
-                    created = await docker.containers.create(config, name=engine_name(self._name))
-                    return await created.show()
+                    created = await self._engine.post("containers/create", config, params)
+                    if (unheeded := parse_warnings(created.get("Warnings") or [], self._spec)) is not None:
+                        await self._containers.delete(created["Id"], f"create {self._name}")
+                        raise unheeded
+                    return await docker.containers.container(created["Id"]).show()
                 except DockerError as exc:
                     if not is_taken(exc):
                         raise

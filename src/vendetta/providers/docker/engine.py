@@ -132,6 +132,16 @@ class Engine:
                 raise DockerError(response.status, parse_message(await response.read()))
             yield response
 
+    async def post(self, path: str, body: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
+        """The engine's answer to a request of JSON, where aiodocker doesn't know all that it can be asked."""
+        docker = await self.docker()
+        url = f"{BASE}/{docker.api_version}/{path}"
+        async with self.session.post(url, json=body, params=params, timeout=PROMPT) as response:
+            answer = await response.read()
+        if response.status >= 400:
+            raise DockerError(response.status, parse_message(answer))
+        return msgspec.json.decode(answer, type=dict[str, Any])
+
     async def hijack(self, path: str, body: Mapping[str, Any]) -> Hijacked:
         """The two-way stream that the engine makes of this request's connection. To be closed by the caller."""
         docker = await self.docker()

@@ -27,6 +27,17 @@ _WORDS: Sequence[tuple[str, type[VendettaError], str | None]] = (
         OutOfResources,
         "The node is short of memory or processes: stop something on it, or use another node.",
     ),
+    (
+        r"could not select device driver|nvidia-container|unknown or invalid runtime name: nvidia",
+        Unsupported,
+        "The node's engine has no GPU to give: it takes a GPU with its driver, and the NVIDIA Container Toolkit.",
+    ),
+    (
+        r"exec format error",
+        Unsupported,
+        "The image is for another architecture than the node's: choose one for it, or emulate it (qemu-user-static).",
+    ),
+    (r"range of cpus is|minimum memory limit", InvalidInput, None),
     (r"no available ipv4|address pools have been fully subnetted", OutOfResources, None),
     (
         r"dial tcp|no such host|i/o timeout|x509|tls: |gave http response|client\.timeout",

@@ -11,7 +11,7 @@ from .labels import OWNER, WORKSPACE
 from .podman import has_labels
 
 # "died" and "remove" are Podman's words for "die" and "destroy"
-_ACTIONS = ("create", "start", "die", "died", "oom", "pause", "unpause", "destroy", "remove", "rename")
+_ACTIONS = ("create", "start", "die", "died", "oom", "pause", "unpause", "destroy", "remove", "rename", "health_status")
 
 
 def build_params(owner: str) -> dict[str, str]:

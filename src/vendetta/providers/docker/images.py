@@ -34,11 +34,14 @@ class Images:
         self._engine = engine
         self._credentials = credentials
 
-    async def ensure(self, image: str, on_progress: OnProgress) -> Mapping[str, Any]:
-        """What the engine says of `image`, pulled where it is absent. Raises `ImageNotFound`, `OutOfResources`."""
+    async def ensure(self, image: str, on_progress: OnProgress, platform: str | None = None) -> Mapping[str, Any]:
+        """What the engine says of `image`, pulled where it is absent, or there for another platform than `platform`.
+
+        Raises `ImageNotFound`, `OutOfResources`.
+        """
         found = await self._find(image)
-        if found is None:
-            await self._pull(image, on_progress)
+        if found is None or (platform and not fits(found, platform)):
+            await self._pull(image, on_progress, platform)
             found = await self._find(image)
         if found is None:
             raise ImageNotFound(f"pulled {image} on node {self._engine.node}, yet it is not there")
@@ -133,15 +136,14 @@ class Images:
                     return None
                 raise
 
-    async def _pull(self, image: str, on_progress: OnProgress) -> None:
+    async def _pull(self, image: str, on_progress: OnProgress, platform: str | None = None) -> None:
         name, tag = split_reference(image)
+        params = {"fromImage": name, "tag": tag, **({"platform": platform} if platform else {})}
         headers = await self._credentials.header(image)
         progress = PullProgress(image)
         async with (
             self._engine.doing(f"pull image {image}"),
-            self._engine.stream(
-                "POST", "images/create", params={"fromImage": name, "tag": tag}, headers=headers, timeout=PATIENT
-            ) as response,
+            self._engine.stream("POST", "images/create", params=params, headers=headers, timeout=PATIENT) as response,
         ):
             async for line in response.content:
                 news = msgspec.json.decode(line, type=dict[str, Any])
@@ -169,6 +171,15 @@ class PullProgress:
             return Progress(message=self._message)
         current, total = map(sum, zip(*self._layers.values(), strict=True))
         return Progress(message=self._message, current=current, total=total)
+
+
+def fits(image: Mapping[str, Any], platform: str) -> bool:
+    """From `GET /images/{name}/json`. A variant (`linux/arm/v7`) is compared where both name one."""
+    system, architecture, *variant = platform.split("/")
+    theirs = image.get("Variant")
+    return (image.get("Os"), image.get("Architecture")) == (system, architecture) and (
+        not variant or not theirs or theirs == variant[0]
+    )
 
 
 def parse_image(said: Mapping[str, Any]) -> Image:

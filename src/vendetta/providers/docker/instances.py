@@ -22,6 +22,8 @@ _STATES: Mapping[str, InstanceState] = {
 }
 _EXITED = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 
+UNHEALTHY = "unhealthy"
+
 ASKED_TO_END = frozenset({0, 137, 143})
 """Exit statuses after a stop: the engine doesn't say who ended a container, so these count as not by itself."""
 
@@ -33,6 +35,8 @@ def parse_container(container: Mapping[str, Any]) -> Instance:
     ended = status in {"exited", "dead", "restarting"} or bool(state.get("Error"))
     exit_status = state["ExitCode"] if ended else None
     shown, reason = _judge(status, exit_status, killed=state.get("OOMKilled", False), error=state.get("Error", ""))
+    if shown == "running":
+        reason = parse_health(state.get("Health") or {})
     return Instance(
         name=config["Labels"][WORKSPACE],
         id=container["Id"],
@@ -45,11 +49,21 @@ def parse_container(container: Mapping[str, Any]) -> Instance:
     )
 
 
+def parse_health(health: Mapping[str, Any]) -> str | None:
+    """What there is to say of one that runs: its image's own health check fails, and what that wrote last."""
+    if health.get("Status") != "unhealthy":
+        return None
+    lines = [line for entry in health.get("Log") or [] for line in entry.get("Output", "").splitlines() if line.strip()]
+    return f"{UNHEALTHY}: {lines[-1].strip()}" if lines else UNHEALTHY
+
+
 def parse_summary(summary: Mapping[str, Any]) -> Instance:
     """From `GET /containers/json`, which tells less: the exit status is in its sentence, "Exited (3) 2 hours ago"."""
     match = _EXITED.match(summary.get("Status", ""))
     exit_status = int(match[1]) if match else None
     shown, reason = _judge(docker_state(summary["State"]), exit_status)
+    if shown == "running" and "(unhealthy)" in summary.get("Status", ""):
+        reason = UNHEALTHY
     return Instance(
         name=summary["Labels"][WORKSPACE],
         id=summary["Id"],

@@ -15,6 +15,14 @@ IMAGE = PREFIX + "image"
 """On a container: the image as its spec names it. One restored from a snapshot is made of another."""
 
 
+GOES = PREFIX + "goes"
+"""On a volume: it is removed with the workspace that it was made for."""
+
+
+def build_volume_labels(name: str, owner: str, *, keep: bool) -> dict[str, str]:
+    return {WORKSPACE: name, OWNER: owner, **({} if keep else {GOES: "true"})}
+
+
 def build_labels(name: str, spec: InstanceSpec, owner: str) -> dict[str, str]:
     return {**spec.labels, WORKSPACE: name, OWNER: owner, SPEC: spec_hash(spec), IMAGE: spec.image}
 

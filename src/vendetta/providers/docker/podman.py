@@ -5,21 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiodocker import DockerError
 
-from vendetta.errors import InvalidInput
-from vendetta.models import InstanceSpec
-from vendetta.transport import Transport
-
 if TYPE_CHECKING:
     from .engine import Engine
 
 _STATES = {"configured": "created", "initialized": "created", "stopping": "running", "stopped": "exited"}
-
-# Prints what isn't there.
-_LOOK = """\
-for path; do
-  if [ ! -e "$path" ]; then echo "$path"; exit; fi
-done
-"""
 
 
 def docker_state(status: str) -> str:
@@ -42,18 +31,6 @@ def has_labels(labels: Mapping[str, Any] | None, wanted: Mapping[str, str | None
     """A filter of several labels means "any" to Podman's events, and "none" to its images. None: whatever value."""
     found = labels or {}
     return all(key in found and value in {None, found[key]} for key, value in wanted.items())
-
-
-async def check_sources(transport: Transport, spec: InstanceSpec) -> None:
-    """Raises `InvalidInput`. Podman would make a folder that isn't there."""
-    folders = [mount.source for mount in spec.mounts if mount.source.startswith("/")]
-    if not folders:
-        return
-    looked = await transport.run(["sh", "-c", _LOOK, "look", *folders], timeout_seconds=30.0)
-    if absent := looked.stdout.decode(errors="replace").strip():
-        raise InvalidInput(
-            f"mounts: there is no {absent} on node {transport.node}", hint=f"Make it first: mkdir -p {absent}"
-        )
 
 
 async def untag(engine: "Engine", image: str) -> None:

@@ -18,7 +18,7 @@ from vendetta.providers.powers import InstanceEvent
 from vendetta.providers.relay import build_relay, open_relay
 from vendetta.transport import Output, Stream, Terminal, Transport
 
-from . import checkup, events, files
+from . import checkup, events, files, volumes
 from .belongings import Belongings
 from .builds import build_image
 from .config import LACKS, check_spec
@@ -70,7 +70,7 @@ class DockerProvider:
         self._containers = Containers(self._engine, owner)
         self._images = Images(self._engine, Credentials(docker_config))
         self._snapshots = Snapshots(self._engine, self._containers, owner)
-        self._belongings = Belongings(self._engine, self._snapshots, owner)
+        self._belongings = Belongings(self._engine, self._containers, self._snapshots, owner)
         self._shells: Shells = set()
 
     # describe
@@ -121,7 +121,7 @@ class DockerProvider:
             return
         if container is not None:
             await self._delete(name, container, force=force)
-        await self._snapshots.remove_all(name)
+        await asyncio.gather(self._snapshots.remove_all(name), volumes.remove_volumes(self._engine, self._owner, name))
 
     # act
 

@@ -23,7 +23,7 @@ INSTALL = "sudo apt-get install incus"
 
 
 # One round trip: the sockets that are there, then whether the commands are.
-_FIND = 'for path; do [ -S "$path" ] && echo "$path"; done; command -v lxc-start >/dev/null && echo classic; true'
+FIND = 'for path; do [ -S "$path" ] && echo "$path"; done; command -v lxc-start >/dev/null && echo classic; true'
 
 Factory = Callable[[Transport, str, str], Backend]
 """Of a transport, an owner, and the path of a socket: empty where there is none."""
@@ -50,7 +50,7 @@ class Chooser:
         """Raises `EngineUnavailable` where there is none."""
         if self._forced is not None:
             return self._make(self._forced, self._socket_path or DEFAULT_SOCKETS.get(self._forced, ""))
-        result = await self._transport.run(["sh", "-c", _FIND, "find", *SOCKETS], timeout_seconds=20.0)
+        result = await self._transport.run(["sh", "-c", FIND, "find", *SOCKETS], timeout_seconds=20.0)
         found = parse_found(result.stdout)
         for name, path in found:
             if path == "" or len(found) == 1 or await self._answers(path):

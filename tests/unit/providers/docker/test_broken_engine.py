@@ -182,8 +182,9 @@ async def test_a_removal_in_progress_is_waited_for(tmp_path: Path) -> None:
         "/v1.41/containers/vendetta-web/json": _always(CONTAINER),
         "/v1.41/containers/abc": _always({"message": "removal of container abc is already in progress"}, 409),
         "/v1.41/containers/abc/wait": wait,
-        "/v1.41/containers/vendetta-web.restored": _always({"message": "No such container"}, 404),
+        "/v1.41/containers/vendetta-web.restored/json": _always({"message": "No such container"}, 404),
         "/v1.41/images/json": _always([]),
+        "/v1.41/volumes": _always({"Volumes": None}),
     }
     async with _provider(tmp_path, answers) as provider:
         await provider.remove("web", force=True)

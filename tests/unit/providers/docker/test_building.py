@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from vendetta.errors import InvalidInput
 from vendetta.models import InstanceSpec, Mount
 from vendetta.providers.docker.config import OwnCommand, build_config, check_spec
+from vendetta.providers.docker.images import fits
 from vendetta.providers.docker.keeper import build_kept, is_kept
 from vendetta.providers.docker.references import DOCKER_HUB, check_reference, registry_of, split_reference
 from vendetta.providers.identity import engine_name, spec_hash
@@ -104,6 +105,59 @@ def test_options_go_where_the_engine_wants_them() -> None:
     assert host["CapAdd"] == ["NET_ADMIN", "SYS_TIME"]
     assert (host["Init"], host["RestartPolicy"], host["NetworkMode"]) == (True, {"Name": "always"}, "lan")
     assert (config["Tty"], config["OpenStdin"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("all", {"Count": -1}),
+        ("2", {"Count": 2}),
+        ("device=0,GPU-1a2b", {"DeviceIDs": ["0", "GPU-1a2b"]}),
+    ],
+)
+def test_gpus_are_asked_for(text: str, asked: dict[str, object]) -> None:
+    config = build_config("web", InstanceSpec(image="a", command=["x"], options={"gpus": text}), "us", None)
+    (request,) = config["HostConfig"]["DeviceRequests"]
+    assert request == {"Driver": "", "Capabilities": [["gpu"]], **asked}
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "some", "device=", "device=a b", "²"])
+def test_gpus_that_nobody_can_ask_for(text: str) -> None:
+    with pytest.raises(InvalidInput, match="how many"):
+        build_config("web", InstanceSpec(image="a", options={"gpus": text}), "us", None)
+
+
+@pytest.mark.parametrize(("option", "goes"), [({}, False), ({"volumes": "keep"}, False), ({"volumes": "remove"}, True)])
+def test_a_volume_that_is_made_for_it_is_marked(option: dict[str, str], goes: bool) -> None:
+    mounts = [Mount(source="data", target="/data"), Mount(source="/srv", target="/srv")]
+    config = build_config("web", InstanceSpec(image="a", command=["x"], mounts=mounts, options=option), "us", None)
+    volume, bind = config["HostConfig"]["Mounts"]
+    marks = volume["VolumeOptions"]["Labels"]
+    assert (marks["dev.vendetta.owner"], marks["dev.vendetta.workspace"]) == ("us", "web")
+    assert ("dev.vendetta.goes" in marks) is goes
+    assert "VolumeOptions" not in bind
+
+
+def test_users_are_mapped_by_the_engine_or_not() -> None:
+    modes = {}
+    for word in ("host", "private"):
+        config = build_config("web", InstanceSpec(image="a", command=["x"], options={"userns": word}), "us", None)
+        modes[word] = config["HostConfig"]["UsernsMode"]
+    assert modes == {"host": "host", "private": ""}
+
+
+@pytest.mark.parametrize(
+    ("platform", "theirs", "good"),
+    [
+        ("linux/amd64", {"Os": "linux", "Architecture": "amd64"}, True),
+        ("linux/arm64", {"Os": "linux", "Architecture": "amd64"}, False),
+        ("linux/arm/v7", {"Os": "linux", "Architecture": "arm", "Variant": "v7"}, True),
+        ("linux/arm/v7", {"Os": "linux", "Architecture": "arm", "Variant": "v6"}, False),
+        ("linux/arm/v7", {"Os": "linux", "Architecture": "arm"}, True),
+    ],
+)
+def test_an_image_is_for_a_platform(platform: str, theirs: dict[str, str], good: bool) -> None:
+    assert fits(theirs, platform) is good
 
 
 @pytest.mark.parametrize(

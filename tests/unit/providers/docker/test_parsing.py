@@ -11,7 +11,7 @@ from vendetta.providers.docker.engine import Component, Version, negotiate, pars
 from vendetta.providers.docker.events import parse_event
 from vendetta.providers.docker.frames import Frames, pieces_of
 from vendetta.providers.docker.images import PullProgress
-from vendetta.providers.docker.instances import has_our_name, parse_container, parse_summary
+from vendetta.providers.docker.instances import has_our_name, parse_container, parse_health, parse_summary
 from vendetta.providers.docker.probe import name_version
 from vendetta.providers.docker.stats import parse_stats
 
@@ -71,6 +71,15 @@ def test_a_summary_tells_how_it_ended() -> None:
     ended = parse_summary(_summary("exited", "Exited (3) 2 hours ago"))
     assert (ended.state, ended.exit_status, ended.labels) == ("failed", 3, {"team": "blue"})
     assert parse_summary(_summary("running", "Up 2 hours")).exit_status is None
+
+
+def test_a_health_check_that_fails_is_a_reason() -> None:
+    log = [{"Output": "fine\n"}, {"Output": "curl: (7) refused\n\n"}]
+    assert parse_health({"Status": "unhealthy", "Log": log}) == "unhealthy: curl: (7) refused"
+    assert parse_health({"Status": "unhealthy", "Log": None}) == "unhealthy"
+    assert parse_health({"Status": "starting"}) is None
+    assert parse_summary(_summary("running", "Up 2 hours (unhealthy)")).reason == "unhealthy"
+    assert parse_summary(_summary("running", "Up 2 hours (healthy)")).reason is None
 
 
 def test_one_that_was_renamed_is_no_longer_under_our_name() -> None:

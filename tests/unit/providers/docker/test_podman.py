@@ -4,9 +4,8 @@ import pytest
 from aiodocker import DockerError
 from tests.unit.fakes import FakeTransport
 
-from vendetta.errors import EngineUnavailable, InvalidInput
-from vendetta.models import InstanceSpec, Mount
-from vendetta.providers.docker.podman import _LOOK, check_sources, docker_state, familiar, has_labels, is_taken
+from vendetta.errors import EngineUnavailable
+from vendetta.providers.docker.podman import docker_state, familiar, has_labels, is_taken
 from vendetta.providers.docker.sockets import _FIND, find_podman
 
 
@@ -60,11 +59,3 @@ async def test_a_podman_that_does_not_listen_is_told() -> None:
     with pytest.raises(EngineUnavailable) as caught:
         await find_podman(transport)
     assert "podman.socket" in str(caught.value.hint)
-
-
-async def test_a_folder_that_is_not_there_is_told() -> None:
-    transport = FakeTransport()
-    transport.on_run("sh", "-c", _LOOK, "look", "/a", "/b", stdout=b"/b\n")
-    mounts = [Mount(source="/a", target="/x"), Mount(source="data", target="/y"), Mount(source="/b", target="/z")]
-    with pytest.raises(InvalidInput, match="/b"):
-        await check_sources(transport, InstanceSpec(image="a", mounts=mounts))

@@ -1,9 +1,9 @@
 """Runs this package's scripts as root on the node, and the one place where how they fail becomes one of our errors."""
 
 from collections.abc import Sequence
+from enum import IntEnum
 from functools import cache
 from importlib.resources import files
-from typing import ClassVar
 
 import msgspec
 
@@ -12,6 +12,7 @@ from vendetta.errors import (
     EngineUnavailable,
     ImageNotFound,
     InstanceNotFound,
+    InvalidInput,
     NameTaken,
     OutOfResources,
     ProviderError,
@@ -23,10 +24,25 @@ from vendetta.errors import (
 from vendetta.providers.identity import engine_name
 from vendetta.transport import CommandResult, Process, Terminal, Transport
 
-ABSENT, WRONG, NO_IMAGE, NO_BRIDGE, NO_ADDRESS, TAKEN, NO_SNAPSHOT = 66, 65, 67, 68, 69, 70, 71
-"""The exit statuses that prelude.sh names."""
+
+class Status(IntEnum):
+    """The exit statuses that prelude.sh names."""
+
+    WRONG = 65
+    ABSENT = 66
+    NO_IMAGE = 67
+    NO_BRIDGE = 68
+    NO_ADDRESS = 69
+    TAKEN = 70
+    NO_SNAPSHOT = 71
+    NO_SOURCE = 72
+
 
 START_BRIDGE = "sudo systemctl enable --now lxc-net"
+
+_NO_BRIDGE = f"On the node: {START_BRIDGE}. Or name another bridge with the option `network`."
+_SHORT = ("no space left", "disk quota exceeded", "cannot allocate memory")
+_NO_COMMAND = 127
 
 _GREETING = b"vendetta\n"
 _SECONDS = 60.0
@@ -41,8 +57,6 @@ LC_ALL=C exec sudo -n -- "$@"
 
 class Host:
     """One node, and the owner that marks what is ours there."""
-
-    words: ClassVar[Sequence[str]] = ("no space left", "disk quota exceeded", "cannot allocate memory")
 
     def __init__(self, transport: Transport, owner: str) -> None:
         self.transport = transport
@@ -67,7 +81,7 @@ class Host:
         return self.parse(doing, name, result)
 
     async def open(self, script: str, name: str, *arguments: str, terminal: Terminal | None = None) -> Process:
-        """The script as a process. What it says first, as every script, is left to who reads it: see `GREETING`."""
+        """The script as a process. What every script says first is left in what it says."""
         return await self.transport.open_process(self.build_argv(script, name, arguments), terminal=terminal)
 
     def build_argv(self, script: str, name: str, arguments: Sequence[str]) -> list[str]:
@@ -88,30 +102,24 @@ class Host:
         words, errors = said.decode(errors="replace").strip(), complaint.decode(errors="replace").strip()
         what = f"can't {doing} on node {self.node}"
         match status:
-            case 66:
+            case Status.ABSENT:
                 return self.absent(name)
-            case 65:
+            case Status.WRONG:
                 return self.wrong(doing, words)
-            case 67:
+            case Status.NO_IMAGE:
                 return ImageNotFound(what, hint=last_words(errors) or None)
-            case 68:
-                return EngineUnavailable(
-                    f"{what}: there is no network bridge {words}",
-                    hint=f"On the node: {START_BRIDGE} (or name another bridge with the option `network`).",
-                )
-            case 69:
+            case Status.NO_BRIDGE:
+                return EngineUnavailable(f"{what}: there is no network bridge {words}", hint=_NO_BRIDGE)
+            case Status.NO_ADDRESS:
                 return OutOfResources(f"{what}: all addresses of the bridge {words} are taken")
-            case 70:
+            case Status.TAKEN:
                 return NameTaken(f"{what}: its name is taken there", hint="Remove it, or choose another name.")
-            case 71:
+            case Status.NO_SNAPSHOT:
                 return SnapshotNotFound(what)
-        if "bridge" in errors or "gateway addresses" in errors:
-            return ProviderError(f"{what}: its network bridge isn't there", hint=f"On the node: {START_BRIDGE}")
-        if any(word in errors.lower() for word in self.words):
-            return OutOfResources(what, hint=last_words(errors))
-        if status == 127 and "not found" in errors:
-            return EngineUnavailable(f"{what}: there is no lxc", hint="On the node: sudo apt-get install lxc")
-        return ProviderError(what, hint=last_words(errors) or f"Exit status {status}.", exit_status=status)
+            case Status.NO_SOURCE:
+                return InvalidInput(f"{what}: there is no {words} to be mounted", hint="Make it on the node first.")
+            case _:
+                return _recognise(what, status, errors)
 
     def absent(self, name: str) -> InstanceNotFound:
         return InstanceNotFound(f'no instance "{name}" of ours on node {self.node}')
@@ -131,6 +139,17 @@ class Host:
             hint="Allow it without a password (in /etc/sudoers.d: USER ALL=(ALL) NOPASSWD: ALL), or log in as root."
             + (f" It says: {words}" if words else ""),
         )
+
+
+def _recognise(what: str, status: int, errors: str) -> VendettaError:
+    """By the words of a command of the node."""
+    if "bridge" in errors or "gateway addresses" in errors:
+        return ProviderError(f"{what}: its network bridge isn't there", hint=_NO_BRIDGE)
+    if any(word in errors.lower() for word in _SHORT):
+        return OutOfResources(what, hint=last_words(errors))
+    if status == _NO_COMMAND and "not found" in errors:
+        return EngineUnavailable(f"{what}: there is no lxc", hint="On the node: sudo apt-get install lxc")
+    return ProviderError(what, hint=last_words(errors) or f"Exit status {status}.", exit_status=status)
 
 
 def last_words(text: str) -> str:

@@ -63,7 +63,7 @@ def build_body(
         "name": engine_name(name),
         "type": "virtual-machine" if wanted.get("type") == "vm" else "container",
         "source": {"type": "image", **source},
-        "config": {**build_config(spec), **build_marks(name, spec, owner)},
+        "config": {**build_config(name, spec), **build_marks(name, spec, owner)},
         "devices": build_devices(spec, around),
     }
     if "profiles" in wanted:
@@ -71,9 +71,11 @@ def build_body(
     return body
 
 
-def build_config(spec: InstanceSpec) -> dict[str, str]:
+def build_config(name: str, spec: InstanceSpec) -> dict[str, str]:
     wanted = options.parse(spec)
-    config = {key: str(wanted[name]).lower() for name, key in _FLAGS.items() if name in wanted}
+    config = {key: str(wanted[flag]).lower() for flag, key in _FLAGS.items() if flag in wanted}
+    if wanted.get("type") != "vm":
+        config["raw.lxc"] = f"lxc.uts.name={name}"  # the daemon's own name for it is the host's name otherwise
     config.update((f"environment.{variable}", value) for variable, value in spec.env.items())
     if spec.memory_bytes is not None:
         config["limits.memory"] = f"{spec.memory_bytes}B"

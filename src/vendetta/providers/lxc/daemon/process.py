@@ -3,6 +3,7 @@ and one for control."""
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from signal import Signals
 from typing import Any, Literal
 
@@ -14,6 +15,9 @@ from vendetta.transport import Output, Terminal
 
 from .engine import Engine, Reply, receive
 from .errors import Refused
+
+CONTROL_SECONDS = 5.0
+"""How long the daemon may take to change a size, or to pass a signal on."""
 
 Channel = Literal["stdout", "stderr"]
 
@@ -49,6 +53,7 @@ class DaemonProcess:
         self._broken = False
         self._closed = False
         self._ended = asyncio.Event()
+        self._controlling = asyncio.Lock()
         # The engine forgets an operation five seconds after its end: it is waited for from the first.
         self._end = asyncio.create_task(self._wait_for_end(operation))
         channels: dict[str, Channel] = {"0": "stdout"} if has_terminal else {"1": "stdout", "2": "stderr"}
@@ -127,7 +132,7 @@ class DaemonProcess:
             return
         self._closed = True
         if not self._is_console and not self._end.done():
-            await self._control({"command": "signal", "signal": Signals.SIGKILL.value})
+            await self._control({"command": "signal", "signal": Signals.SIGKILL.value}, until_done=False)
         self._pumping.cancel()
         await asyncio.gather(
             self._pumping, *(socket.close() for socket in self._sockets.values()), return_exceptions=True
@@ -136,11 +141,18 @@ class DaemonProcess:
         await asyncio.gather(self._end, return_exceptions=True)
         self._ended.set()
 
-    async def _control(self, message: Mapping[str, Any]) -> None:
-        try:
-            await self._sockets["control"].send_str(msgspec.json.encode(message).decode())
-        except (ClientError, ConnectionError):
-            return  # it has ended
+    async def _control(self, message: Mapping[str, Any], *, until_done: bool = True) -> None:
+        """The daemon takes one message after the other: once it answers the ping behind this one, this one is done."""
+        socket = self._sockets["control"]
+        async with self._controlling:
+            # as it has ended, or there is nobody who answers, it makes no difference any more
+            with suppress(ClientError, OSError):
+                await socket.send_str(msgspec.json.encode(message).decode())
+                if until_done:
+                    await socket.ping()
+                    async with asyncio.timeout(CONTROL_SECONDS):
+                        while (await receive(socket)).type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                            pass
 
     async def _wait_for_end(self, operation: Reply) -> int:
         try:

@@ -46,6 +46,16 @@ choose_address() {
   exit $no_address
 }
 
+count=$#
+while [ $count -gt 0 ]; do
+  [ -e "$1" ] || { echo "$1"; exit $no_source; }
+  kind=file
+  [ -d "$1" ] && kind=dir
+  set -- "$@" "$2,create=$kind 0 0"
+  shift 2
+  count=$((count - 2))
+done
+
 rm -rf "$home/new"
 new=$home/new/$name
 mkdir -p "$new/delta" "$new/rootfs" || exit
@@ -68,12 +78,7 @@ chmod 700 "$new"
     echo "lxc.net.0.ipv4.gateway = $gateway"
   fi
   printf '%s\n' "$config" | sed -n "s/^[-$kinds] //p"
-  while [ $# -gt 0 ]; do
-    kind=file
-    [ -d "$1" ] && kind=dir
-    echo "lxc.mount.entry = $2,create=$kind 0 0"
-    shift 2
-  done
+  if [ $# -gt 0 ]; then printf 'lxc.mount.entry = %s\n' "$@"; fi
 } 3>&1 >"$new/config" || exit
 # The upper layer is what stands for the root folder itself.
 chmod --reference="$image/rootfs" "$new/delta" 2>/dev/null || chmod 755 "$new/delta"

@@ -4,7 +4,7 @@ for dir in "$lxcpath"/vendetta-*/; do
   dir=${dir%/} name=${dir##*/}
   dir=$lxcpath/$name
   is_ours "$dir" || continue
-  case $running in *" $name "*) show RUNNING; continue ;; esac
   case $frozen in *" $name "*) show FROZEN; continue ;; esac
+  case $running in *" $name "*) show RUNNING; continue ;; esac
   show STOPPED
 done

@@ -6,7 +6,7 @@ export LC_ALL=C PATH="$PATH:/usr/sbin:/usr/bin:/sbin:/bin"
 umask 022
 cd /
 # The exit statuses, as host.py knows them.
-absent=66 wrong=65 no_image=67 no_bridge=68 no_address=69 taken=70 no_snapshot=71
+absent=66 wrong=65 no_image=67 no_bridge=68 no_address=69 taken=70 no_snapshot=71 no_source=72
 
 lxcpath=/var/lib/lxc
 if [ -r /etc/lxc/lxc.conf ]; then

@@ -11,5 +11,6 @@ fi
 if [ "$(state)" != STOPPED ] && lxc-wait --name "$name" --state 'RUNNING|STOPPED' --timeout 30; then
   [ "$(state)" = RUNNING ] && exit 0
 fi
-tail -n 20 "$said" >&2
+# The first is the reason, and what comes last is what people are told.
+sed 's/^lxc-start .* ERROR *//' "$said" | { read -r reason; head -n 20; printf '%s\n' "$reason"; } >&2
 exit 1

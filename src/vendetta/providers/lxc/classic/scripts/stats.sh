@@ -4,7 +4,7 @@ pid=$(lxc-info --name "$name" --pid --no-humanize)
 root=/sys/fs/cgroup
 find_group() { # of the controller $1 (version 2: nothing), as a folder
   while IFS=: read -r _ controllers path; do
-    case ",$controllers," in ",$1,") [ -n "$1" ] || break ;; *",$1,"*) [ -n "$1" ] && break ;; esac
+    case ",$controllers," in *",$1,"*) break ;; esac
   done <"/proc/$pid/cgroup"
   echo "$root${1:+/$1}${path%/init.scope}"
 }

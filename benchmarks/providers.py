@@ -1,0 +1,84 @@
+"""Incus and LXD: create and start beside the native command typed on the node, and a listing of many instances."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from itertools import count
+from pathlib import Path
+
+from tests.contract.images import build_system_root
+from tests.contract.links import open_link
+from tests.contract.sites import ignore_progress
+from tests.testbed import Node, TestBed
+
+from vendetta.models import InstanceSpec
+from vendetta.providers.lxc import BackendName, LxcProvider
+
+from .measure import Report
+
+NUMBERS = count(1)
+IMAGE = "bench"
+MANY = 100
+PROGRAMS: dict[BackendName, str] = {"incus": "incus", "lxd": "lxc"}
+
+
+def run(report: Report, bed: TestBed, folder: Path) -> None:
+    node = bed.node(engines=["incus", "lxd"], groups=["incus-admin", "lxd"])
+    for name in PROGRAMS:
+        asyncio.run(measure(report, node, name, folder))
+
+
+async def measure(report: Report, node: Node, name: BackendName, folder: Path) -> None:
+    root = folder / "root.tar"
+    root.write_bytes(build_system_root())
+    async with open_link(node, folder) as connection:
+        provider = LxcProvider(connection, "bench", backend=name)
+        try:
+            await provider.push_image(IMAGE, root, ignore_progress)
+            await create_and_start(report, provider, node, name)
+            await listing(report, provider, name)
+        finally:
+            for instance in await provider.list():
+                await provider.remove(instance.name, force=True)
+            await provider.close()
+
+
+async def create_and_start(report: Report, provider: LxcProvider, node: Node, name: BackendName) -> None:
+    async def ours() -> None:
+        called = f"b{next(NUMBERS)}"
+        await provider.create(called, InstanceSpec(image=IMAGE), ignore_progress)
+        await provider.start(called)
+
+    async def theirs() -> None:
+        called = f"n{next(NUMBERS)}"
+        await asyncio.to_thread(node.run, [PROGRAMS[name], "launch", IMAGE, called, "--quiet"])
+
+    mine, native = await in_turns(9, ours, theirs)
+    report.note(f"{name}: create and start", f"{mine * 1000:.0f} ms; {PROGRAMS[name]} launch {native * 1000:.0f} ms")
+    report.at_most(f"{name}: create and start over SSH, against the native command", mine / native, 1.25, "x")
+
+
+async def listing(report: Report, provider: LxcProvider, name: BackendName) -> None:
+    for first in range(0, MANY, 10):
+        names = [f"l{number}" for number in range(first, first + 10)]
+        await asyncio.gather(*(provider.create(one, InstanceSpec(image=IMAGE), ignore_progress) for one in names))
+    seconds = []
+    for _ in range(15):
+        started = time.perf_counter()
+        found = len(await provider.list())
+        seconds.append(time.perf_counter() - started)
+    report.at_most(f"{name}: list of {found} instances over SSH", statistics.median(seconds) * 1000, 150, "ms")
+
+
+async def in_turns(rounds: int, *actions: Callable[[], Awaitable[None]]) -> list[float]:
+    """As `measure.alternate`, for what runs in a loop."""
+    for action in actions:
+        await action()
+    seconds: list[list[float]] = [[] for _ in actions]
+    for _ in range(rounds):
+        for action, found in zip(actions, seconds, strict=True):
+            started = time.perf_counter()
+            await action()
+            found.append(time.perf_counter() - started)
+    return [statistics.median(found) for found in seconds]
