@@ -72,7 +72,7 @@ def missing_guests() -> str | None:
 @cache
 def build_guest() -> Guest:
     """One for all test processes of this machine; the first makes it, the others wait."""
-    CACHE.mkdir(mode=0o755, exist_ok=True)
+    CACHE.mkdir(exist_ok=True)
     folder = CACHE / _digest()
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

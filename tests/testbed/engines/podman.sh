@@ -1,4 +1,4 @@
-# Podman's service of the node's root, which speaks Docker's API, open to the group `podman`.
+# Podman's service of the node's root, which speaks Docker's API, open to the group `podman` where there is one.
 # The machine's dockerd is out of sight, unless the node has that engine too.
 
 mount_podman() {
@@ -21,8 +21,10 @@ start_podman() {
     ) >>"$FOLDER/podman.log" 2>&1 </dev/null &
     echo $! >/run/podman/podman.pid
     until [ -S /run/podman/podman.sock ]; do sleep 0.05; done
-    chgrp podman /run/podman/podman.sock
-    chmod 660 /run/podman/podman.sock
+    if getent group podman >/dev/null; then
+        chgrp podman /run/podman/podman.sock
+        chmod 660 /run/podman/podman.sock
+    fi
     say_ready podman
 }
 

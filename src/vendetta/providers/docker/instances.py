@@ -100,6 +100,6 @@ def _address(container: Mapping[str, Any], *, running: bool) -> str | None:
     networks = container["NetworkSettings"]["Networks"] or {}
     if not running:
         return None
-    if "host" in networks:
+    if "host" in networks or (container.get("HostConfig") or {}).get("NetworkMode") == "host":
         return "127.0.0.1"
     return next((network["IPAddress"] for network in networks.values() if network["IPAddress"]), None)

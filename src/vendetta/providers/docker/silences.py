@@ -45,7 +45,8 @@ def check_podman(spec: InstanceSpec) -> None:
 def check_mapping(info: dict[str, Any], node: str) -> None:
     """`info` is what `GET /info` says. An engine has one way for all that it runs. Raises `Unsupported`."""
     options = info.get("SecurityOptions") or []
-    if not any("name=userns" in option or "name=rootless" in option for option in options):
+    rootless = info.get("Rootless", False)  # Podman's own word for it
+    if not rootless and not any("name=userns" in option or "name=rootless" in option for option in options):
         raise Unsupported(
             f"options.userns: the engine on node {node} doesn't map users",
             hint='Let it: "userns-remap": "default" in its /etc/docker/daemon.json, which hides what it holds by then.',

@@ -15,6 +15,8 @@ from .seed import READY_PORT
 QMP, WATCHING, BOOTING, CONSOLE, AGENT = "qmp", "mon", "evt", "tty", "qga"
 """The VM's sockets: qemu serves one client at a time on each, so what lasts has one of its own."""
 
+NETWORK = "net0"
+"""Its card's other end, which the script sets up as it starts: the port on the node is chosen then."""
 SSH_PORT = 22
 
 
@@ -26,7 +28,7 @@ def build_argv(name: str, instance_id: str, spec: InstanceSpec, choices: Choices
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *_build_boot(choices),
         *_build_disks(spec, choices),
-        *("-device", "virtio-net-pci,netdev=net0,id=nic0,romfile="),
+        *("-device", f"virtio-net-pci,netdev={NETWORK},id=nic0,romfile="),
         *("-device", "virtio-rng-pci"),
         *_build_channels(),
     ]

@@ -55,8 +55,8 @@ tell() {
     read -r how 2>/dev/null <"$vm/accelerated" || how=-
   fi
   words=
-  if [ "$state" = killed ] && [ -s "$vm/qemu.err" ]; then
-    while IFS= read -r line; do words=$line; done <"$vm/qemu.err"
+  if [ "$state" = killed ] && [ -s "$vm/qemu.log" ]; then
+    while IFS= read -r line; do words=$line; done <"$vm/qemu.log"
   fi
   read -r record <"$vm/record"
   printf '%s %s %s %s\n%s\n%s\n' "$state" "$port" "$how" "$vm" "$words" "$record"

@@ -55,7 +55,7 @@ launch() {
   set -- "$@" -machine "$machine" -accel "$accel" -cpu "$cpu"
   tries=0
   while ! attempt "$@"; do
-    case $(cat qemu.err) in
+    case $(said) in
     *"host forwarding"*) [ "$tries" -lt 50 ] || refuse ;;
     *) refuse ;;
     esac
@@ -68,7 +68,9 @@ launch() {
   note "$owned" "${vm##*/}" start
 }
 
-refuse() { die refused "$(tail -n 3 qemu.err | tr '\n' ' ')"; }
+refuse() { die refused "$(said | tail -n 3 | tr '\n' ' ')"; }
+
+said() { cat qemu.err qemu.log 2>/dev/null; } # its log takes the place of stderr once it daemonises
 
 # Ends as qemu does once the guest is under way, or can't be. The port is tried by taking it.
 attempt() {
@@ -77,6 +79,7 @@ attempt() {
     pick_port
     rule=,hostfwd=tcp:127.0.0.1:$port-:$forward
   fi
+  rm -f qemu.log
   "$qemu" "$@" -netdev "user,id=net0$rule" -daemonize -pidfile pid -D qemu.log \
     </dev/null >/dev/null 2>qemu.err 8>&-
 }

@@ -33,6 +33,7 @@ def test_a_limit_that_was_thrown_away(warnings: list[str], fields: dict[str, Any
 def test_users_that_are_not_mapped() -> None:
     check_mapping({"SecurityOptions": ["name=seccomp,profile=default", "name=userns"]}, "gpu")
     check_mapping({"SecurityOptions": ["name=rootless"]}, "gpu")
+    check_mapping({"SecurityOptions": [], "Rootless": True}, "gpu")
     with pytest.raises(Unsupported):
         check_mapping({"SecurityOptions": None}, "gpu")
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from vendetta.errors import EngineUnavailable
+from vendetta.errors import EngineUnavailable, Unsupported
 from vendetta.providers.powers import InstanceEvent
 from vendetta.transport import CommandResult, Output
 
@@ -16,11 +16,9 @@ async def logs(
     host: Host, name: str, *, follow: bool, tail: int | None, since: float | None
 ) -> AsyncGenerator[Output, None]:
     """As `Logs.logs`: of the console, where there is no telling output from errors."""
-    arguments = (
-        "yes" if follow else "no",
-        "all" if tail is None else str(tail),
-        "" if since is None else str(int(since)),
-    )
+    if since is not None:
+        raise Unsupported("the log of a console keeps no times", hint="Leave `since` out, or use `tail`.")
+    arguments = ("yes" if follow else "no", "all" if tail is None else str(tail))
     async with aclosing(_read(host, f"read the logs of {name}", "logs", name, *arguments)) as pieces:
         async for data in pieces:
             yield Output("stdout", data)

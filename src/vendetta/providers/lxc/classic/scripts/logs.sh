@@ -1,9 +1,7 @@
-# Arguments: yes to follow, how many lines from the end (all: the whole), seconds since the epoch or nothing.
-follow=$1 tail=$2 since=$3
+# Arguments: yes to follow, how many lines from the end (all: the whole).
+follow=$1 tail=$2
 require_ours
 log=$dir/console.log
-# Lines carry no time: what counts is when something was written last.
-if [ -n "$since" ] && [ -e "$log" ] && [ "$(stat -c %Y "$log")" -lt "$since" ]; then tail=0; fi
 whole() { cat "$log.1" "$log" 2>/dev/null; }
 if [ "$follow" = no ]; then
   if [ "$tail" = all ]; then whole; else whole | tail -n "$tail"; fi
