@@ -18,12 +18,14 @@ from vendetta.providers.relay import build_relay, open_relay
 from vendetta.transport import Output, Stream, Terminal, Transport
 
 from . import checkup, events, execution, logs
+from .addresses import find_addresses
 from .belongings import Belongings
 from .config import check_spec
 from .creation import Creation
 from .dialects import DIALECTS
 from .engine import Engine
 from .images import Images
+from .instances import parse_instance, parse_state
 from .lookup import Found, Lookup
 from .pools import Pools
 from .probe import probe
@@ -62,7 +64,11 @@ class Daemon:
         check_spec(spec)
 
     async def list(self) -> Sequence[Instance]:
-        return [found.instance for found in await self._lookup.list()]
+        listed = await self._lookup.list()
+        running = [found for found in listed if parse_state(found.said) == "running"]
+        async with self._engine.doing("list workspaces"):
+            addresses = dict(zip(running, await find_addresses(self._engine, running), strict=True))
+        return [parse_instance(found.said, addresses.get(found)) for found in listed]
 
     async def inspect(self, name: str) -> Instance:
         return (await self._lookup.find(name, state=True)).instance

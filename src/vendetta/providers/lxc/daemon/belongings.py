@@ -19,7 +19,7 @@ class Belongings:
         self._owner = owner
 
     async def list(self) -> Sequence[Belonging]:
-        instances = await self._lookup.list()
+        instances = await self._lookup.list(whole=True)
         belongings = [one for found in instances for one in (parse_instance(found), *parse_snapshots(found))]
         async with self._engine.doing("list what is ours"):
             images = await self._engine.ask("GET", "images", params={"recursion": "1"})

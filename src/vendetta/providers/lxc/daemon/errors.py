@@ -58,6 +58,7 @@ _WORDS: Sequence[tuple[str, type[VendettaError], str | None]] = (
         WrongState,
         None,
     ),
+    (r"still in use", WrongState, "An instance has it: remove that first."),
     (r"already connected", Busy, "Somebody else sits at its console."),
     (
         (

@@ -24,8 +24,8 @@ _STATES: Mapping[int, InstanceState] = {
 _NEVER = ("0001-", "1970-")
 
 
-def parse_instance(said: Mapping[str, Any]) -> Instance:
-    """From `GET /1.0/instances/NAME?recursion=1`, or one of `GET /1.0/instances?recursion=2`."""
+def parse_instance(said: Mapping[str, Any], address: str | None = None) -> Instance:
+    """From `GET /1.0/instances/NAME`; with `?recursion=1` it says its address, else that is `address`."""
     config = said["config"]
     state = parse_state(said)
     return Instance(
@@ -33,7 +33,7 @@ def parse_instance(said: Mapping[str, Any]) -> Instance:
         id=config.get("volatile.uuid") or said["created_at"],
         image=config[IMAGE],
         state=state,
-        address=parse_address(said.get("state")) if state == "running" else None,
+        address=(address or parse_address(said.get("state"))) if state == "running" else None,
         reason="the daemon calls its state an error" if state == "failed" else None,
         labels=labels_of(config),
     )

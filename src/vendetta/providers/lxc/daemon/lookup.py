@@ -34,10 +34,11 @@ class Lookup:
         self._engine = engine
         self._owner = owner
 
-    async def list(self) -> Sequence[Found]:
-        """Ours, with their states and snapshots, in one question however many there are."""
+    async def list(self, *, whole: bool = False) -> Sequence[Found]:
+        """Ours, in one question however many there are; `whole`, with what they use and their snapshots: dearer."""
         async with self._engine.doing("list workspaces"):
-            said = await self._engine.ask("GET", "instances", params={"recursion": "2", "all-projects": "true"})
+            params = {"recursion": "2" if whole else "1", "all-projects": "true"}
+            said = await self._engine.ask("GET", "instances", params=params)
             found = [Found(one) for one in [await self._complete(one) for one in said or ()] if one is not None]
         return [one for one in found if self.is_ours(one)]
 

@@ -74,4 +74,4 @@ class Pools:
         if has != size_bytes:
             devices = {**found.said["devices"], root: {**device, "size": f"{size_bytes}B"}}
             async with self._engine.doing(f"resize the disk of {name}"):
-                await self._engine.change("PATCH", found.path, params=found.params, json={"devices": devices})
+                await self._engine.ask("PATCH", found.path, params=found.params, json={"devices": devices})

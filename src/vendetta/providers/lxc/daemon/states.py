@@ -94,7 +94,7 @@ class States:
             devices = build_unshifted(found.said["devices"])
             if not _NO_SHIFT.search(exc.words) or devices == found.said["devices"]:
                 raise
-            await self._engine.change("PATCH", found.path, params=found.params, json={"devices": devices})
+            await self._engine.ask("PATCH", found.path, params=found.params, json={"devices": devices})
             await self._put(found, "start")
 
     async def _end(self, found: Found, timeout_seconds: float) -> None:

@@ -20,6 +20,7 @@ from vendetta.errors import (
     WrongState,
 )
 from vendetta.providers.lxc.daemon import checkup
+from vendetta.providers.lxc.daemon.addresses import nics_of, parse_leases
 from vendetta.providers.lxc.daemon.belongings import parse_snapshots, parse_volume
 from vendetta.providers.lxc.daemon.dialects import DIALECTS
 from vendetta.providers.lxc.daemon.engine import parse_reply
@@ -56,6 +57,7 @@ def said(code: int, *, used: str = "2026-11-25T03:48:41Z", **more: Any) -> dict[
     return {
         "name": "vendetta-web",
         "config": CONFIG,
+        "expanded_devices": {},
         "status_code": code,
         "last_used_at": used,
         "created_at": "2026-11-25T03:48:41.059734569Z",
@@ -95,6 +97,19 @@ def test_the_address_is_one_that_the_node_reaches() -> None:
     assert parse_address({"network": {"lo": loopback, "eth0": network(LINK_LOCAL)}}) is None
     assert parse_address({"network": None}) is None
     assert parse_address(None) is None
+
+
+def test_an_address_by_the_leases_of_the_network() -> None:
+    nics = {
+        "eth0": {"type": "nic", "network": "br0"},
+        "eth1": {"type": "nic", "nictype": "bridged", "parent": "br1", "hwaddr": "02"},
+        "root": {"type": "disk", "path": "/"},
+        "eth2": {"type": "nic", "nictype": "physical", "parent": "eth9"},
+    }
+    found = Found(said(103, config={**CONFIG, "volatile.eth0.hwaddr": "01"}, expanded_devices=nics))
+    assert nics_of(found) == [("br0", "01"), ("br1", "02")]
+    leases = [{"hwaddr": "01", "address": "10.0.0.2"}, {"hwaddr": "01", "address": "fd00::2"}, {"address": "10.0.0.1"}]
+    assert parse_leases(leases) == {"01": "10.0.0.2"}
 
 
 @pytest.mark.parametrize(
