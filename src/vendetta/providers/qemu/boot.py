@@ -13,7 +13,7 @@ from vendetta.transport import Guest, Stream, Transport
 from .argv import BOOTING
 from .guest import LOOPBACK, NOT_YET, Guests
 from .qmp import Qmp, open_qmp
-from .scripts import VMS, Found, Scripts
+from .scripts import VMS, Found, Scripts, parse_found
 
 KVM_SECONDS, TCG_SECONDS = 120.0, 300.0
 PAUSE_SECONDS = 1.0
@@ -43,17 +43,24 @@ class Boot:
         listening = asyncio.create_task(self._listen())
         logging_in = asyncio.create_task(self._log_in())
         try:
-            done, _ = await asyncio.wait([listening, logging_in], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if logging_in in done:
-                return logging_in.result()
-            if listening in done:
-                listening.result()
-                raise await self._fail("it ended while it booted")
-            raise await self._fail(f"it isn't ready after {seconds:g} s: {self._reason}")
+            async with asyncio.timeout(seconds):
+                await asyncio.wait([listening, logging_in], return_when=asyncio.FIRST_COMPLETED)
+                if listening.done() and not logging_in.done() and await self._has_ended(listening):
+                    raise await self._fail("it ended while it booted")
+                return await logging_in
+        except TimeoutError as exc:
+            raise await self._fail(f"it isn't ready after {seconds:g} s: {self._reason}") from exc
         finally:
             for task in (listening, logging_in):
                 task.cancel()
             await asyncio.gather(listening, logging_in, return_exceptions=True)
+
+    async def _has_ended(self, listening: "asyncio.Task[None]") -> bool:
+        """Or else somebody else listens already, and no more than one can. Raises what ended the listening."""
+        listening.result()
+        record = self._found.record
+        output = await self._scripts.run(self._what, VMS, "list", record.owner, record.name)
+        return not any(found.alive for found in parse_found(output))
 
     async def _listen(self) -> None:
         """Until qemu ends."""

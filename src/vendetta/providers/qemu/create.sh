@@ -1,7 +1,7 @@
 # Makes a VM's folder beside its place, then moves it there: it is there whole, or not at all. From stdin: a tar of its
-# files. Arguments: owner, name, base image, size of the disk, sizes of the others, kernel, initrd, firmware, arch; an
-# image is a path, or the key of one in the store; "-" is none.
-owner=$1 name=$2 base=$3 size=$4 disks=$5 kernel=$6 initrd=$7 firmware=$8 arch=$9
+# files. Arguments: owner, name, base image, size of the disk, sizes of the others, kernel, initrd, firmware, arch,
+# the image's SHA-256; an image is a path, or the key of one in the store; "-" is none.
+owner=$1 name=$2 base=$3 size=$4 disks=$5 kernel=$6 initrd=$7 firmware=$8 arch=$9 sha256=${10}
 [ "$arch" != - ] || arch=$(uname -m)
 
 existing() {
@@ -14,6 +14,7 @@ existing() {
 }
 
 resolve() { # IMAGE: sets $file and $format
+  sha=
   case $1 in
   /*)
     file=$1
@@ -34,6 +35,7 @@ make_disk() {
     return
   fi
   resolve "$base"
+  case $sha256 in - | "${sha:--}") ;; *) die content "the SHA-256 of its image is $sha instead of $sha256" ;; esac
   ln -s "$file" base
   qemu-img create -q -f qcow2 -b "$file" -F "$format" disk.qcow2 >/dev/null || exit
   [ "$size" = - ] || qemu-img resize -q disk.qcow2 "$size" >/dev/null 2>&1 || die size "$size"

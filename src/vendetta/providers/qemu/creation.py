@@ -14,7 +14,7 @@ from vendetta.providers.base import OnProgress
 from vendetta.providers.identity import check_name, spec_hash
 from vendetta.transport import Transport
 
-from .argv import build_argv, build_settings, has_disk
+from .argv import build_argv, build_settings
 from .images import Images, image_key
 from .keys import generate_key
 from .options import DEFAULT_MEMORY_BYTES, NO_IMAGE, Choices, check_spec, is_address
@@ -67,6 +67,7 @@ class Creation:
             _locate(choices.initrd) if choices.initrd else NOTHING,
             choices.firmware,
             choices.arch or NOTHING,
+            choices.sha256 or NOTHING,
             input=files,
             timeout_seconds=CREATE_SECONDS,
         )
@@ -127,7 +128,6 @@ def build_record(
         labels=spec.labels,
         env=spec.env,
         memory_bytes=spec.memory_bytes or DEFAULT_MEMORY_BYTES,
-        disks=int(has_disk(spec)),
         accel=choices.accel,
         user=choices.user,
         host_key=host_key,

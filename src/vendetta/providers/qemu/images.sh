@@ -29,6 +29,7 @@ keep() { # PART SHA KEY RECORD: what was received becomes an image, if it is wha
   part=$blobs/.part-$1
   if [ "$2" != - ] && [ -e "$blobs/$2" ]; then
     sha=$2
+    rm -f "$part"
   else
     [ -e "$part" ] || die content "nothing was received"
     read -r sha _ <<END
@@ -64,7 +65,7 @@ judge() { # FILE: sets $format. A disk that refers to other files of the node co
   esac
 }
 
-# Fetches an address: KEY ADDRESS SHA RECORD. Says "size BYTES" and "done BYTES" as it goes, and ends as `keep` does.
+# Fetches an address: KEY ADDRESS SHA RECORD once|again. Says "done BYTES TOTAL" as it goes, and ends as `keep` does.
 fetch() {
   part=$blobs/.part-$1
   exec 9>>"$part"
@@ -81,18 +82,26 @@ fetch() {
     die missing "curl, nor wget"
   fi
   fetching=$!
-  trap 'kill $fetching 2>/dev/null; exit 129' HUP TERM INT PIPE
-  while kill -0 "$fetching" 2>/dev/null; do
-    sleep 1
-    total=$(sed -n 's/^[Cc]ontent-[Ll]ength: *\([0-9]*\).*/\1/p' "$part.head" 2>/dev/null | tail -n 1)
-    echo "done $(stat -c %s "$part") ${total:-0}"
-  done
+  report 9>&- &
+  reporting=$!
+  trap 'kill $fetching $reporting 2>/dev/null; exit 129' HUP TERM INT PIPE
   wait "$fetching"
   status=$?
+  kill "$reporting" 2>/dev/null
+  progress
   rm -f "$part.head"
   [ "$status" = 0 ] || die image "it can't be fetched from $2"
   [ -s "$part" ] || die image "there is nothing at $2"
   keep "$1" "$3" "$1" "$4"
+}
+
+report() {
+  while sleep 1; do progress; done
+}
+
+progress() {
+  total=$(sed -n 's/^[Cc]ontent-[Ll]ength: *\([0-9]*\).*/\1/p' "$part.head" 2>/dev/null | tail -n 1)
+  echo "done $(stat -c %s "$part") ${total:-0}"
 }
 
 in_use() { # BLOB

@@ -111,6 +111,8 @@ def check_spec(spec: InstanceSpec) -> Choices:
         raise InvalidInput(f"cpus: {spec.cpus:g}: a VM has whole processors", hint="1 or more.")
     if spec.memory_bytes is not None and spec.memory_bytes < LEAST_MEMORY_BYTES:
         raise InvalidInput(f"memory: {spec.memory_bytes} bytes are too few for a VM", hint="16 MiB or more.")
+    if choices.sha256 is not None and (spec.image == NO_IMAGE or spec.image.startswith("/")):
+        raise InvalidInput("options.sha256: it is for images that are fetched or pushed")
     if spec.image == NO_IMAGE and choices.kernel is None:
         raise InvalidInput("image: none: it would have nothing to boot", hint="Say options.kernel too.")
     for name in ("append", "initrd"):

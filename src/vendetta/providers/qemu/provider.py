@@ -2,10 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from vendetta.errors import EngineUnavailable, InstanceNotFound, Unsupported, VendettaError, WrongState
 from vendetta.models import Belonging, Check, Image, Instance, InstanceSpec, PathStat, ProviderStatus, Snapshot, Stats
@@ -34,8 +34,11 @@ from .snapshots import Snapshots
 from .stats import parse_network, parse_stats
 from .watching import watch
 
+T = TypeVar("T")
 START_SECONDS = 60.0
 NETWORK_SECONDS = 5.0
+SILENT_SECONDS, OPEN_SECONDS = 2.0, 60.0
+"""After which a guest that was spoken to is looked at, and is given up."""
 QUIT_SECONDS = 10
 """How long qemu has to end once it was told to quit, whatever the guest does."""
 
@@ -128,7 +131,7 @@ class QemuProvider:
     ) -> Process:
         """As root, unless `user` is said; an empty `argv` is a login shell."""
         found, guest = await self._enter(name)
-        return await run_in(
+        opening = run_in(
             guest,
             argv,
             login=found.record.user or "root",
@@ -137,6 +140,7 @@ class QemuProvider:
             cwd=cwd,
             user=user,
         )
+        return await self._answered(found, opening)
 
     async def dial(self, name: str, port: int) -> Stream:
         """From inside, so that it may be a port of its loopback; through qemu where nobody logs in."""
@@ -144,8 +148,8 @@ class QemuProvider:
             found = await self._find(name)
             if found.alive and found.record.user is None:
                 return await open_forward(self._transport, found, port)
-        _, guest = await self._enter(name)
-        return await guest.open_tcp(LOOPBACK, port)
+        found, guest = await self._enter(name)
+        return await self._answered(found, guest.open_tcp(LOOPBACK, port))
 
     async def logs(
         self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
@@ -279,6 +283,21 @@ class QemuProvider:
             return found, key
 
         return await self._guests.enter(name, find)
+
+    async def _answered(self, found: Found, opening: Coroutine[Any, Any, T]) -> T:
+        """A guest that is paused doesn't answer, and doesn't refuse either. Raises `WrongState`."""
+        task = asyncio.create_task(opening)
+        name, state = found.record.name, "is not answering"
+        try:
+            await asyncio.wait([task], timeout=SILENT_SECONDS)
+            if task.done() or await self._status(found) != "paused":
+                return await asyncio.wait_for(task, OPEN_SECONDS)
+            state = "is paused"
+        except TimeoutError:
+            pass
+        finally:
+            task.cancel()
+        raise WrongState(f"{name} on node {self._scripts.node} {state}", hint="Its console may tell why.")
 
     def _qmp(self, found: Found, what: str) -> AbstractAsyncContextManager[Qmp]:
         return open_qmp(self._transport, f"{found.folder}/{QMP}", what)

@@ -22,7 +22,6 @@ class Record:
     labels: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     memory_bytes: int
-    disks: int = 1
     accel: str = "auto"
     user: str | None = None
     host_key: str = ""

@@ -60,6 +60,7 @@ def test_what_an_option_can_not_be(option: str, text: str) -> None:
         ({"cpus": 1.5}, "cpus"),
         ({"memory_bytes": MIB}, "memory"),
         ({"image": "none"}, "nothing to boot"),
+        ({"image": "/a", "options": {"sha256": "0" * 64}}, "options.sha256"),
         ({"options": {"append": "quiet"}}, "options.append"),
         ({"options": {"initrd": "/boot/initrd"}}, "options.initrd"),
         ({"options": {"arch": "aarch64"}}, "BIOS"),
