@@ -68,7 +68,7 @@ class Doctor:
         except VendettaError as exc:
             found = await self._tell_unreachable(node, exc, [*OF_THE_LINK, *OF_THE_USER, *kinds, *OF_THE_MACHINE])
         if essential:
-            found = [check for check in found if is_essential(check, kinds)]
+            found = keep_essential(found, kinds)
         return DoctorReport(node=name, at=at, seconds=round(time.monotonic() - started, 3), checks=found)
 
     # the way there
@@ -239,5 +239,12 @@ def flatten(parts: Iterable[Sequence[Check]]) -> list[Check]:
     return [check for part in parts for check in part]
 
 
-def is_essential(check: Check, kinds: Sequence[str]) -> bool:
-    return check.name in ESSENTIAL or check.name.partition("-")[0] in kinds or check.state == "failure"
+def keep_essential(checks: Sequence[Check], kinds: Sequence[str]) -> list[Check]:
+    """Where one engine can be used, what is only odd about another is none of it."""
+    is_usable = any(check.name in kinds and check.state == "ok" for check in checks)
+    oddity = "warning" if is_usable else None
+    return [
+        check
+        for check in checks
+        if check.state == "failure" or check.name in ESSENTIAL or (check.name in kinds and check.state != oddity)
+    ]

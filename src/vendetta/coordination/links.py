@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -97,6 +98,11 @@ class Links:
         self._resting.discard(node)
         self._put(node, "connecting", reason)
 
+    def answered(self, node: str) -> None:
+        """It has answered on a link that may have stood all the time, however long it was silent."""
+
+        self._put(node, "connected", None, last_seen=datetime.now(UTC))
+
     def offline(self, node: str, reason: str) -> None:
         """It has not answered for long enough."""
         self._put(node, "offline", reason)
@@ -113,21 +119,18 @@ class Links:
         if self._shutting_down:
             return
 
-        async def change() -> None:
-            before = await self._store.nodes.get(node)
-            # an offline node stays offline while it is tried again: it is told when that changes, not every round
-            if before.status == "offline" and status == "connecting":
-                return
-            changes: dict[str, Any] = {"status": status, "reason": reason}
-            if host_key is not None:
-                changes["host_key"] = host_key
-            if last_seen is not None:
-                changes["last_seen"] = last_seen
-            await self._store.nodes.update(node, **changes)
-            if before.status != status:
-                await self._events.emit(f"node.{status}", node, before=before.status, reason=reason)
+        known: dict[str, Any] = {"host_key": host_key, "last_seen": last_seen}
+        more = {field: value for field, value in known.items() if value is not None}
+        self._changes.put_nowait(partial(self._write, node, status, reason, **more))
 
-        self._changes.put_nowait(change)
+    async def _write(self, node: str, status: NodeStatus, reason: str | None, **more: Any) -> None:
+        before = await self._store.nodes.get(node)
+        # an offline node stays offline while it is tried again: it is told when that changes, not every round
+        if before.status == "offline" and status == "connecting":
+            return
+        await self._store.nodes.update(node, status=status, reason=reason, **more)
+        if before.status != status:
+            await self._events.emit(f"node.{status}", node, before=before.status, reason=reason)
 
     async def _work(self) -> None:
         while True:

@@ -102,7 +102,7 @@ class Monitor:
             return await self._learn(await self._store.nodes.get(name), connection)
 
     async def _watch(self, name: str) -> None:
-        failures, setbacks, spread, had = 0, 0, FIRST_ROUND, set[str]()
+        failures, setbacks, spread, had = 0, 0, FIRST_ROUND, await self._healthy(name)
         with self._pool.watching(name):
             while True:
                 try:
@@ -133,6 +133,13 @@ class Monitor:
                     # what goes wrong with one node must not end the watch over it
                     log.exception("watching a node failed", node=name)
                     await self._nudged(name, ROUND_SECONDS)
+
+    async def _healthy(self, name: str) -> set[str]:
+        """The engines that answered when the node was asked last."""
+        with suppress(NodeNotFound):
+            known = (await self._store.nodes.get(name)).providers
+            return {kind for kind, status in known.items() if status.state == "healthy"}
+        return set()
 
     async def _visit(self, name: str) -> tuple[Connection, Node]:
         node = await self._store.nodes.get(name)
@@ -168,6 +175,9 @@ class Monitor:
     async def _learn(self, before: Node, connection: Connection) -> Node:
         name = before.name
         findings = await probe(connection, self._engines)
+        if before.status == "offline":
+            self._links.answered(name)
+            await self._links.settled()
         node = await self._store.nodes.update(
             name,
             resources=findings.resources,
@@ -240,8 +250,8 @@ class Monitor:
 
 
 def is_unwell(node: Node, had: Collection[str]) -> bool:
-    """Whether an engine doesn't answer as it should, or one that it `had` is gone: it may have been stopped."""
-    return any(
-        status.state == "unhealthy" or (kind in had and status.state != "healthy")
-        for kind, status in node.providers.items()
-    )
+    """Whether an engine that it `had` doesn't answer any more: it may have been stopped.
+
+    One that never was healthy isn't looked at more often for it: it waits for somebody to mend it.
+    """
+    return any(status.state != "healthy" for kind, status in node.providers.items() if kind in had)

@@ -19,8 +19,8 @@ async def test_an_engine_that_stops_and_starts_again_is_told_both_times(
         async with asyncio.timeout(60):
             return await anext(event.kind async for event in told if event.kind.startswith("engine."))
 
-    await asyncio.to_thread(node.stop_docker)
+    await asyncio.to_thread(node.stop_engine, "docker")
     assert await next_state() == "engine.undetected"
-    await asyncio.to_thread(node.start_docker)
+    await asyncio.to_thread(node.start_engine, "docker")
     assert await next_state() == "engine.healthy"
     assert (await services.nodes.get("gpu")).providers["docker"].state == "healthy"

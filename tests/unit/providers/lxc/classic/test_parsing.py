@@ -185,7 +185,7 @@ def test_a_node_that_is_well() -> None:
 @pytest.mark.parametrize(
     ("instead", "by", "states"),
     [
-        ("address 10.0.3.1/24\n", "", ["failure", "ok", "ok"]),
+        ("address 10.0.3.1/24\n", "", ["warning", "ok", "ok"]),
         ("address 10.0.3.1/24", "address ", ["warning", "ok", "ok"]),
         ("cpu memory", "cpu", ["ok", "warning", "ok"]),
         ("overlay yes\n", "", ["ok", "ok", "failure"]),
