@@ -1,4 +1,4 @@
-"""A VM created and started over SSH, beside the same qemu typed on the node to the same readiness: sshd's banner."""
+"""A VM created and started over SSH, beside the same qemu typed on the node to the same readiness: a login."""
 
 import asyncio
 import contextlib
@@ -23,8 +23,7 @@ LIMIT = 1.25
 FOLDER = "bench"
 PORT = 19022
 
-# As a person types it, who has the images there: an overlay, qemu, and a look for the banner until it is there. A
-# connection made too early is answered six seconds late, so a new one is made each tenth of a second.
+# As a person types it, who has the images and a key there, and sees the console: it says when sshd listens.
 NATIVE = """\
 cd ~/bench && qemu-img create -q -f qcow2 -b "$PWD/disk" -F raw overlay.qcow2 >/dev/null
 qemu-system-x86_64 -accel tcg -cpu max -machine q35 -m 96 -nodefaults -display none -serial file:console.log \
@@ -32,20 +31,10 @@ qemu-system-x86_64 -accel tcg -cpu max -machine q35 -m 96 -nodefaults -display n
   -drive if=virtio,format=raw,readonly=on,file=seed.iso -device virtio-serial-pci \
   -netdev user,id=net0,hostfwd=tcp:127.0.0.1:$2-:22 -device virtio-net-pci,netdev=net0,romfile= \
   -daemonize -pidfile pid || exit
-python3 - "$2" <<'END'
-import socket, sys
-while True:
-    with socket.socket() as peer:
-        peer.settimeout(0.1)
-        try:
-            peer.connect(("127.0.0.1", int(sys.argv[1])))
-            if peer.recv(4).startswith(b"SSH-"):
-                break
-        except OSError:
-            pass
-END
+tail -n +1 -f console.log | grep -q 'is up'
+ssh -q -i key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p "$2" root@127.0.0.1 true </dev/null
 """
-STOP = 'kill -KILL "$(cat ~/bench/pid)"; rm -f ~/bench/overlay.qcow2 ~/bench/pid'
+STOP = 'kill -KILL "$(cat ~/bench/pid)"; rm -f ~/bench/overlay.qcow2 ~/bench/pid ~/bench/console.log'
 
 
 def run(report: Report, node: Node, folder: Path) -> None:
@@ -93,7 +82,8 @@ async def prepare_native(connection: Connection, provider: QemuProvider, guest: 
     spec = InstanceSpec(image="tools", **build_fields(guest))
     await provider.create("seed", spec, ignore_progress)
     vms = ".local/share/vendetta/qemu/vms"
-    copy = f"mkdir -p {FOLDER} && cp {vms}/seed/seed.iso {FOLDER}/ && cp -L {vms}/seed/base {FOLDER}/disk && "
+    copy = f"mkdir -p {FOLDER} && cp {vms}/seed/seed.iso {vms}/seed/key {FOLDER}/ && "
+    copy += f"cp -L {vms}/seed/base {FOLDER}/disk && "
     copy += f"cp -L {vms}/seed/kernel {vms}/seed/initrd {FOLDER}/ && chmod u+w {FOLDER}/*"
     await connection.run(["sh", "-c", copy])
     await provider.remove("seed")

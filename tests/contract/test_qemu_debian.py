@@ -54,8 +54,8 @@ async def test_cloud_init_does_what_the_seed_says(qemu_node: Node, tmp_path: Pat
             await provider.push_image("debian", DEBIAN, ignore_progress)
             await provider.create("deb", spec, ignore_progress)
             await provider.start("deb")  # it shows the host key that it was given, or we don't get in
-            assert await run("cloud-init status --wait >/dev/null; hostname; id -un") == "deb\nvendetta"
-            assert await run("id -un", user="root") == "root"
+            assert await run("cloud-init status --wait >/dev/null; hostname; id -un") == "deb\nroot"  # by sudo
+            assert await run("id -un; sudo -n id -un", user="vendetta") == "vendetta\nroot"
             assert await run('echo "$OF_SPEC"') == "ä b"
             assert await run("cat /etc/of-the-user") == "merged"
             assert int(await run("df --output=size -B1M / | tail -n 1")) > 2500  # grown to the disk that it has

@@ -37,7 +37,7 @@ HostKey /etc/ssh/host_key
 UsePAM no
 UseDNS no
 PermitRootLogin prohibit-password
-PidFile none
+PidFile /run/sshd.pid
 Subsystem sftp internal-sftp
 """
 FILES = {

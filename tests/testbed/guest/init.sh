@@ -20,7 +20,9 @@ umask 077
 printf '%b' "$(value ed25519_private /seed/user-data)" >/etc/ssh/host_key
 umask 022
 /usr/sbin/sshd -f /etc/ssh/sshd_config
-# whoever started this machine may be told that it listens
+# it goes into the background before it listens, and writes its number once it does
+until [ -s /run/sshd.pid ]; do sleep 0.02; done
+# whoever started this machine may be told
 for port in /dev/vport*; do
     read -r name <"/sys/class/virtio-ports/${port##*/}/name" && [ "$name" = dev.vendetta.ready ] && : >"$port"
 done
