@@ -19,6 +19,7 @@ sed -n 's/^ *"\(ssh-ed25519 [^"]*\)",\{0,1\}$/\1/p' /seed/user-data >/root/.ssh/
 umask 077
 printf '%b' "$(value ed25519_private /seed/user-data)" >/etc/ssh/host_key
 umask 022
+rm -f /run/sshd.pid # of an earlier boot: this is no memory disk
 /usr/sbin/sshd -f /etc/ssh/sshd_config
 # it goes into the background before it listens, and writes its number once it does
 until [ -s /run/sshd.pid ]; do sleep 0.02; done
