@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from tests.e2e.harness import fresh_vendetta
 from tests.testbed import TestBed
 
-from . import bulk, calls, fleet, many
+from . import bulk, calls, classic, containers, daemons, fleet, many, qemu
 from .measure import Report
 
 
@@ -26,6 +26,10 @@ def main() -> None:
             many.run(report, vendetta, bed, nodes)
         with fresh_vendetta() as vendetta:
             bulk.run(report, vendetta, nodes[0], folder)
+        containers.run(report, nodes[0], folder)
+        daemons.run(report, bed, folder)
+        classic.run(report, bed, folder)
+        qemu.run(report, bed.node(), folder)
         fleet.run(report, folder)
     print(f"\n{report.summary()}")
     sys.exit(0 if all(line[3] for line in report.lines) else 1)

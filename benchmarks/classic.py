@@ -1,9 +1,6 @@
 """Classic LXC: create and start beside the commands typed on the node, and a listing."""
 
 import asyncio
-import statistics
-import time
-from collections.abc import Awaitable, Callable
 from itertools import count
 from pathlib import Path
 
@@ -13,7 +10,7 @@ from tests.testbed import Node, TestBed
 from vendetta.models import InstanceSpec
 from vendetta.providers.lxc import LxcProvider
 
-from .measure import Report
+from .measure import Report, in_turns
 
 TIMES = 15
 SPEC = InstanceSpec(image="busybox")
@@ -32,7 +29,8 @@ async def _run(report: Report, node: Node, folder: Path) -> None:
             await provider.create(f"made-{number}", SPEC, lambda _: None)
             await _type(node, f"lxc-create -t busybox -n made-{number}")
         mine, typed = (map(str, range(TIMES + 1)) for _ in range(2))
-        ours, theirs, start, alone = await _alternate(
+        ours, theirs, start, alone = await in_turns(
+            TIMES,
             lambda: _create_and_start(provider, f"both-{next(NUMBERS)}"),
             lambda: _type(node, "lxc-create -t busybox -n NAME && lxc-start -n NAME"),
             lambda: provider.start(f"made-{next(mine)}"),
@@ -41,20 +39,8 @@ async def _run(report: Report, node: Node, folder: Path) -> None:
         report.note("lxc: create and start", f"{ours * 1000:.0f} ms; lxc-create and lxc-start {theirs * 1000:.0f} ms")
         report.at_most("lxc: create and start, against lxc-create and lxc-start", ours / theirs, 1.25, "x")
         report.note("lxc: start", f"{start * 1000:.0f} ms; lxc-start {alone * 1000:.0f} ms")
-        (listing,) = await _alternate(provider.list)
+        (listing,) = await in_turns(TIMES, provider.list)
         report.note(f"lxc: a listing of {len(await provider.list())}", f"{listing * 1000:.0f} ms")
-
-
-async def _alternate(*actions: Callable[[], Awaitable[object]]) -> list[float]:
-    """As `measure.alternate`."""
-    seconds: list[list[float]] = [[] for _ in actions]
-    for turn in range(TIMES + 1):
-        for action, found in zip(actions, seconds, strict=True):
-            started = time.perf_counter()
-            await action()
-            if turn:
-                found.append(time.perf_counter() - started)
-    return [statistics.median(found) for found in seconds]
 
 
 async def _create_and_start(provider: LxcProvider, name: str) -> None:

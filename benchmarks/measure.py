@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 
@@ -27,6 +27,19 @@ def alternate(count: int, *actions: Callable[[], object]) -> list[float]:
         for action, found in zip(actions, seconds, strict=True):
             started = time.perf_counter()
             action()
+            found.append(time.perf_counter() - started)
+    return [statistics.median(found) for found in seconds]
+
+
+async def in_turns(count: int, *actions: Callable[[], Awaitable[object]]) -> list[float]:
+    """As `alternate`, for what runs in a loop."""
+    for action in actions:
+        await action()
+    seconds: list[list[float]] = [[] for _ in actions]
+    for _ in range(count):
+        for action, found in zip(actions, seconds, strict=True):
+            started = time.perf_counter()
+            await action()
             found.append(time.perf_counter() - started)
     return [statistics.median(found) for found in seconds]
 

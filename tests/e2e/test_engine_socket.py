@@ -37,7 +37,7 @@ def path(vendetta: Vendetta, docker_node: Node) -> str:
 def test_docker_runs_on_the_node_by_its_own_command_line(path: str, docker_node: Node, name: str) -> None:
     assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
     assert stat.S_IMODE(Path(path).parent.stat().st_mode) == 0o700
-    before = docker_node.logins
+    before = docker_node.logins()
     data = os.urandom(1024) * KIBIBYTES
     # hijacked both ways: the end of the input has to arrive, and the output after it
     assert docker(path, "run", "--rm", "-i", "--name", f"{name}-cat", "busybox", "cat", input=data) == data
@@ -52,7 +52,7 @@ def test_docker_runs_on_the_node_by_its_own_command_line(path: str, docker_node:
         assert docker(path, "logs", name) == b"said\n"
     finally:
         docker(path, "rm", "-f", name)
-    assert docker_node.logins == before
+    assert docker_node.logins() == before
 
 
 def test_it_comes_back_after_a_lost_link_and_a_restarted_server(

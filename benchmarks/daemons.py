@@ -1,9 +1,6 @@
 """Incus and LXD: create and start beside the native command typed on the node, and a listing of many instances."""
 
 import asyncio
-import statistics
-import time
-from collections.abc import Awaitable, Callable
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from tests.testbed import Node, TestBed
 from vendetta.models import InstanceSpec
 from vendetta.providers.lxc import BackendName, LxcProvider
 
-from .measure import Report
+from .measure import Report, in_turns
 
 NUMBERS = count(1)
 IMAGE = "bench"
@@ -63,22 +60,6 @@ async def listing(report: Report, provider: LxcProvider, name: BackendName) -> N
     for first in range(0, MANY, 10):
         names = [f"l{number}" for number in range(first, first + 10)]
         await asyncio.gather(*(provider.create(one, InstanceSpec(image=IMAGE), ignore_progress) for one in names))
-    seconds = []
-    for _ in range(15):
-        started = time.perf_counter()
-        found = len(await provider.list())
-        seconds.append(time.perf_counter() - started)
-    report.at_most(f"{name}: list of {found} instances over SSH", statistics.median(seconds) * 1000, 150, "ms")
-
-
-async def in_turns(rounds: int, *actions: Callable[[], Awaitable[None]]) -> list[float]:
-    """As `measure.alternate`, for what runs in a loop."""
-    for action in actions:
-        await action()
-    seconds: list[list[float]] = [[] for _ in actions]
-    for _ in range(rounds):
-        for action, found in zip(actions, seconds, strict=True):
-            started = time.perf_counter()
-            await action()
-            found.append(time.perf_counter() - started)
-    return [statistics.median(found) for found in seconds]
+    found = len(await provider.list())
+    (seconds,) = await in_turns(15, provider.list)
+    report.at_most(f"{name}: list of {found} instances over SSH", seconds * 1000, 150, "ms")
