@@ -19,7 +19,7 @@ from vendetta.errors import DeadlineExceeded, Forbidden, InvalidInput, ServerUna
 from vendetta.paths import Paths
 
 SERVER_ARGV = (sys.executable, "-m", "vendetta.api")
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _SPAWN_AGAIN_SECONDS = 0.2
 _LONGEST_SOCKET_PATH = 107

@@ -59,7 +59,9 @@ class Snapshots:
         container = await self._containers.lookup(name)
         if container is None and await self._take_name(name):
             return
-        container = await self._containers.find(name)
+        # looked up once: an earlier try may be removing it at this moment
+        if container is None or not self._containers.owns(container, name):
+            container = await self._containers.find(name)
         if container["State"]["Running"]:
             raise WrongState(f"can't restore {name} on node {self._engine.node}: it is running", hint="Stop it first.")
         image = await self._find(name, snapshot)

@@ -68,7 +68,7 @@ class Classic:
         if "version" not in found:
             return ProviderStatus(state="undetected", reason=f"there are no lxc-* commands on node {self._host.node}")
         bridge = checkup.check_bridge(found)
-        if bridge.state == "failure":
+        if not checkup.has_bridge(found):
             return ProviderStatus(state="unhealthy", version=f"lxc {found['version']}", reason=bridge.detail)
         return ProviderStatus(state="healthy", version=f"lxc {found['version']}")
 

@@ -41,9 +41,13 @@ def parse_found(said: str) -> Mapping[str, str]:
     return {key: value for key, _, value in pairs}
 
 
+def has_bridge(found: Mapping[str, str]) -> bool:
+    return "address" in found
+
+
 def check_bridge(found: Mapping[str, str]) -> Check:
     bridge = found.get("bridge", "")
-    if "address" not in found:
+    if not has_bridge(found):
         detail = f"there is no network bridge {bridge}: workspaces can't be made"
         return Check(name="lxc-bridge", state="warning", detail=detail, mend=START_BRIDGE)
     if not found["address"]:

@@ -48,7 +48,8 @@ _WORDS: Sequence[tuple[str, type[VendettaError], str | None]] = (
         "Virtual machines take QEMU and /dev/kvm on the node, and a daemon that was built with them.",
     ),
     # "a matching non-reusable operation": the same is being done, or was while this waited for its turn
-    (r"is busy running|non-reusable operation|instance is busy|database is locked", Busy, None),
+    # "in use", and nothing more: its disk, which is let go of a moment after it has stopped
+    (r"is busy running|non-reusable operation|instance is busy|database is locked|^in use$", Busy, None),
     (r"already exists|unique constraint failed|already in use", NameTaken, None),
     (
         (
@@ -84,6 +85,11 @@ class Refused(Exception):
     @property
     def is_busy(self) -> bool:
         return _kind(self)[0] is Busy
+
+    @property
+    def is_outrun(self) -> bool:
+        """It is in another state than it was seen in: somebody was faster, as one's own try whose answer was lost."""
+        return _kind(self)[0] is WrongState
 
     @property
     def is_taken(self) -> bool:

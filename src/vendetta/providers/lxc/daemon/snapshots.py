@@ -1,7 +1,8 @@
 """Snapshots of an instance's disk: the daemon's own, which go with the instance."""
 
+import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ from .instances import parse_state
 from .lookup import Found, Lookup
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_TRIES = 5
+AGAIN_SECONDS = 1.0
 
 
 class Snapshots:
@@ -32,23 +35,13 @@ class Snapshots:
         found = await self._lookup.find(name)
         async with self._engine.doing(f"snapshot {name}"):
             # one that somebody began is waited for, or it would be taken for made
-            await self._engine.wait_for_others(found.project, found.engine_name)
-            made = await self._find(found, snapshot)
-            if made is None:
-                try:
-                    await self._engine.change(
-                        "POST",
-                        f"{found.path}/snapshots",
-                        params=found.params,
-                        json={"name": snapshot, "stateful": False},
-                    )
-                except Refused as exc:
-                    if not exc.is_taken:
-                        raise
-                made = await self._find(found, snapshot)
-        if made is None:
-            raise SnapshotNotFound(f"{snapshot} of {name} was made on node {self._engine.node}, and is gone again")
-        return parse_snapshot(made)
+            async for is_last in self._turns(found):
+                if made := await self._find(found, snapshot):
+                    return parse_snapshot(made)
+                await self._begin(found, snapshot, is_last)
+            if made := await self._find(found, snapshot):
+                return parse_snapshot(made)
+        raise SnapshotNotFound(f"{snapshot} of {name} was made on node {self._engine.node}, and is gone again")
 
     async def restore(self, name: str, snapshot: str) -> None:
         check_snapshot(snapshot)
@@ -56,10 +49,7 @@ class Snapshots:
         if parse_state(found.said) in ("running", "paused"):
             raise WrongState(f"can't restore {name} on node {self._engine.node}: it is running", hint="Stop it first.")
         async with self._engine.doing(f"restore {name}"):
-            await self._engine.wait_for_others(found.project, found.engine_name)
-            there = await self._find(found, snapshot) is not None
-            if there:
-                await self._engine.change("PUT", found.path, params=found.params, json={"restore": snapshot})
+            there = await self._change(found, snapshot, "PUT", found.path, json={"restore": snapshot})
         if not there:
             known = ", ".join(one.name for one in await self.list(name)) or "none"
             raise SnapshotNotFound(f'{name} has no snapshot "{snapshot}"', hint=f"It has: {known}.")
@@ -70,15 +60,39 @@ class Snapshots:
 
     async def delete(self, found: Found, snapshot: str) -> None:
         async with self._engine.doing(f"remove snapshot {snapshot}"):
-            # one that somebody began is waited for: the daemon refuses a second
-            await self._engine.wait_for_others(found.project, found.engine_name)
+            await self._change(found, snapshot, "DELETE", f"{found.path}/snapshots/{snapshot}")
+
+    async def _begin(self, found: Found, snapshot: str, is_last: bool) -> None:
+        try:
+            await self._engine.change(
+                "POST", f"{found.path}/snapshots", params=found.params, json={"name": snapshot, "stateful": False}
+            )
+        except Refused as exc:
+            if not exc.is_taken and (is_last or not exc.is_busy):
+                raise
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _change(self, found: Found, snapshot: str, method: str, path: str, **request: Any) -> bool:
+        """False where there is no such snapshot, or none any more."""
+        async for is_last in self._turns(found):
             if await self._find(found, snapshot) is None:
-                return
+                return False
             try:
-                await self._engine.change("DELETE", f"{found.path}/snapshots/{snapshot}", params=found.params)
+                await self._engine.change(method, path, params=found.params, **request)
+                return True
             except Refused as exc:
-                if exc.status != 404:
+                if exc.status == 404:
+                    return False
+                if is_last or not exc.is_busy:
                     raise
+                await asyncio.sleep(AGAIN_SECONDS)
+        raise AssertionError("unreachable")  # pragma: no cover - the last turn returns or raises
+
+    async def _turns(self, found: Found) -> AsyncIterator[bool]:
+        """One for each try, true for the last: begun when what others do to the instance has ended."""
+        for left in reversed(range(_TRIES)):
+            await self._engine.wait_for_others(found.project, found.engine_name)
+            yield not left
 
     async def _find(self, found: Found, snapshot: str) -> Mapping[str, Any] | None:
         said: Mapping[str, Any] | None = await self._engine.find(f"{found.path}/snapshots/{snapshot}", **found.params)

@@ -118,11 +118,11 @@ class States:
 
     async def _patiently(self, name: str, what: str, attempt: Callable[[], Awaitable[None]]) -> None:
         async with self._engine.doing(what):
-            for _ in range(_TRIES):
+            for left in reversed(range(_TRIES)):
                 try:
                     return await attempt()
                 except Refused as exc:
-                    if not (exc.is_busy or exc.status == 404):
+                    if not (exc.is_busy or exc.status == 404 or (exc.is_outrun and left)):
                         raise
                     if (found := await self._lookup.lookup(name)) is not None:
                         await self._engine.wait_for_others(found.project, found.engine_name)
