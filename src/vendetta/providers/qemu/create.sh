@@ -83,9 +83,11 @@ mkdir -p "$vms"
 existing
 [ ${#vms} -lt $((107 - ${#name} - 5)) ] || die long "$vms"
 exec 9>"$root/lock"
+flock 9 # until its own lock is held, the sweep of another would take it for left behind
 new=$(mktemp -d "$vms/.new-XXXXXX") || exit
 exec 8<"$new"
 flock 8
+flock -u 9
 trap 'rm -rf "$new"' EXIT
 trap 'exit 129' HUP TERM INT PIPE
 cd "$new" || exit
