@@ -1,38 +1,81 @@
-"""Runs every benchmark on nodes of its own and prints a line for each promise. Exits with 1 if one is missed."""
+"""Runs every benchmark, or those that are named, on nodes of its own and prints a line for each promise.
 
+Exits with 1 if one is missed.
+"""
+
+import argparse
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.e2e.harness import fresh_vendetta
-from tests.testbed import TestBed
+from tests.testbed import Node, TestBed
 
 from . import bulk, calls, classic, containers, daemons, fleet, many, qemu
 from .measure import Report
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; without one, all")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    if unknown := set(names) - BENCHMARKS.keys():
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}: there are {', '.join(BENCHMARKS)}")
     report = Report()
-    with ExitStack() as stack:
-        bed = stack.enter_context(TestBed())
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="vdt-bench-", dir="/var/tmp")))
-        nodes = bed.nodes(3, docker=True)
-        for node in nodes:
-            node.load_image("busybox")
-        with fresh_vendetta() as vendetta:
-            calls.run(report, vendetta, nodes[0], folder)
-        with fresh_vendetta() as vendetta:
-            many.run(report, vendetta, bed, nodes)
-        with fresh_vendetta() as vendetta:
-            bulk.run(report, vendetta, nodes[0], folder)
-        containers.run(report, nodes[0], folder)
-        daemons.run(report, bed, folder)
-        classic.run(report, bed, folder)
-        qemu.run(report, bed.node(), folder)
-        fleet.run(report, folder)
+    with TestBed() as bed:
+        for name in names:
+            # a folder for each: what one of them pinned of its node is nothing to the next
+            with TemporaryDirectory(prefix="vdt-bench-", dir="/var/tmp") as folder:
+                BENCHMARKS[name](report, bed, Path(folder))
     print(f"\n{report.summary()}")
     sys.exit(0 if all(line[3] for line in report.lines) else 1)
+
+
+def run_calls(report: Report, bed: TestBed, folder: Path) -> None:
+    with fresh_vendetta() as vendetta:
+        calls.run(report, vendetta, docker_nodes(bed, 1)[0], folder)
+
+
+def run_many(report: Report, bed: TestBed, folder: Path) -> None:
+    with fresh_vendetta() as vendetta:
+        many.run(report, vendetta, bed, docker_nodes(bed, 3))
+
+
+def run_bulk(report: Report, bed: TestBed, folder: Path) -> None:
+    with fresh_vendetta() as vendetta:
+        bulk.run(report, vendetta, docker_nodes(bed, 1)[0], folder)
+
+
+def run_containers(report: Report, bed: TestBed, folder: Path) -> None:
+    containers.run(report, docker_nodes(bed, 1)[0], folder)
+
+
+def run_qemu(report: Report, bed: TestBed, folder: Path) -> None:
+    qemu.run(report, bed.node(), folder)
+
+
+def run_fleet(report: Report, bed: TestBed, folder: Path) -> None:
+    fleet.run(report, folder)
+
+
+def docker_nodes(bed: TestBed, number: int) -> list[Node]:
+    nodes = bed.nodes(number, docker=True)
+    for node in nodes:
+        node.load_image("busybox")
+    return nodes
+
+
+BENCHMARKS: Mapping[str, Callable[[Report, TestBed, Path], None]] = {
+    "calls": run_calls,
+    "many": run_many,
+    "bulk": run_bulk,
+    "containers": run_containers,
+    "daemons": daemons.run,
+    "classic": classic.run,
+    "qemu": run_qemu,
+    "fleet": run_fleet,
+}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Bulk over one link: files by our transport and by scp, a forwarded port by `workspace forward` and by `ssh -L`.
 
-`python -m benchmarks.bulk`, or as a part of `scripts/bench`.
+`scripts/bench bulk`, or as a part of `scripts/bench`.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.e2e.harness import Vendetta, fresh_vendetta
-from tests.testbed import Node, TestBed
+from tests.e2e.harness import Vendetta
+from tests.testbed import Node
 
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.connector import Connector
@@ -137,16 +137,3 @@ def drain(port: int) -> None:
 def tell(report: Report, what: str, ours: float, theirs: float, mib: int) -> None:
     report.note(what, f"{mib / ours:.0f} MiB/s; {mib / theirs:.0f} MiB/s")
     report.at_least(what, theirs / ours, 1.0, "x")
-
-
-if __name__ == "__main__":
-    report = Report()
-    with (
-        TemporaryDirectory(prefix="vdt-bench-", dir="/var/tmp") as name,
-        TestBed() as bed,
-        fresh_vendetta() as vendetta,
-    ):
-        node = bed.node(docker=True)
-        node.load_image("busybox")
-        run(report, vendetta, node, Path(name))
-    print(f"\n{report.summary()}")

@@ -22,17 +22,17 @@ PROGRAMS: dict[BackendName, str] = {"incus": "incus", "lxd": "lxc"}
 
 def run(report: Report, bed: TestBed, folder: Path) -> None:
     node = bed.node(engines=["incus", "lxd"], groups=["incus-admin", "lxd"])
+    root = folder / "root.tar"
+    root.write_bytes(build_system_root())
     for name in PROGRAMS:
         asyncio.run(measure(report, node, name, folder))
 
 
 async def measure(report: Report, node: Node, name: BackendName, folder: Path) -> None:
-    root = folder / "root.tar"
-    root.write_bytes(build_system_root())
     async with open_link(node, folder) as connection:
         provider = LxcProvider(connection, "bench", backend=name)
         try:
-            await provider.push_image(IMAGE, root, ignore_progress)
+            await provider.push_image(IMAGE, folder / "root.tar", ignore_progress)
             await create_and_start(report, provider, node, name)
             await listing(report, provider, name)
         finally:

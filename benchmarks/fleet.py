@@ -1,6 +1,6 @@
 """Three hundred nodes: what it costs to reach them, to hold them, to run a command on all; and bulk over one of them.
 
-`python -m benchmarks.fleet`, or as a part of `scripts/bench`.
+`scripts/bench fleet`, or as a part of `scripts/bench`.
 """
 
 import json
@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.e2e.harness import Vendetta, fresh_vendetta
@@ -102,10 +101,3 @@ def cpu_seconds(pid: int) -> float:
     """User and system time (proc(5), stat)."""
     fields: Sequence[str] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-if __name__ == "__main__":
-    report = Report()
-    with TemporaryDirectory(prefix="vdt-bench-", dir="/var/tmp") as name:
-        run(report, Path(name))
-    print(f"\n{report.summary()}")
