@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .provider import ActionDescription, ProviderDescription
     from .rotation import KeyRotation, NodeRotation
     from .run import NodeRun
-    from .server import ServerStatus
+    from .server import Replica, ServerStatus
     from .snapshot import Snapshot
     from .workspace import Workspace, WorkspaceState
 
@@ -70,6 +70,7 @@ __all__ = [
     "ProviderDescription",
     "ProviderState",
     "ProviderStatus",
+    "Replica",
     "Resources",
     "Room",
     "ServerStatus",
@@ -99,7 +100,7 @@ _HOMES = {
     "provider": "ActionDescription ProviderDescription",
     "rotation": "KeyRotation NodeRotation",
     "run": "NodeRun",
-    "server": "ServerStatus",
+    "server": "Replica ServerStatus",
     "snapshot": "Snapshot",
     "workspace": "Workspace WorkspaceState",
 }

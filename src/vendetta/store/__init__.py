@@ -1,6 +1,9 @@
 """What the server remembers: nodes, workspaces, operations, events, tokens. No network call happens in here."""
 
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,17 +14,28 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from vendetta.errors import InvalidInput
 from vendetta.paths import describe_location
 
-from .database import Database
+from .claims import Claim, Claims, LeaseLost, Share, fence
+from .database import Database, Joined
 from .events import Events
 from .nodes import Nodes
 from .operations import Operations
+from .replicas import Peer, Replicas
 from .rows import Page
 from .schema import HEAD, current_version, upgrade
 from .tables import properties
 from .tokens import Tokens
 from .workspaces import Promised, Workspaces
 
-__all__ = ["Page", "Promised", "Store"]
+__all__ = ["Claim", "LeaseLost", "Page", "Peer", "Promised", "Share", "Store", "Transaction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What is read and written through these happens together, or not at all."""
+
+    nodes: Nodes
+    workspaces: Workspaces
+    events: Events
 
 
 class Store:
@@ -37,6 +51,22 @@ class Store:
         self.operations = Operations(self._database)
         self.events = Events(self._database)
         self.tokens = Tokens(self._database)
+        self.replicas = Replicas(self._database, shared=self.shared)
+        self.claims = Claims(self._database)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes, on other machines, may use the same state."""
+        return self._database.shared
+
+    @asynccontextmanager
+    async def transaction(self, claim: Claim | None = None) -> AsyncIterator[Transaction]:
+        """With a claim it is fenced: `LeaseLost` where the claim counts no more; until the end it does."""
+        async with self._database.write() as connection:
+            if claim is not None:
+                await fence(connection, claim)
+            joined = Joined(connection)
+            yield Transaction(Nodes(joined), Workspaces(joined), Events(joined))
 
     @classmethod
     def open(cls, state_file: str) -> Self:

@@ -12,7 +12,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import URL, Connection, event, make_url
@@ -40,6 +40,29 @@ POSTGRESQL = {
 """What libpq is told, unless the URL says otherwise."""
 
 
+class Access(Protocol):
+    """To a database, or to one transaction of it."""
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+
+
+class Joined:
+    """Takes part in a transaction that somebody else has begun, and ends."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        yield self._connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        yield self._connection
+
+
 class Database:
     """`location` is the path of a SQLite file, or a `postgresql://` URL. Raises `InvalidInput`."""
 
@@ -50,6 +73,11 @@ class Database:
             self._turn = asyncio.Lock()
             event.listen(self._engine.sync_engine, "connect", _set_up_connection)
             event.listen(self._engine.sync_engine, "begin", _begin)
+
+    @property
+    def shared(self) -> bool:
+        """Whether processes on other machines may use it too."""
+        return self._engine.dialect.name != "sqlite"
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
