@@ -31,7 +31,7 @@ from vendetta.coordination.transitions import Transitions
 from vendetta.coordination.uploads import Uploads
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.models import ServerStatus
-from vendetta.paths import Paths
+from vendetta.paths import Paths, describe_location
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.lxc import LxcProvider
 from vendetta.providers.qemu import QemuProvider
@@ -161,7 +161,7 @@ def build_status(
             pid=os.getpid(),
             started_at=started_at,
             listen_address=config.listen_address or f"unix://{paths.socket}",
-            state_file=config.state_file,
+            state_file=describe_location(config.state_file),
             nodes=await store.nodes.count(),
             workspaces=await store.workspaces.count(),
             connections=len(pool),

@@ -113,6 +113,13 @@ class Nodes:
     def disconnect(self, name: str) -> models.Node:
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "disconnect"))
 
+    def cordon(self, name: str) -> models.Node:
+        """Nothing new is placed there from now on. Again: nothing happens."""
+        return self._http.fetch(models.Node, "POST", build_path("nodes", name, "cordon"))
+
+    def uncordon(self, name: str) -> models.Node:
+        return self._http.fetch(models.Node, "POST", build_path("nodes", name, "uncordon"))
+
     def probe(self, name: str) -> models.Node:
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "probe"))
 

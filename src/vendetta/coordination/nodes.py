@@ -128,6 +128,14 @@ class Nodes:
         await self._events.emit("node.disconnected", name, actor)
         return await self.get(name)
 
+    async def cordon(self, name: str, actor: str) -> Node:
+        """Nothing new is placed there from now on; what is there goes on. Cordoned already: nothing happens."""
+        return await self._set_cordoned(name, True, actor)
+
+    async def uncordon(self, name: str, actor: str) -> Node:
+        """Open already: nothing happens."""
+        return await self._set_cordoned(name, False, actor)
+
     async def probe(self, name: str) -> Node:
         """Asks the node everything, now."""
         await self._monitor.refresh(name)
@@ -193,6 +201,12 @@ class Nodes:
             await self._authorization.install(connection, build_endpoint(node), given, options=options or None)
         await self._events.emit("node.key_installed", name, actor, fingerprint=key.fingerprint if key else None)
         return key
+
+    async def _set_cordoned(self, name: str, cordoned: bool, actor: str) -> Node:
+        if (await self._store.nodes.get(name)).cordoned != cordoned:
+            await self._store.nodes.update(name, cordoned=cordoned)
+            await self._events.emit("node.cordoned" if cordoned else "node.uncordoned", name, actor)
+        return await self.get(name)
 
     async def _filled_in(self, nodes: Sequence[Node]) -> builtins.list[Node]:
         """With what isn't kept but known: the breaker and the room."""

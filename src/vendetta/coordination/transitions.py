@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from vendetta.errors import InstanceNotFound, NameTaken, VendettaError, WorkspaceNotFound
-from vendetta.models import Instance, InstanceSpec, Progress, Workspace, WorkspaceState
+from vendetta.models import Instance, InstanceSpec, Operation, Progress, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
 from vendetta.providers.powers import Pausing, Resizing, require
 from vendetta.store import Store
@@ -21,7 +21,7 @@ from vendetta.store import Store
 from .engines import Engines
 from .observation import Observation
 from .operations import Operations, Steps
-from .placement import ENDED, choose
+from .placement import ENDED, check_open, choose
 
 Input = dict[str, Any]
 Result = dict[str, Any]
@@ -128,28 +128,39 @@ class Transitions:
         operation = steps.operation
         spec = msgspec.convert(given["spec"], InstanceSpec)
         async with self._placing:
+            claimed = await self._claimed(operation) or await self._add(operation, spec, given)
             try:
-                if (await self._store.workspaces.get(operation.target)).id == operation.id:
-                    return
-            except WorkspaceNotFound:
-                pass
-            node = given["node"] or await self._place(given["provider"], spec, given["placement"])
-            now = datetime.now(UTC)
-            await self._store.workspaces.add(
-                Workspace(
-                    id=operation.id,
-                    name=operation.target,
-                    node=node,
-                    provider=given["provider"],
-                    image=spec.image,
-                    state="pending",
-                    since=now,
-                    spec=spec,
-                    labels=spec.labels,
-                    owner=operation.actor,
-                    created_at=now,
-                )
+                # cordoned since it was chosen: whoever drains it may have looked before there was a record to see
+                check_open(await self._store.nodes.get(claimed.node))
+            except VendettaError:
+                await self._store.workspaces.remove(claimed.name)
+                raise
+
+    async def _claimed(self, operation: Operation) -> Workspace | None:
+        try:
+            workspace = await self._store.workspaces.get(operation.target)
+        except WorkspaceNotFound:
+            return None
+        return workspace if workspace.id == operation.id else None
+
+    async def _add(self, operation: Operation, spec: InstanceSpec, given: Input) -> Workspace:
+        node = given["node"] or await self._place(given["provider"], spec, given["placement"])
+        now = datetime.now(UTC)
+        return await self._store.workspaces.add(
+            Workspace(
+                id=operation.id,
+                name=operation.target,
+                node=node,
+                provider=given["provider"],
+                image=spec.image,
+                state="pending",
+                since=now,
+                spec=spec,
+                labels=spec.labels,
+                owner=operation.actor,
+                created_at=now,
             )
+        )
 
     async def _place(self, provider: str, spec: InstanceSpec, labels: dict[str, str]) -> str:
         nodes, promised = await self._store.nodes.all(), await self._store.workspaces.promised(without=ENDED)

@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import Self
 
 from sqlalchemy import insert, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from vendetta.errors import InvalidInput
+from vendetta.paths import describe_location
 
 from .database import Database
 from .events import Events
@@ -28,6 +29,7 @@ class Store:
 
     def __init__(self, location: str) -> None:
         self.location = location if "://" in location else str(Path(location).expanduser())
+        """May hold a password: `describe_location` says it to people."""
         self.server_id = ""
         self._database = Database(self.location)
         self.nodes = Nodes(self._database)
@@ -50,7 +52,7 @@ class Store:
             self.server_id = await self._identify()
         except DatabaseError as exc:
             await self._database.close()
-            raise InvalidInput(f"can't open state_file {self.location}: {exc.orig}") from exc
+            raise InvalidInput(f"can't open state_file {describe_location(self.location)}: {exc.orig}") from exc
         except BaseException:
             await self._database.close()
             raise
@@ -66,18 +68,20 @@ class Store:
             version = await connection.run_sync(current_version)
         if version != HEAD:
             async with self._database.write() as connection:
-                await connection.run_sync(upgrade, self.location)
+                await connection.run_sync(upgrade, describe_location(self.location))
 
     async def _identify(self) -> str:
+        if known := await self._known_id():
+            return known
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(insert(properties).values(name="server_id", value=uuid.uuid4().hex))
+        except IntegrityError:
+            pass  # another process was quicker
+        return await self._known_id() or ""
+
+    async def _known_id(self) -> str | None:
         query = select(properties.c.value).where(properties.c.name == "server_id")
         async with self._database.read() as connection:
             known: str | None = (await connection.execute(query)).scalar()
-        if known is not None:
-            return known
-        async with self._database.write() as connection:
-            # another process may have been quicker
-            known = (await connection.execute(query)).scalar()
-            if known is None:
-                known = uuid.uuid4().hex
-                await connection.execute(insert(properties).values(name="server_id", value=known))
         return known

@@ -153,7 +153,7 @@ class FakeNodes:
     async def list(self, **filters: Any) -> Page[Node]:
         return Page(items=list(self.nodes.values()), next_cursor=None)
 
-    edit = connect = disconnect = probe = trust = get
+    edit = connect = disconnect = probe = trust = cordon = uncordon = get
 
     async def remove(self, name: str, *, force: bool, actor: str) -> None:
         await self.get(name)

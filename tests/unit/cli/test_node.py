@@ -241,3 +241,10 @@ def test_a_socket_is_for_who_is_on_the_servers_machine(fake: FakeServer, cli: Cl
     away = cli("--server", "http://127.0.0.1:9", "--token", "t", "node", "socket", "gpu")
     assert away.status == 1
     assert "not on this one" in away.err
+
+
+def test_nodes_are_cordoned_by_name(fake: FakeServer, cli: Cli) -> None:
+    fake.routes |= {f"POST /nodes/{name}/cordon": replace(NODE, name=name, cordoned=True) for name in ("a", "b")}
+    fake.routes["POST /nodes/a/uncordon"] = replace(NODE, name="a")
+    assert cli("node", "cordon", "a", "b").out == "node a cordoned\nnode b cordoned\n"
+    assert cli("node", "uncordon", "a").out == "node a uncordoned\n"
