@@ -6,7 +6,7 @@ no more nodes than it must. What counts is the claim in the database; the hash o
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import blake2b
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from .replicas import Replicas
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0
+LOOK_SECONDS = 3.0
+"""How often it is looked whether nodes are free, however that came about; only where there are other replicas."""
 
 
 class Watcher(Protocol):
@@ -42,6 +44,7 @@ class Shares:
         self._replicas = replicas
         self._held: dict[str, Claim] = {}
         self._watcher: Watcher | None = None
+        self._settled = False
         self._due = asyncio.Event()
         self._turn = asyncio.Lock()
 
@@ -86,7 +89,9 @@ class Shares:
             free = await self._store.claims.free()
             mine = [node_id for node_id in free if owner_of(node_id, watching) == self._replicas.id]
             if mine:
-                self._begin(await self._store.claims.take(self._replicas.id, mine))
+                alone = not self._settled and len(watching) == 1
+                self._begin(await self._store.claims.take(self._replicas.id, mine, anew=alone))
+            self._settled = True
             return bool(given) or len(mine) < len(free)
 
     async def drop(self, node: str) -> None:
@@ -102,7 +107,8 @@ class Shares:
 
     async def _keep_settled(self) -> None:
         while True:
-            await self._due.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), LOOK_SECONDS if self._store.shared else None)
             self._due.clear()
             try:
                 await self.settle()

@@ -14,6 +14,7 @@ from vendetta.errors import NodeNotFound
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store
 
+from .credentials import Credentials
 from .links import Links
 from .monitor import Monitor
 from .shares import Shares
@@ -27,12 +28,15 @@ LOOK_SECONDS, LOOKS = 0.1, 100
 
 
 class Wishes:
-    def __init__(self, store: Store, shares: Shares, pool: Pool, links: Links, monitor: Monitor) -> None:
+    def __init__(
+        self, store: Store, shares: Shares, pool: Pool, links: Links, monitor: Monitor, credentials: Credentials
+    ) -> None:
         self._store = store
         self._shares = shares
         self._pool = pool
         self._links = links
         self._monitor = monitor
+        self._credentials = credentials
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,6 +80,8 @@ class Wishes:
         await self._say("forget", node)
 
     async def _say(self, wish: Wish, node: str) -> None:
+        # whoever is told to log in must find the host keys that were accepted here
+        await self._credentials.settled()
         await self._do(wish, node)
         await self._tell(wish, node)
 

@@ -15,6 +15,7 @@ from vendetta.errors import InvalidInput
 from vendetta.paths import describe_location
 
 from .claims import Claim, Claims, LeaseLost, Share, fence
+from .credentials import Credential, Credentials
 from .database import Database, Joined
 from .events import Events
 from .nodes import Nodes
@@ -26,7 +27,7 @@ from .tables import properties
 from .tokens import Tokens
 from .workspaces import Promised, Workspaces
 
-__all__ = ["Claim", "LeaseLost", "Page", "Peer", "Promised", "Share", "Store", "Transaction"]
+__all__ = ["Claim", "Credential", "LeaseLost", "Page", "Peer", "Promised", "Share", "Store", "Transaction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Store:
         self.tokens = Tokens(self._database)
         self.replicas = Replicas(self._database, shared=self.shared)
         self.claims = Claims(self._database)
+        self.credentials = Credentials(self._database)
 
     @property
     def shared(self) -> bool:

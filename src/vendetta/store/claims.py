@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import and_, case, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .database import Access
@@ -51,13 +51,15 @@ class Claims:
         async with self._database.read() as connection:
             return {row.id: row.name for row in await connection.execute(query)}
 
-    async def take(self, watcher: str, node_ids: Collection[str]) -> Sequence[Share]:
+    async def take(self, watcher: str, node_ids: Collection[str], *, anew: bool = False) -> Sequence[Share]:
         """Claims those of the nodes that are free, or the watcher's own; nothing for a watcher whose lease is over.
 
-        A link that nobody wants isn't watched: its status is unknown from now on.
+        A link that nobody wants isn't watched: its status is unknown from now on. `anew`: nobody has watched until now,
+        so that none is known to be connected.
         """
         living = select(replicas.c.id).where(replicas.c.id == watcher, build_alive()).exists()
         unwatched = and_(~nodes.c.wanted, nodes.c.status != "unknown")
+        stale = and_(literal(anew), nodes.c.wanted, nodes.c.status == "connected")
         shares: list[Share] = []
         for ids in _in_pieces(node_ids):
             query = (
@@ -66,8 +68,8 @@ class Claims:
                 .values(
                     watcher=watcher,
                     term=nodes.c.term + 1,
-                    status=case((unwatched, "unknown"), else_=nodes.c.status),
-                    since=case((unwatched, datetime.now(UTC)), else_=nodes.c.since),
+                    status=case((unwatched, "unknown"), (stale, "connecting"), else_=nodes.c.status),
+                    since=case((or_(unwatched, stale), datetime.now(UTC)), else_=nodes.c.since),
                 )
                 .returning(nodes.c.id, nodes.c.name, nodes.c.term, nodes.c.wanted)
             )

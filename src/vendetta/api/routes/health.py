@@ -26,9 +26,11 @@ async def healthz() -> Response:
 
 @router.get("/readyz", response_model=Health)
 async def readyz(services: Offered) -> Response:
-    """The store answers, and the server isn't about to stop."""
+    """The store answers, the server has its place among the replicas, and isn't about to stop."""
     if services.stopping.is_set():
         raise ServerUnavailable("the server is stopping")
+    if not services.replicas.member:
+        raise ServerUnavailable("this replica has lost its place: the database did not answer in time")
     try:
         await services.nodes_by_status()
     except Exception as exc:
