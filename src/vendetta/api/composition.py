@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vendetta import __version__
 from vendetta.coordination.authorization import Authorization
+from vendetta.coordination.bulk import Bulk
 from vendetta.coordination.cleanup import Cleanup
 from vendetta.coordination.descriptions import Descriptions
 from vendetta.coordination.dispatch import Dispatcher
@@ -28,6 +29,7 @@ from vendetta.coordination.snapshots import Snapshotting
 from vendetta.coordination.sockets import Sockets
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.transitions import Transitions
+from vendetta.coordination.turns import Turns
 from vendetta.coordination.uploads import Uploads
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.models import ServerStatus
@@ -69,7 +71,7 @@ async def running_services(
         cleanup = Cleanup(store, engines, operations, workspaces)
         cleanup.register(operations)
         dispatcher = Dispatcher(store, engines, operations, workspaces, cleanup)
-        transitions = Transitions(store, engines, observation)
+        transitions = Transitions(store, engines, observation, Turns())
         transitions.register(operations)
         Snapshotting(store, engines, transitions).register(operations)
         dispatcher.register(operations)
@@ -105,6 +107,7 @@ async def running_services(
             nodes=nodes,
             doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
             fleet=Fleet(store, engines),
+            bulk=Bulk(store, operations, workspaces, nodes, cleanup),
             workspaces=workspaces,
             images=images,
             cleanup=cleanup,
