@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .provider import ActionDescription, ProviderDescription
     from .rotation import KeyRotation, NodeRotation
     from .run import NodeRun
-    from .server import ServerStatus
+    from .server import Replica, ServerStatus
     from .snapshot import Snapshot
     from .workspace import Workspace, WorkspaceState
 
@@ -72,6 +72,7 @@ __all__ = [
     "ProviderDescription",
     "ProviderState",
     "ProviderStatus",
+    "Replica",
     "Resources",
     "Room",
     "ServerStatus",
@@ -102,7 +103,7 @@ _HOMES = {
     "provider": "ActionDescription ProviderDescription",
     "rotation": "KeyRotation NodeRotation",
     "run": "NodeRun",
-    "server": "ServerStatus",
+    "server": "Replica ServerStatus",
     "snapshot": "Snapshot",
     "workspace": "Workspace WorkspaceState",
 }

@@ -1,26 +1,41 @@
 """What the server remembers: nodes, workspaces, operations, events, tokens. No network call happens in here."""
 
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy import insert, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from vendetta.errors import InvalidInput
+from vendetta.paths import describe_location
 
-from .database import Database
+from .claims import Claim, Claims, LeaseLost, Share, fence
+from .database import Database, Joined
 from .events import Events
 from .nodes import Nodes
 from .operations import Operations
+from .replicas import Peer, Replicas
 from .rows import Page
 from .schema import HEAD, current_version, upgrade
 from .tables import properties
 from .tokens import Tokens
 from .workspaces import Promised, Workspaces
 
-__all__ = ["Page", "Promised", "Store"]
+__all__ = ["Claim", "LeaseLost", "Page", "Peer", "Promised", "Share", "Store", "Transaction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What is read and written through these happens together, or not at all."""
+
+    nodes: Nodes
+    workspaces: Workspaces
+    events: Events
 
 
 class Store:
@@ -28,6 +43,7 @@ class Store:
 
     def __init__(self, location: str) -> None:
         self.location = location if "://" in location else str(Path(location).expanduser())
+        """May hold a password: `describe_location` says it to people."""
         self.server_id = ""
         self._database = Database(self.location)
         self.nodes = Nodes(self._database)
@@ -35,6 +51,22 @@ class Store:
         self.operations = Operations(self._database)
         self.events = Events(self._database)
         self.tokens = Tokens(self._database)
+        self.replicas = Replicas(self._database, shared=self.shared)
+        self.claims = Claims(self._database)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes, on other machines, may use the same state."""
+        return self._database.shared
+
+    @asynccontextmanager
+    async def transaction(self, claim: Claim | None = None) -> AsyncIterator[Transaction]:
+        """With a claim it is fenced: `LeaseLost` where the claim counts no more; until the end it does."""
+        async with self._database.write() as connection:
+            if claim is not None:
+                await fence(connection, claim)
+            joined = Joined(connection)
+            yield Transaction(Nodes(joined), Workspaces(joined), Events(joined))
 
     @classmethod
     def open(cls, state_file: str) -> Self:
@@ -50,7 +82,7 @@ class Store:
             self.server_id = await self._identify()
         except DatabaseError as exc:
             await self._database.close()
-            raise InvalidInput(f"can't open state_file {self.location}: {exc.orig}") from exc
+            raise InvalidInput(f"can't open state_file {describe_location(self.location)}: {exc.orig}") from exc
         except BaseException:
             await self._database.close()
             raise
@@ -66,18 +98,20 @@ class Store:
             version = await connection.run_sync(current_version)
         if version != HEAD:
             async with self._database.write() as connection:
-                await connection.run_sync(upgrade, self.location)
+                await connection.run_sync(upgrade, describe_location(self.location))
 
     async def _identify(self) -> str:
+        if known := await self._known_id():
+            return known
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(insert(properties).values(name="server_id", value=uuid.uuid4().hex))
+        except IntegrityError:
+            pass  # another process was quicker
+        return await self._known_id() or ""
+
+    async def _known_id(self) -> str | None:
         query = select(properties.c.value).where(properties.c.name == "server_id")
         async with self._database.read() as connection:
             known: str | None = (await connection.execute(query)).scalar()
-        if known is not None:
-            return known
-        async with self._database.write() as connection:
-            # another process may have been quicker
-            known = (await connection.execute(query)).scalar()
-            if known is None:
-                known = uuid.uuid4().hex
-                await connection.execute(insert(properties).values(name="server_id", value=known))
         return known

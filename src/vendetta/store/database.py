@@ -2,6 +2,9 @@
 
 On SQLite a writer begins with `BEGIN IMMEDIATE`: what it reads is still true when it writes. Writers of this process
 take turns on a lock, because SQLite's own waiting sleeps; `busy_timeout` is for writers of other processes.
+
+On PostgreSQL writers run side by side and each statement sees what is committed by then: what one reads so as to write
+it again is read `with_for_update()`, which on SQLite says nothing.
 """
 
 import asyncio
@@ -9,7 +12,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import URL, Connection, event, make_url
@@ -17,14 +20,51 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from vendetta.errors import InvalidInput, Unsupported
+from vendetta.errors import InvalidInput
 
 BUSY_TIMEOUT_MS = 5000
 POOL_SIZE = 4
+MORE_ON_POSTGRESQL = 6
+"""Connections beyond those of the pool, while there is that much to do."""
+POSTGRESQL = {
+    "application_name": "vendetta",
+    "connect_timeout": 10,
+    # a server that went away without a word is noticed: seconds, then milliseconds
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    # a process that is stopped within a transaction doesn't hold up the others for longer
+    "options": "-c idle_in_transaction_session_timeout=10s",
+}
+"""What libpq is told, unless the URL says otherwise."""
+
+
+class Access(Protocol):
+    """To a database, or to one transaction of it."""
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+
+
+class Joined:
+    """Takes part in a transaction that somebody else has begun, and ends."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        yield self._connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        yield self._connection
 
 
 class Database:
-    """`location` is the path of a SQLite file, or a `postgresql://` URL. Raises `InvalidInput`, `Unsupported`."""
+    """`location` is the path of a SQLite file, or a `postgresql://` URL. Raises `InvalidInput`."""
 
     def __init__(self, location: str) -> None:
         self._engine = _build_engine(location)
@@ -33,6 +73,11 @@ class Database:
             self._turn = asyncio.Lock()
             event.listen(self._engine.sync_engine, "connect", _set_up_connection)
             event.listen(self._engine.sync_engine, "begin", _begin)
+
+    @property
+    def shared(self) -> bool:
+        """Whether processes on other machines may use it too."""
+        return self._engine.dialect.name != "sqlite"
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -58,6 +103,12 @@ def make_private_file(path: Path) -> None:
     path.chmod(0o600)
 
 
+def build_postgresql_url(location: str) -> URL:
+    """For SQLAlchemy and psycopg, with what libpq should know. Raises SQLAlchemy's `ArgumentError`."""
+    url = make_url(location).set(drivername="postgresql+psycopg")
+    return url.update_query_dict({name: str(value) for name, value in POSTGRESQL.items() if name not in url.query})
+
+
 def _build_engine(location: str) -> AsyncEngine:
     codec: dict[str, Any] = {"json_serializer": _encode, "json_deserializer": msgspec.json.decode}
     if "://" not in location:
@@ -73,14 +124,18 @@ def _build_engine(location: str) -> AsyncEngine:
             **codec,
         )
     try:
-        url = make_url(location)
-        if url.get_backend_name() != "postgresql":
+        backend = make_url(location).get_backend_name()
+        if backend != "postgresql":
             raise InvalidInput(
-                f'state_file is a "{url.drivername}" URL', hint="It is a path for SQLite, or a postgresql:// URL."
+                f'state_file is a "{backend}" URL', hint="It is a path for SQLite, or a postgresql:// URL."
             )
-        return create_async_engine(url.set(drivername="postgresql+psycopg"), pool_size=POOL_SIZE, **codec)
-    except ModuleNotFoundError as exc:
-        raise Unsupported("PostgreSQL needs psycopg", hint='Install it: pip install "psycopg[binary]"') from exc
+        return create_async_engine(
+            build_postgresql_url(location),
+            pool_size=POOL_SIZE,
+            max_overflow=MORE_ON_POSTGRESQL,
+            pool_pre_ping=True,
+            **codec,
+        )
     except (ArgumentError, NoSuchModuleError) as exc:
         raise InvalidInput("state_file is no URL of a database") from exc
 

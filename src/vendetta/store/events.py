@@ -7,13 +7,13 @@ from sqlalchemy import delete, func, insert, select
 
 from vendetta.models import Event
 
-from .database import Database
+from .database import Access
 from .rows import Page, build_page
 from .tables import events
 
 
 class Events:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Access) -> None:
         self._database = database
 
     async def append(self, kind: str, subject: str, actor: str, data: dict[str, Any]) -> Event:

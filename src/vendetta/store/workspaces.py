@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, cast, func, select
 
 from vendetta.errors import WorkspaceNotFound
 from vendetta.models import Workspace
@@ -55,7 +55,8 @@ class Workspaces(NamedTable[Workspace]):
             node,
             func.count().label("workspaces"),
             func.coalesce(func.sum(spec["cpus"].as_float()), 0.0).label("cpus"),
-            func.coalesce(func.sum(spec["memory_bytes"].as_integer()), 0).label("memory_bytes"),
+            # more than PostgreSQL's INTEGER holds
+            func.coalesce(func.sum(cast(spec["memory_bytes"].as_string(), BigInteger)), 0).label("memory_bytes"),
         ).where(self.table.c.state.not_in(without))
         if nodes is not None:
             query = query.where(node.in_(nodes))

@@ -1,6 +1,4 @@
 import asyncio
-import stat
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -14,7 +12,7 @@ from vendetta.store.tables import properties
 
 async def increment(database: Database) -> None:
     async with database.write() as connection:
-        value = int((await connection.execute(select(properties.c.value))).scalar_one())
+        value = int((await connection.execute(select(properties.c.value).with_for_update())).scalar_one())
         await connection.execute(update(properties).values(value=str(value + 1)))
 
 
@@ -49,13 +47,6 @@ async def test_a_transaction_that_raises_writes_nothing(state_file: str, store: 
     finally:
         await database.close()
     assert names == ["server_id"]
-
-
-async def test_the_file_and_its_new_folder_are_private(store: Store, state_file: str) -> None:
-    path = Path(state_file)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
 
 
 @pytest.mark.parametrize(

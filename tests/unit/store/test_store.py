@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,7 +10,7 @@ from sqlalchemy import Connection, text
 from tests.unit.store.samples import make_node
 
 import vendetta.store
-from vendetta.errors import InvalidInput, Unsupported
+from vendetta.errors import Unsupported
 from vendetta.store import Store
 from vendetta.store.database import Database
 from vendetta.store.schema import HEAD, VERSION_TABLE
@@ -56,19 +55,6 @@ async def test_the_state_of_a_newer_program_is_refused(state_file: str) -> None:
     with pytest.raises(Unsupported, match="newer vendetta"):
         async with Store.open(state_file):
             pass
-
-
-async def test_what_is_no_state_of_ours_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "state.db").write_text("this is a letter, not a database" * 100)
-    with pytest.raises(InvalidInput, match="not a database"):
-        async with Store.open(str(tmp_path / "state.db")):
-            pass
-
-
-async def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
-    async with Store.open(str(tmp_path / "50% off?#&.db")) as store:
-        assert store.server_id
-    assert (tmp_path / "50% off?#&.db").exists()
 
 
 async def test_alembic_is_imported_only_to_migrate(state_file: str) -> None:
