@@ -49,10 +49,14 @@ class Events:
 
     async def emit(self, kind: str, subject: str, actor: str = "server", **data: Any) -> Event:
         event = await self._store.events.append(kind, subject, actor, data)
+        await self.announce(event)
+        return event
+
+    async def announce(self, event: Event) -> None:
+        """That one was appended, in a transaction which has ended since."""
         self._last = max(self._last, event.sequence)
         if event.sequence % PRUNE_EVERY == 0:
             await self._store.events.prune(self._keep)
-        return event
 
     async def list(self, since: int = 0, limit: int = 100) -> Page[Event]:
         """Those above `since`, the oldest first; the cursor of a page is the `since` of the next.

@@ -1,7 +1,7 @@
-"""Keeps watch over the nodes whose link is wanted: connects, learns what is there, follows the engines' events.
+"""Keeps watch over the nodes of this replica's share: connects, learns what is there, follows the engines' events.
 
-One task a node. A node's link is wanted from its first `connect` until somebody disconnects or removes it. What goes
-wrong with one node never touches another, and a lost link changes nothing but the link: workspaces become *unknown*.
+One task a node, under the claim by which it is held: what is seen is written as long as that counts. What goes wrong
+with one node never touches another, and a lost link changes nothing but the link: workspaces become *unknown*.
 
 Beyond `max_connections` the idlest nodes rest: their link is closed, and they are visited in turn instead.
 """
@@ -17,19 +17,20 @@ from typing import Self
 import structlog
 
 from vendetta.errors import Busy, InstanceNotFound, LinkError, NodeNotFound, VendettaError
-from vendetta.models import Node
+from vendetta.models import Event, Node
 from vendetta.providers.base import Provider
 from vendetta.providers.powers import InstanceEvent, Watch
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.pool import Pool
-from vendetta.store import Store
+from vendetta.store import Claim, LeaseLost, Store
 
 from .engines import Engines, build_endpoint
 from .events import Events
 from .links import Links
 from .observation import Observation
 from .probe import probe
+from .shares import Shares
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class Monitor:
         engines: Engines,
         links: Links,
         observation: Observation,
+        shares: Shares,
         *,
         node_timeout_seconds: float,
     ) -> None:
@@ -64,15 +66,14 @@ class Monitor:
         self._engines = engines
         self._links = links
         self._observation = observation
+        self._shares = shares
         self._node_timeout = node_timeout_seconds
         self._watches: dict[str, asyncio.Task[None]] = {}
+        self._claims: dict[str, Claim] = {}
         self._nudges: dict[str, asyncio.Event] = {}
 
     async def __aenter__(self) -> Self:
         self._links.on_connected(self._nudge)
-        for node in await self._store.nodes.all():
-            if node.status != "unknown":
-                self.follow(node.name)
         return self
 
     async def __aexit__(
@@ -82,57 +83,82 @@ class Monitor:
             task.cancel()
         await asyncio.gather(*self._watches.values(), return_exceptions=True)
 
-    def follow(self, name: str) -> None:
+    def follow(self, claim: Claim) -> None:
         """The node's link is wanted. Followed already: it is tried again now rather than later."""
-        if name in self._watches and not self._watches[name].done():
+        name = claim.node
+        watch = self._watches.get(name)
+        if watch and not watch.done() and self._claims[name] == claim:
             self._nudge(name)
             return
+        if watch:
+            watch.cancel()  # under an older claim
         self._nudges[name] = asyncio.Event()
-        self._watches[name] = asyncio.create_task(self._watch(name), name=f"monitor {name}")
+        self._claims[name] = claim
+        self._watches[name] = asyncio.create_task(self._watch(claim), name=f"monitor {name}")
 
     async def unfollow(self, name: str) -> None:
         if task := self._watches.pop(name, None):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         self._nudges.pop(name, None)
+        self._claims.pop(name, None)
+
+    def follows(self, name: str) -> bool:
+        return name in self._watches
+
+    def release(self, name: str) -> None:
+        """Another replica watches it now: its link is closed, unless somebody uses it."""
+        self._pool.release(name)
 
     async def refresh(self, name: str) -> Node:
-        """Asks the node everything, now. Raises `NodeNotFound`, `LinkError`."""
+        """Asks the node everything, now, for somebody who asked here. Raises `NodeNotFound`, `LinkError`."""
         async with self._engines.connection(name) as connection:
-            return await self._learn(await self._store.nodes.get(name), connection)
+            return await self._learn(await self._store.nodes.get(name), connection, self._shares.claim(name))
 
-    async def _watch(self, name: str) -> None:
-        failures, setbacks, spread, had = 0, 0, FIRST_ROUND, await self._healthy(name)
-        with self._pool.watching(name):
+    async def _watch(self, claim: Claim) -> None:
+        """Until the node is gone, or another replica's to watch."""
+        with self._pool.watching(claim.node):
             while True:
                 try:
-                    connection, node = await self._visit(name)
-                    failures, setbacks = 0, setbacks + 1 if is_unwell(node, had) else 0
-                    had |= {kind for kind, status in node.providers.items() if status.state == "healthy"}
-                    listened = await self._stay(connection, node, setbacks, random.uniform(*spread))  # noqa: S311
-                    spread = LATER_ROUNDS
-                    if not listened:
-                        await self._nudged(name, build_pause(1, random.random()))  # noqa: S311
+                    return await self._keep_asking(claim)
                 except NodeNotFound:
-                    return
-                except HOPELESS as exc:
-                    await self._lost(name, exc)
-                    await self._nudged(name, None)
-                except LinkError as exc:
-                    failures += 1
-                    await self._lost(name, exc)
-                    await self._check_offline(name, failures, exc)
-                    await self._nudged(name, self._pause(name, failures))
-                except Busy as exc:
-                    self._links.waiting(name, exc.message)
-                    await self._nudged(name, ROUND_SECONDS)
-                except VendettaError as exc:
-                    log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
-                    await self._nudged(name, ROUND_SECONDS)
+                    return None
+                except LeaseLost:
+                    self._shares.lost(claim)
+                    return None
                 except Exception:
                     # what goes wrong with one node must not end the watch over it
-                    log.exception("watching a node failed", node=name)
-                    await self._nudged(name, ROUND_SECONDS)
+                    log.exception("watching a node failed", node=claim.node)
+                await self._nudged(claim.node, ROUND_SECONDS)
+
+    async def _keep_asking(self, claim: Claim) -> None:
+        name = claim.node
+        failures, setbacks, spread, had = 0, 0, FIRST_ROUND, await self._healthy(name)
+        while True:
+            try:
+                connection, node = await self._visit(claim)
+                failures, setbacks = 0, setbacks + 1 if is_unwell(node, had) else 0
+                had |= {kind for kind, status in node.providers.items() if status.state == "healthy"}
+                listened = await self._stay(claim, connection, node, setbacks, random.uniform(*spread))  # noqa: S311
+                spread = LATER_ROUNDS
+                if not listened:
+                    await self._nudged(name, build_pause(1, random.random()))  # noqa: S311
+            except NodeNotFound:
+                raise
+            except HOPELESS as exc:
+                await self._lost(claim, exc)
+                await self._nudged(name, None)
+            except LinkError as exc:
+                failures += 1
+                await self._lost(claim, exc)
+                await self._check_offline(name, failures, exc)
+                await self._nudged(name, self._pause(name, failures))
+            except Busy as exc:
+                self._links.waiting(name, exc.message)
+                await self._nudged(name, ROUND_SECONDS)
+            except VendettaError as exc:
+                log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
+                await self._nudged(name, ROUND_SECONDS)
 
     async def _healthy(self, name: str) -> set[str]:
         """The engines that answered when the node was asked last."""
@@ -141,15 +167,16 @@ class Monitor:
             return {kind for kind, status in known.items() if status.state == "healthy"}
         return set()
 
-    async def _visit(self, name: str) -> tuple[Connection, Node]:
+    async def _visit(self, claim: Claim) -> tuple[Connection, Node]:
+        name = claim.node
         node = await self._store.nodes.get(name)
         async with self._pool.visit(build_endpoint(node)) as connection:
-            node = await self._learn(node, connection)
+            node = await self._learn(node, connection, claim)
         # that it was connected just now needs no second visit
         self._nudges[name].clear()
         return connection, node
 
-    async def _stay(self, connection: Connection, node: Node, setbacks: int, jitter: float) -> bool:
+    async def _stay(self, claim: Claim, connection: Connection, node: Node, setbacks: int, jitter: float) -> bool:
         """Until everything is to be read again: with the engines' events for as long as the link stands.
 
         Raises `LinkError` where it is lost. Where it rests, whoever opens it ends the stay. False: an engine's events
@@ -157,7 +184,7 @@ class Monitor:
         """
         undisturbed = build_pause(setbacks) if setbacks else SAFETY_SECONDS
         seconds = ROUND_SECONDS if connection.spares_sessions else undisturbed
-        listened = await self._follow_engines(connection, node, seconds * jitter)
+        listened = await self._follow_engines(claim, connection, node, seconds * jitter)
         if connection.closed:
             if connection.error:
                 raise connection.error
@@ -172,35 +199,39 @@ class Monitor:
             return breaker.wait_seconds()
         return build_pause(failures, random.random())  # noqa: S311
 
-    async def _learn(self, before: Node, connection: Connection) -> Node:
+    async def _learn(self, before: Node, connection: Connection, claim: Claim | None) -> Node:
         name = before.name
         findings = await probe(connection, self._engines)
         if before.status == "offline":
             self._links.answered(name)
             await self._links.settled()
-        node = await self._store.nodes.update(
-            name,
-            resources=findings.resources,
-            providers=findings.providers,
-            capabilities=findings.capabilities,
-            latency_seconds=findings.latency_seconds,
-            last_seen=datetime.now(UTC),
-        )
+        told: list[Event] = []
+        async with self._store.transaction(claim) as state:
+            node = await state.nodes.update(
+                name,
+                resources=findings.resources,
+                providers=findings.providers,
+                capabilities=findings.capabilities,
+                latency_seconds=findings.latency_seconds,
+                last_seen=datetime.now(UTC),
+            )
+            for kind, status in findings.providers.items():
+                known = before.providers.get(kind)
+                if known and known.state != status.state:
+                    data = {"provider": kind, "before": known.state, "reason": status.reason}
+                    told.append(await state.events.append(f"engine.{status.state}", name, "server", data))
+        for event in told:
+            await self._events.announce(event)
         for kind, status in findings.providers.items():
-            known = before.providers.get(kind)
-            if known and known.state != status.state:
-                await self._events.emit(
-                    f"engine.{status.state}", name, provider=kind, before=known.state, reason=status.reason
-                )
             if status.state == "healthy":
                 provider = self._engines.bind(connection, kind)
-                await self._observation.record_all(name, kind, await provider.list())
+                await self._observation.under(claim).record_all(name, kind, await provider.list())
         return node
 
-    async def _follow_engines(self, connection: Connection, node: Node, seconds: float) -> bool:
+    async def _follow_engines(self, claim: Claim, connection: Connection, node: Node, seconds: float) -> bool:
         """Engine events as they come, until the link ends, or it is time; or those of an engine end, which is False."""
         followers = [
-            asyncio.create_task(self._follow_engine(node.name, provider, provider.watch()))
+            asyncio.create_task(self._follow_engine(claim, provider, provider.watch()))
             for kind, status in node.providers.items()
             # where sessions are short they belong to those who ask; everything is read again at times anyway
             if status.state == "healthy" and not connection.spares_sessions
@@ -217,7 +248,7 @@ class Monitor:
             await asyncio.gather(end, *followers, return_exceptions=True)
         return end in ended or not ended
 
-    async def _follow_engine(self, name: str, provider: Provider, events: AsyncIterator[InstanceEvent]) -> None:
+    async def _follow_engine(self, claim: Claim, provider: Provider, events: AsyncIterator[InstanceEvent]) -> None:
         # the stream's end says that the engine or the link went: the next full reading tells which
         with suppress(VendettaError):
             async for event in events:
@@ -225,10 +256,10 @@ class Monitor:
                     instance = await provider.inspect(event.name)
                 except InstanceNotFound:
                     instance = None
-                await self._observation.record_one(name, event.name, instance)
+                await self._observation.under(claim).record_one(claim.node, event.name, instance)
 
-    async def _lost(self, name: str, error: VendettaError) -> None:
-        await self._observation.lose(name, f"node {name} can't be asked: {error.message}")
+    async def _lost(self, claim: Claim, error: VendettaError) -> None:
+        await self._observation.under(claim).lose(claim.node, f"node {claim.node} can't be asked: {error.message}")
 
     async def _check_offline(self, name: str, failures: int, error: VendettaError) -> None:
         await self._links.settled()

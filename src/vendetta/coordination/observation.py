@@ -1,11 +1,13 @@
 """What was seen of workspaces: engine state to workspace state, written and told once when it changes."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Self
 
 from vendetta.errors import WorkspaceNotFound
 from vendetta.models import Instance, InstanceState, Workspace, WorkspaceState
-from vendetta.store import Store
+from vendetta.store import Claim, Store
 
 from .events import Events
 
@@ -25,6 +27,13 @@ class Observation:
     def __init__(self, store: Store, events: Events) -> None:
         self._store = store
         self._events = events
+        self._claim: Claim | None = None
+
+    def under(self, claim: Claim | None) -> Self:
+        """The same, but what it writes is refused with `LeaseLost` where the claim counts no more."""
+        fenced = copy.copy(self)
+        fenced._claim = claim  # noqa: SLF001 - of its own kind
+        return fenced
 
     async def record(self, name: str, instance: Instance | None, *, actor: str = "server") -> Workspace:
         """Writes what was seen of one workspace (None: the node has none such). Raises `WorkspaceNotFound`."""
@@ -79,9 +88,12 @@ class Observation:
         changes: dict[str, object] = {"state": state, "reason": reason, "address": address}
         if observed:
             changes["observed_at"] = datetime.now(UTC)
-        updated = await self._store.workspaces.update(workspace.name, **changes)
-        if (workspace.state, workspace.reason) != (state, reason):
-            await self._events.emit(
-                f"workspace.{state}", workspace.name, actor, node=workspace.node, before=workspace.state, reason=reason
-            )
+        event = None
+        async with self._store.transaction(self._claim) as stored:
+            updated = await stored.workspaces.update(workspace.name, **changes)
+            if (workspace.state, workspace.reason) != (state, reason):
+                data = {"node": workspace.node, "before": workspace.state, "reason": reason}
+                event = await stored.events.append(f"workspace.{state}", workspace.name, actor, data)
+        if event:
+            await self._events.announce(event)
         return updated

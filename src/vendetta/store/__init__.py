@@ -1,7 +1,9 @@
 """What the server remembers: nodes, workspaces, operations, events, tokens. No network call happens in here."""
 
 import uuid
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,18 +14,29 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from vendetta.errors import InvalidInput, ServerUnavailable
 from vendetta.paths import describe_location
 
-from .database import Database
+from .claims import Claim, Claims, LeaseLost, Share, fence
+from .database import Database, Joined, hold
 from .events import Events
 from .news import News
 from .nodes import Nodes
 from .operations import Operations
+from .replicas import Peer, Replicas
 from .rows import Page
 from .schema import HEAD, current_version, upgrade
 from .tables import properties
 from .tokens import Tokens
 from .workspaces import Promised, Workspaces
 
-__all__ = ["Page", "Promised", "Store"]
+__all__ = ["Claim", "LeaseLost", "Page", "Peer", "Promised", "Share", "Store", "Transaction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What is read and written through these happens together, or not at all."""
+
+    nodes: Nodes
+    workspaces: Workspaces
+    events: Events
 
 
 class Store:
@@ -40,6 +53,25 @@ class Store:
         self.operations = Operations(self._database)
         self.events = Events(self._database, self.news)
         self.tokens = Tokens(self._database)
+        self.replicas = Replicas(self._database, shared=self.shared)
+        self.claims = Claims(self._database)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes, on other machines, may use the same state."""
+        return self._database.shared
+
+    @asynccontextmanager
+    async def transaction(self, claim: Claim | None = None) -> AsyncIterator[Transaction]:
+        """With a claim it is fenced: `LeaseLost` where the claim counts no more; until the end it does.
+
+        Events come last in it: from the first on, other servers wait with theirs.
+        """
+        async with self._database.write() as connection:
+            if claim is not None:
+                await fence(connection, claim)
+            joined = Joined(connection)
+            yield Transaction(Nodes(joined), Workspaces(joined), Events(joined, self.news))
 
     @classmethod
     def open(cls, state_file: str) -> Self:
@@ -87,7 +119,7 @@ class Store:
         if version != HEAD:
             async with self._database.write() as connection:
                 # of several servers that start at once one migrates; the others then find nothing to do
-                await self._database.hold(connection, "schema")
+                await hold(connection, "schema")
                 await connection.run_sync(upgrade, describe_location(self.location))
 
     async def _identify(self) -> str:

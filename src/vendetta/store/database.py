@@ -12,8 +12,8 @@ whoever asked: the same again succeeds once it is back.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
 import structlog
@@ -37,18 +37,60 @@ TURN_SECONDS = 10.0
 _AFTER = "what to do after the commit"
 
 
+def is_shared(connection: AsyncConnection) -> bool:
+    """Whether processes on other machines may use its database too."""
+    return connection.dialect.name != "sqlite"
+
+
+def after_commit(connection: AsyncConnection, act: Callable[[], None]) -> None:
+    """`act` is called once the transaction that `write` gave is committed, and only then."""
+    connection.info[_AFTER].append(act)
+
+
+async def hold(connection: AsyncConnection, name: str) -> None:
+    """From here to the end of its transaction, no other one holds `name`. On SQLite there is no other one."""
+    if is_shared(connection):
+        await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+class Access(Protocol):
+    """To a database, or to one transaction of it."""
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+
+
+class Joined:
+    """Takes part in a transaction that somebody else has begun, and ends."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        yield self._connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        yield self._connection
+
+
 class Database:
     """`location` is the path of a SQLite file, or a `postgresql://` URL. Raises `InvalidInput`."""
 
     def __init__(self, location: str) -> None:
         self._engine = build_engine(location)
-        self.shared = self._engine.dialect.name == "postgresql"
-        """Whether other processes work on it too."""
         self.trouble: str | None = None
         """Why the last use failed, until something is written again."""
         self._turn = asyncio.Lock()
         self._lock_engine = build_lock_engine(location) if self.shared else None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def shared(self) -> bool:
+        """Whether processes on other machines may use it too."""
+        return self._engine.dialect.name != "sqlite"
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -74,15 +116,6 @@ class Database:
         for act in after:
             act()
 
-    def after_commit(self, connection: AsyncConnection, act: Callable[[], None]) -> None:
-        """`act` is called once the transaction that `write` gave is committed, and only then."""
-        connection.info[_AFTER].append(act)
-
-    async def hold(self, connection: AsyncConnection, name: str) -> None:
-        """From here to the end of its transaction, no other one holds `name`. On SQLite there is no other one."""
-        if self.shared:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
-
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[None]:
         """The block runs for one caller at a time, among all processes on this database. Raises `ServerUnavailable`.
@@ -98,7 +131,7 @@ class Database:
             async with AsyncExitStack() as stack:
                 with self._noticing_trouble():
                     connection = await stack.enter_async_context(self._lock_engine.connect())
-                    await self.hold(connection, f"exclusive {name}")
+                    await hold(connection, f"exclusive {name}")
                 try:
                     yield
                 finally:

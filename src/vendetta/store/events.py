@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, insert, select
 
 from vendetta.models import Event
 
-from .database import Database
+from .database import Access, hold
 from .news import News
 from .rows import Page, build_page
 from .tables import events, properties
@@ -19,7 +19,7 @@ _LINE, _FORGOTTEN = "events", "events_forgotten"
 
 
 class Events:
-    def __init__(self, database: Database, news: News) -> None:
+    def __init__(self, database: Access, news: News) -> None:
         self._database = database
         self._news = news
 
@@ -28,7 +28,7 @@ class Events:
         query = insert(events).values(time=time, kind=kind, subject=subject, actor=actor, data=data)
         async with self._database.write() as connection:
             # numbers are given as rows are made, but rows are seen as transactions end: so those stand in line
-            await self._database.hold(connection, _LINE)
+            await hold(connection, _LINE)
             sequence: int = (await connection.execute(query.returning(events.c.sequence))).scalar_one()
             await self._news.notify_within(connection, TOPIC, {"sequence": sequence})
         return Event(sequence=sequence, time=time, kind=kind, subject=subject, actor=actor, data=data)
@@ -42,7 +42,7 @@ class Events:
         """Forgets all but the newest `keep` numbers; how many were forgotten."""
         newest, forgotten = select(func.max(events.c.sequence)), properties.c.name == _FORGOTTEN
         async with self._database.write() as connection:
-            await self._database.hold(connection, _LINE)
+            await hold(connection, _LINE)
             last = ((await connection.execute(newest)).scalar() or 0) - keep
             removed = (await connection.execute(delete(events).where(events.c.sequence <= last))).rowcount
             if removed:

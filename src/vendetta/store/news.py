@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .database import Database
+from .database import Database, after_commit, is_shared
 
 if TYPE_CHECKING:
     import psycopg
@@ -69,8 +69,8 @@ class News:
 
     async def notify_within(self, connection: AsyncConnection, topic: str, payload: Payload) -> None:
         """Told if and when the transaction that `Database.write` gave is committed. Raises `ValueError` if too long."""
-        if not self._database.shared:
-            self._database.after_commit(connection, lambda: self._tell(topic, payload))
+        if not is_shared(connection):
+            after_commit(connection, lambda: self._tell(topic, payload))
             return
         message = msgspec.json.encode((topic, payload)).decode()
         if len(message.encode()) > LONGEST:

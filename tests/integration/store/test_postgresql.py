@@ -10,6 +10,7 @@ from tests.unit.store.test_news import Ear
 from vendetta.coordination.events import Events
 from vendetta.errors import InvalidInput, ServerUnavailable
 from vendetta.store import Store
+from vendetta.store.database import hold
 
 PATIENCE_SECONDS = 60
 
@@ -95,7 +96,7 @@ async def test_events_reach_the_watchers_of_every_server(store: Store, other: St
 async def test_an_event_that_is_numbered_first_is_seen_first(store: Store, other: Store) -> None:
     """Else who watches would have read a higher number, and never look for the lower one again."""
     async with store._database.write() as connection:
-        await store._database.hold(connection, "events")
+        await hold(connection, "events")
         query = "INSERT INTO events (time, kind, subject, actor, data) VALUES (now(), 'a.b', 'first', 'x', '{}')"
         await connection.execute(text(query))
         second = asyncio.create_task(other.events.append("a.b", "second", "x", {}))
