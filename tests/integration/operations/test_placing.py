@@ -27,7 +27,8 @@ async def test_two_servers_never_overfill_a_node(database_url: str, resources: R
     async with Store.open(database_url) as one, Store.open(database_url) as other:
         healthy = {"docker": ProviderStatus(state="healthy")}
         await one.nodes.add(make_node("gpu", status="connected", resources=resources, providers=healthy))
-        placing = [Transitions(store, cast(Any, None), cast(Any, None)) for store in (one, other)]
+        nobody = cast(Any, None)
+        placing = [Transitions(store, nobody, nobody, nobody) for store in (one, other)]
         claims = [
             transitions._claim(cast(Any, SimpleNamespace(operation=make_operation(name, target=name))), given)
             for number in range(8)
