@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vendetta import __version__
 from vendetta.coordination.authorization import Authorization
+from vendetta.coordination.bulk import Bulk
 from vendetta.coordination.cleanup import Cleanup
 from vendetta.coordination.credentials import Credentials
 from vendetta.coordination.descriptions import Descriptions
@@ -32,6 +33,7 @@ from vendetta.coordination.snapshots import Snapshotting
 from vendetta.coordination.sockets import Sockets
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.transitions import Transitions
+from vendetta.coordination.turns import Turns
 from vendetta.coordination.uploads import Uploads
 from vendetta.coordination.wishes import Wishes
 from vendetta.coordination.workspaces import Workspaces
@@ -78,7 +80,7 @@ async def running_services(
         cleanup = Cleanup(store, engines, operations, workspaces)
         cleanup.register(operations)
         dispatcher = Dispatcher(store, engines, operations, workspaces, cleanup)
-        transitions = Transitions(store, engines, observation)
+        transitions = Transitions(store, engines, observation, Turns())
         transitions.register(operations)
         Snapshotting(store, engines, transitions).register(operations)
         dispatcher.register(operations)
@@ -121,6 +123,7 @@ async def running_services(
             nodes=nodes,
             doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
             fleet=Fleet(store, engines),
+            bulk=Bulk(store, operations, workspaces, nodes, cleanup),
             workspaces=workspaces,
             images=images,
             cleanup=cleanup,

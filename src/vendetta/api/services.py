@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from vendetta.coordination.bulk import Bulk
 from vendetta.coordination.cleanup import Cleanup
 from vendetta.coordination.credentials import Credentials
 from vendetta.coordination.descriptions import Descriptions
@@ -32,6 +33,7 @@ class Services:
     nodes: Nodes
     doctor: Doctor
     fleet: Fleet
+    bulk: Bulk
     workspaces: Workspaces
     images: Images
     cleanup: Cleanup

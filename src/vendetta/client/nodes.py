@@ -9,6 +9,7 @@ import msgspec
 
 from vendetta import models
 
+from .bulk import BulkFields, stream_results
 from .http import ANSWER_SECONDS, Http, build_labels, build_path, new_key
 from .lines import split_lines
 
@@ -69,6 +70,10 @@ class Nodes:
             for line in split_lines(pieces):
                 if line:
                     yield msgspec.json.decode(line, type=models.NodeRun)
+
+    def change_many(self, change: BulkFields, *, key: str | None = None) -> Iterator[models.BulkResult]:
+        """The same action on many: how it went for each, as it comes. The same key again tells of the same changes."""
+        return stream_results(self._http, "/nodes/bulk", change, key)
 
     def add(
         self,

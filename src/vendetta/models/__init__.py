@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .belonging import Belonging, BelongingKind, CleanupResult
+    from .bulk import BulkResult
     from .command import ACTIONS, Command, ExecutionResult, Service
     from .doctor import Check, CheckState, DoctorReport
     from .engine_socket import EngineSocket
@@ -40,6 +41,7 @@ __all__ = [
     "Breaker",
     "BreakerState",
     "BuildNews",
+    "BulkResult",
     "Check",
     "CheckState",
     "CleanupResult",
@@ -85,6 +87,7 @@ __all__ = [
 
 _HOMES = {
     "belonging": "Belonging BelongingKind CleanupResult",
+    "bulk": "BulkResult",
     "command": "ACTIONS Command ExecutionResult Service",
     "doctor": "Check CheckState DoctorReport",
     "engine_socket": "EngineSocket",

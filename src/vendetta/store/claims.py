@@ -12,7 +12,8 @@ from sqlalchemy import and_, case, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .database import Access
-from .replicas import build_alive
+from .news import News
+from .replicas import TOPIC, build_alive
 from .tables import nodes, replicas
 
 AT_ONCE = 1000
@@ -42,8 +43,9 @@ class Share:
 
 
 class Claims:
-    def __init__(self, database: Access) -> None:
+    def __init__(self, database: Access, news: News) -> None:
         self._database = database
+        self._news = news
 
     async def free(self) -> Mapping[str, str]:
         """The nodes that no living replica watches: id to name."""
@@ -82,13 +84,11 @@ class Claims:
     async def give(self, watcher: str, node_ids: Collection[str] | None = None) -> None:
         """Lets go of those that are the watcher's; None: of all."""
         query = update(nodes).where(nodes.c.watcher == watcher).values(watcher=None)
-        if node_ids is None:
+        queries = [query] if node_ids is None else [query.where(nodes.c.id.in_(ids)) for ids in _in_pieces(node_ids)]
+        for one in queries:
             async with self._database.write() as connection:
-                await connection.execute(query)
-            return
-        for ids in _in_pieces(node_ids):
-            async with self._database.write() as connection:
-                await connection.execute(query.where(nodes.c.id.in_(ids)))
+                await connection.execute(one)
+                await self._news.notify_within(connection, TOPIC, {})
 
     async def held(self, watcher: str) -> Mapping[Claim, bool]:
         """What the watcher holds, as the database knows it, and whether somebody wants the link."""

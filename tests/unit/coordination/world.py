@@ -15,6 +15,7 @@ from vendetta.coordination.observation import Observation
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.requests import WorkspaceRequest
 from vendetta.coordination.transitions import Transitions
+from vendetta.coordination.turns import Turns
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.errors import ConnectFailed
 from vendetta.models import Event, Node, Operation, ProviderStatus, Resources, Workspace
@@ -98,8 +99,9 @@ async def enter_world(stack: AsyncExitStack, folder: Path, memory: MemoryEngines
     events = await stack.enter_async_context(Events(store))
     engines = MemoryLinks(store, memory)
     observation = Observation(store, events)
+    turns = Turns()
     operations = Operations(store, events, drain_seconds=0.0)
-    transitions = Transitions(store, engines, observation)
+    transitions = Transitions(store, engines, observation, turns)
     transitions.register(operations)
     world = World(
         store, events, memory, engines, observation, operations, transitions, Workspaces(store, engines, operations)

@@ -1,32 +1,27 @@
 """`vendetta node cordon` and `uncordon`: whether anything new is placed on a node."""
 
-from collections.abc import Sequence
+from typing import Any
 
-import click
-
-from vendetta.cli import complete
 from vendetta.cli.command import command, pass_session
-from vendetta.cli.output import write_done
+from vendetta.cli.many import Verb, choose, selecting
 from vendetta.cli.session import Session
 
-_names = click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete.node_names)
+from .link import change_nodes
 
 
 @command("cordon", examples="vendetta node cordon gpu")
-@_names
+@selecting("node")
 @pass_session
-def cordon(session: Session, names: Sequence[str]) -> None:
+def cordon(session: Session, **chosen: Any) -> int:
     """Place nothing new on nodes. What is there goes on, and can be started, stopped and used as before."""
-    for name in names:
-        node = session.client.nodes.cordon(name)
-        write_done(session, node, node.name, f"node {node.name} cordoned")
+    verb = Verb("node", "cordon", "cordoned")
+    return change_nodes(session, verb, choose(session, "node", **chosen), session.client.nodes.cordon)
 
 
 @command("uncordon", examples="vendetta node uncordon gpu")
-@_names
+@selecting("node")
 @pass_session
-def uncordon(session: Session, names: Sequence[str]) -> None:
+def uncordon(session: Session, **chosen: Any) -> int:
     """Place new workspaces on nodes again."""
-    for name in names:
-        node = session.client.nodes.uncordon(name)
-        write_done(session, node, node.name, f"node {node.name} uncordoned")
+    verb = Verb("node", "uncordon", "uncordoned")
+    return change_nodes(session, verb, choose(session, "node", **chosen), session.client.nodes.uncordon)
