@@ -86,6 +86,11 @@ class Server:
     def log(self) -> str:
         return (self.vendetta.home / "v" / "server.log").read_text()
 
+    def statuses(self) -> set[str]:
+        """Of all nodes."""
+        with self.vendetta.client() as client:
+            return {node.status for node in client.nodes.list()}
+
     def events(self, since: int) -> list[Event]:
         with self.vendetta.client() as client:
             return client.events.list(since=since)

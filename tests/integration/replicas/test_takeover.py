@@ -33,6 +33,7 @@ def tell(capsys: pytest.CaptureFixture[str], figure: str) -> None:
 
 def check_watches(server: Server, nodes: list[str], sshd: Sshd) -> None:
     """It says of each node that its link is lost, and that it is back."""
+    wait_until(server.statuses, lambda told: told == {"connected"})
     before = server.vendetta.last_event()
     sshd.stop()
     wait_for_events(server, before, {("node.connecting", node) for node in nodes})
