@@ -11,6 +11,8 @@ from .database import Access
 from .rows import Page, build_page
 from .tables import events
 
+_APPEND = insert(events).returning(events.c.sequence)
+
 
 class Events:
     def __init__(self, database: Access) -> None:
@@ -18,9 +20,9 @@ class Events:
 
     async def append(self, kind: str, subject: str, actor: str, data: dict[str, Any]) -> Event:
         time = datetime.now(UTC)
-        query = insert(events).values(time=time, kind=kind, subject=subject, actor=actor, data=data)
+        values = {"time": time, "kind": kind, "subject": subject, "actor": actor, "data": data}
         async with self._database.write() as connection:
-            sequence: int = (await connection.execute(query.returning(events.c.sequence))).scalar_one()
+            sequence: int = (await connection.execute(_APPEND, values)).scalar_one()
         return Event(sequence=sequence, time=time, kind=kind, subject=subject, actor=actor, data=data)
 
     async def last(self) -> int:

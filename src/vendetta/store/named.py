@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import Table, case, delete, func, insert, select, update
+from sqlalchemy import Table, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import NameTaken, NotFound, nearest
 
 from .database import Access
-from .rows import Page, build_page, build_values, match_given, match_labels, parse_row
+from .rows import Page, build_page, build_values, match_given, match_labels, parse_row, parse_rows
+from .statements import KEY, NOW, new_value, select_by, update_by
 
 Named = TypeVar("Named")
 
@@ -43,7 +44,7 @@ class NamedTable(Generic[Named]):
     async def get(self, name: str) -> Named:
         """Raises `absent`, with the nearest name as its hint."""
         async with self._database.read() as connection:
-            row = (await connection.execute(select(self.table).where(self.table.c.name == name))).first()
+            row = (await connection.execute(select_by(self.table.c.name), {KEY: name})).first()
         if row is None:
             raise await self._absent(name)
         return parse_row(self.model, row)
@@ -52,12 +53,13 @@ class NamedTable(Generic[Named]):
         """Sets the fields that are named, in one statement, so that nobody's change is lost. Raises `absent`."""
         # the name too, so that there is something to set where nothing changes
         values = {"name": name, **self._kept(changes)}
-        if self.dated in values and "since" not in values:
-            same = self.table.c[self.dated] == values[self.dated]
-            values["since"] = case((same, self.table.c.since), else_=datetime.now(UTC))
-        query = update(self.table).where(self.table.c.name == name).values(values).returning(*self.table.c)
+        dated = self.dated if self.dated in values and "since" not in values else None
+        query = update_by(self.table.c.name, tuple(values), dated)
+        parameters = {new_value(column): value for column, value in values.items()}
+        if dated:
+            parameters[NOW] = datetime.now(UTC)
         async with self._database.write() as connection:
-            row = (await connection.execute(query)).first()
+            row = (await connection.execute(query, {KEY: name, **parameters})).first()
         if row is None:
             raise await self._absent(name)
         return parse_row(self.model, row)
@@ -78,7 +80,7 @@ class NamedTable(Generic[Named]):
         query = select(self.table).where(match_given(self.table, **wanted)).order_by(self.table.c.name)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [parse_row(self.model, row) for row in rows]
+        return parse_rows(self.model, rows)
 
     async def _page(
         self, labels: Mapping[str, str] | None, limit: int, cursor: str | None, **wanted: str | None
