@@ -4,7 +4,6 @@
 asking the node what is true now, however they ended.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -35,7 +34,6 @@ class Transitions:
         self._engines = engines
         self._observation = observation
         self._turns = turns
-        self._placing = asyncio.Lock()
 
     def register(self, operations: Operations) -> None:
         operations.register("workspace.create", self._create)
@@ -131,7 +129,7 @@ class Transitions:
         """Takes the name and the node. Run again after a crash: the name is already this operation's."""
         operation = steps.operation
         spec = msgspec.convert(given["spec"], InstanceSpec)
-        async with self._placing:
+        async with self._store.exclusive("placement"):
             claimed = await self._claimed(operation) or await self._add(operation, spec, given)
             try:
                 # cordoned since it was chosen: whoever drains it may have looked before there was a record to see
