@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from vendetta.errors import InstanceNotFound, NameTaken, VendettaError, WorkspaceNotFound
-from vendetta.models import Instance, InstanceSpec, Progress, Workspace, WorkspaceState
+from vendetta.errors import NameTaken, VendettaError, WorkspaceNotFound
+from vendetta.models import Instance, InstanceSpec, Progress, Wanted, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
 from vendetta.providers.powers import Pausing, Resizing, require
 from vendetta.store import Store
@@ -97,7 +97,7 @@ class Transitions:
         except VendettaError:
             await steps.run("observe", lambda: self._observe(name), cleanup=True)
             raise
-        await steps.run("forget", lambda: self._forget(name), cleanup=True)
+        await steps.run("forget", lambda: self._observation.forget(name), cleanup=True)
         return {"name": name}
 
     async def settle(
@@ -145,6 +145,7 @@ class Transitions:
                     state="pending",
                     since=now,
                     spec=spec,
+                    wanted="running" if given["start"] else "stopped",
                     labels=spec.labels,
                     owner=operation.actor,
                     created_at=now,
@@ -164,11 +165,11 @@ class Transitions:
         await self._engines.call(workspace.node, workspace.provider, create)
 
     async def _begin(self, steps: Steps, name: str) -> None:
-        workspace = await self._enter(steps, name, "starting", "starting on {node}")
+        workspace = await self._enter(steps, name, "starting", "starting on {node}", wanted="running")
         await self._engines.call(workspace.node, workspace.provider, lambda provider: provider.start(name))
 
     async def _end(self, steps: Steps, name: str, timeout_seconds: float) -> None:
-        workspace = await self._enter(steps, name, "stopping", "stopping on {node}")
+        workspace = await self._enter(steps, name, "stopping", "stopping on {node}", wanted="stopped")
         await self._engines.call(
             workspace.node,
             workspace.provider,
@@ -181,25 +182,27 @@ class Transitions:
             workspace.node, workspace.provider, lambda provider: provider.remove(name, force=force)
         )
 
-    async def _enter(self, steps: Steps, name: str, state: WorkspaceState, message: str) -> Workspace:
-        workspace = await self._store.workspaces.get(name)
+    async def _enter(
+        self, steps: Steps, name: str, state: WorkspaceState, message: str, *, wanted: Wanted | None = None
+    ) -> Workspace:
+        workspace = await self._observation.transition(name, state, wanted)
         steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
-        await self._observation.transition(name, state)
         return workspace
 
     async def _observe(self, name: str) -> Result:
         """What is true now: asked of the node, or unknown where it can't be asked."""
         workspace = await self._store.workspaces.get(name)
         try:
-            instance = await self._engines.call(
-                workspace.node, workspace.provider, lambda provider: provider.inspect(name), retries=0
+            seen = await self._engines.call(
+                workspace.node,
+                workspace.provider,
+                lambda provider: self._observation.settle(name, provider),
+                retries=0,
             )
-        except InstanceNotFound:
-            seen = await self._observation.record(name, None)
+        except WorkspaceNotFound:
+            raise
         except VendettaError as exc:
             seen = await self._observation.unobserved(name, exc.message)
-        else:
-            seen = await self._observation.record(name, instance)
         result: Result = msgspec.to_builtins(seen)
         return result
 
@@ -218,10 +221,4 @@ class Transitions:
                 reason = f"{cause}; and what was made could not be removed: {exc.message}"
                 await self._observation.unobserved(name, reason)
                 return
-        await self._store.workspaces.remove(name)
-
-    async def _forget(self, name: str) -> None:
-        try:
-            await self._store.workspaces.remove(name)
-        except WorkspaceNotFound:
-            return
+        await self._observation.forget(name)

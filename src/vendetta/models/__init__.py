@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .run import NodeRun
     from .server import ServerStatus
     from .snapshot import Snapshot
-    from .workspace import Workspace, WorkspaceState
+    from .workspace import Wanted, Workspace, WorkspaceState
 
 __all__ = [
     "ACTIONS",
@@ -78,6 +78,7 @@ __all__ = [
     "Stats",
     "Token",
     "TokenCreated",
+    "Wanted",
     "Workspace",
     "WorkspaceState",
 ]
@@ -101,7 +102,7 @@ _HOMES = {
     "run": "NodeRun",
     "server": "ServerStatus",
     "snapshot": "Snapshot",
-    "workspace": "Workspace WorkspaceState",
+    "workspace": "Wanted Workspace WorkspaceState",
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
 
