@@ -1,7 +1,7 @@
-"""Keeps watch over the nodes whose link is wanted: connects, learns what is there, follows the engines' events.
+"""Keeps watch over the nodes of this replica's share: connects, learns what is there, follows the engines' events.
 
-One task a node. A node's link is wanted from its first `connect` until somebody disconnects or removes it. What goes
-wrong with one node never touches another, and a lost link changes nothing but the link: workspaces become *unknown*.
+One task a node, under the claim by which it is held: what is seen is written as long as that counts. What goes wrong
+with one node never touches another, and a lost link changes nothing but the link: workspaces become *unknown*.
 Durations are by the event loop's clock, which nobody sets.
 
 Beyond `max_connections` the idlest nodes rest: their link is closed, and they are visited in turn instead.
@@ -9,21 +9,22 @@ Beyond `max_connections` the idlest nodes rest: their link is closed, and they a
 
 import asyncio
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
 from vendetta.errors import Busy, LinkError, NodeNotFound, VendettaError
-from vendetta.models import Node, ProviderStatus, Workspace
+from vendetta.models import Event, Node, Workspace
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.pool import Pool
-from vendetta.store import Store
+from vendetta.store import Claim, LeaseLost, Store
+from vendetta.store.workspaces import Workspaces
 
 from .engines import Engines, build_endpoint
 from .events import Events
@@ -31,6 +32,7 @@ from .following import Following, is_followed
 from .links import Links
 from .observation import Observation
 from .probe import Findings, probe
+from .shares import Shares
 from .silence import Silence
 
 log = structlog.get_logger(__name__)
@@ -58,6 +60,7 @@ def clock() -> float:
 class Watched:
     """A node that is watched. `kinds` are the technologies of its workspaces; `nudge` is set when it's worth a look."""
 
+    claim: Claim
     silence: Silence
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
     kinds: set[str] = field(default_factory=set)
@@ -77,6 +80,7 @@ class Monitor:
         engines: Engines,
         links: Links,
         observation: Observation,
+        shares: Shares,
         *,
         node_timeout_seconds: float,
     ) -> None:
@@ -86,6 +90,7 @@ class Monitor:
         self._engines = engines
         self._links = links
         self._observation = observation
+        self._shares = shares
         self._node_timeout = node_timeout_seconds
         self._watched: dict[str, Watched] = {}
         self._listening: asyncio.Task[None] | None = None
@@ -95,9 +100,6 @@ class Monitor:
         self._links.on_connected(self._nudge)
         self._observation.on_transition(self._expect)
         self._listening = asyncio.create_task(self._listen(), name="listen for silent nodes")
-        for node in await self._store.nodes.all():
-            if node.status != "unknown":
-                self.follow(node.name)
         return self
 
     async def __aexit__(
@@ -109,14 +111,17 @@ class Monitor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def follow(self, name: str) -> None:
+    def follow(self, claim: Claim) -> None:
         """The node's link is wanted. Followed already: it is tried again now rather than later."""
+        name = claim.node
         known = self._watched.get(name)
-        if known and known.goes_on:
+        if known and known.goes_on and known.claim == claim:
             known.nudge.set()
             return
-        watched = self._watched[name] = Watched(Silence(clock()))
-        watched.task = asyncio.create_task(self._watch(name, watched), name=f"monitor {name}")
+        if known and known.task:
+            known.task.cancel()  # under an older claim
+        watched = self._watched[name] = Watched(claim, Silence(clock()))
+        watched.task = asyncio.create_task(self._watch(watched), name=f"monitor {name}")
 
     async def unfollow(self, name: str) -> None:
         watched = self._watched.pop(name, None)
@@ -124,45 +129,65 @@ class Monitor:
             watched.task.cancel()
             await asyncio.gather(watched.task, return_exceptions=True)
 
-    async def refresh(self, name: str) -> Node:
-        """Asks the node everything, now. Raises `NodeNotFound`, `LinkError`."""
-        async with self._engines.connection(name) as connection:
-            return await self._learn(await self._store.nodes.get(name), connection)
+    def follows(self, name: str) -> bool:
+        return name in self._watched
 
-    async def _watch(self, name: str, watched: Watched) -> None:
-        failures, setbacks, spread, had = 0, 0, FIRST_ROUND, await self._healthy(name)
-        silence, listened = watched.silence, True
-        with self._pool.watching(name):
+    def release(self, name: str) -> None:
+        """Another replica watches it now: its link is closed, unless somebody uses it."""
+        self._pool.release(name)
+
+    async def refresh(self, name: str) -> Node:
+        """Asks the node everything, now, for somebody who asked here. Raises `NodeNotFound`, `LinkError`."""
+        async with self._engines.connection(name) as connection:
+            return await self._learn(await self._store.nodes.get(name), connection, self._shares.claim(name))
+
+    async def _watch(self, watched: Watched) -> None:
+        """Until the node is gone, or another replica's to watch."""
+        claim = watched.claim
+        with self._pool.watching(claim.node):
             while True:
                 try:
-                    connection, node = await self._visit(name, watched, listens=listened)
-                    silence.answered(clock())
-                    failures, setbacks = 0, setbacks + 1 if is_unwell(node, had) else 0
-                    had |= {kind for kind, status in node.providers.items() if status.state == "healthy"}
-                    listened = await self._stay(connection, node, watched, setbacks, random.uniform(*spread))  # noqa: S311
-                    spread = LATER_ROUNDS
-                    if not listened:
-                        await nudged(watched, build_pause(1, random.random()))  # noqa: S311
+                    return await self._keep_asking(watched)
                 except NodeNotFound:
-                    return
-                except HOPELESS as exc:
-                    await self._lost(name, exc)
-                    await nudged(watched, None)
-                except LinkError as exc:
-                    failures += 1
-                    silence.failed(clock(), exc.message)
-                    await self._lost(name, exc)
-                    await nudged(watched, self._pause(name, failures))
-                except Busy as exc:
-                    self._links.waiting(name, exc.message)
-                    await nudged(watched, ROUND_SECONDS)
-                except VendettaError as exc:
-                    log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
-                    await nudged(watched, ROUND_SECONDS)
+                    return None
+                except LeaseLost:
+                    self._shares.lost(claim)
+                    return None
                 except Exception:
                     # what goes wrong with one node must not end the watch over it
-                    log.exception("watching a node failed", node=name)
-                    await nudged(watched, ROUND_SECONDS)
+                    log.exception("watching a node failed", node=claim.node)
+                await nudged(watched, ROUND_SECONDS)
+
+    async def _keep_asking(self, watched: Watched) -> None:
+        name, silence = watched.claim.node, watched.silence
+        failures, setbacks, spread, had = 0, 0, FIRST_ROUND, await self._healthy(name)
+        listened = True
+        while True:
+            try:
+                connection, node = await self._visit(watched, listens=listened)
+                silence.answered(clock())
+                failures, setbacks = 0, setbacks + 1 if is_unwell(node, had) else 0
+                had |= {kind for kind, status in node.providers.items() if status.state == "healthy"}
+                listened = await self._stay(watched, connection, node, setbacks, random.uniform(*spread))  # noqa: S311
+                spread = LATER_ROUNDS
+                if not listened:
+                    await nudged(watched, build_pause(1, random.random()))  # noqa: S311
+            except NodeNotFound:
+                raise
+            except HOPELESS as exc:
+                await self._lost(watched.claim, exc)
+                await nudged(watched, None)
+            except LinkError as exc:
+                failures += 1
+                silence.failed(clock(), exc.message)
+                await self._lost(watched.claim, exc)
+                await nudged(watched, self._pause(name, failures))
+            except Busy as exc:
+                self._links.waiting(name, exc.message)
+                await nudged(watched, ROUND_SECONDS)
+            except VendettaError as exc:
+                log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
+                await nudged(watched, ROUND_SECONDS)
 
     async def _healthy(self, name: str) -> set[str]:
         """The engines that answered when the node was asked last."""
@@ -171,17 +196,18 @@ class Monitor:
             return {kind for kind, status in known.items() if status.state == "healthy"}
         return set()
 
-    async def _visit(self, name: str, watched: Watched, *, listens: bool) -> tuple[Connection, Node]:
+    async def _visit(self, watched: Watched, *, listens: bool) -> tuple[Connection, Node]:
         """`listens`: an engine whose events are followed from now on is read in full then, and not before."""
-        node = await self._store.nodes.get(name)
+        claim = watched.claim
+        node = await self._store.nodes.get(claim.node)
         async with self._pool.visit(build_endpoint(node)) as connection:
-            watched.kinds |= await self._store.workspaces.kinds(name)
-            node = await self._learn(node, connection, followed=watched.kinds if listens else ())
+            watched.kinds |= await self._store.workspaces.kinds(claim.node)
+            node = await self._learn(node, connection, claim, followed=watched.kinds if listens else ())
         # that it was connected just now needs no second visit
         watched.nudge.clear()
         return connection, node
 
-    async def _stay(self, connection: Connection, node: Node, watched: Watched, setbacks: int, jitter: float) -> bool:
+    async def _stay(self, watched: Watched, connection: Connection, node: Node, setbacks: int, jitter: float) -> bool:
         """Until everything is to be read again: with the engines' events for as long as the link stands.
 
         Raises `LinkError` where it is lost. Where it rests, whoever opens it ends the stay. False: an engine's events
@@ -189,7 +215,8 @@ class Monitor:
         """
         undisturbed = build_pause(setbacks) if setbacks else SAFETY_SECONDS
         seconds = ROUND_SECONDS if connection.spares_sessions else undisturbed
-        following = Following(self._engines, self._observation, watched.kinds, watched.nudge)
+        observation = self._observation.under(watched.claim)
+        following = Following(self._engines, observation, watched.kinds, watched.nudge)
         listened = await following.follow(connection, node, seconds * jitter)
         if connection.closed:
             if connection.error:
@@ -205,61 +232,63 @@ class Monitor:
             return breaker.wait_seconds()
         return build_pause(failures, random.random())  # noqa: S311
 
-    async def _learn(self, before: Node, connection: Connection, *, followed: Collection[str] = ()) -> Node:
+    async def _learn(
+        self, before: Node, connection: Connection, claim: Claim | None, *, followed: Collection[str] = ()
+    ) -> Node:
         name = before.name
         findings = await probe(connection, self._engines)
         if before.status == "offline":
             self._links.answered(name)
             await self._links.settled()
-        node = await self._store.nodes.update(
-            name,
-            resources=findings.resources,
-            providers=findings.providers,
-            capabilities=findings.capabilities,
-            latency_seconds=findings.latency_seconds,
-            last_seen=datetime.now(UTC),
-            boot_id=findings.boot_id,
-        )
-        if before.boot_id and findings.boot_id and before.boot_id != findings.boot_id:
-            await self._tell_reboot(before, findings)
-        await self._tell_engines(before, findings.providers)
-        await self._survey(node, connection, followed)
+        told: list[Event] = []
+        async with self._store.transaction(claim) as state:
+            node = await state.nodes.update(
+                name,
+                resources=findings.resources,
+                providers=findings.providers,
+                capabilities=findings.capabilities,
+                latency_seconds=findings.latency_seconds,
+                last_seen=datetime.now(UTC),
+                boot_id=findings.boot_id,
+            )
+            if before.boot_id and findings.boot_id and before.boot_id != findings.boot_id:
+                data = await self._describe_reboot(before, findings, state.workspaces)
+                told.append(await state.events.append("node.rebooted", name, "server", data))
+            for kind, status in findings.providers.items():
+                known = before.providers.get(kind)
+                if known and known.state != status.state:
+                    data = {"provider": kind, "before": known.state, "reason": status.reason}
+                    told.append(await state.events.append(f"engine.{status.state}", name, "server", data))
+        for event in told:
+            await self._events.announce(event)
+        await self._survey(node, connection, claim, followed)
         return node
 
-    async def _tell_reboot(self, before: Node, findings: Findings) -> None:
-        there = await self._store.workspaces.all(node=before.name)
+    async def _describe_reboot(self, before: Node, findings: Findings, workspaces: Workspaces) -> dict[str, Any]:
+        """With what should be running there."""
+        there = await workspaces.all(node=before.name)
         wanted = [workspace.name for workspace in there if workspace.wanted == "running"]
-        await self._events.emit(
-            "node.rebooted",
-            before.name,
-            before=before.boot_id,
-            after=findings.boot_id,
-            booted_at=findings.booted_at,
-            wanted=wanted[:MOST_NAMES],
-            wanted_count=len(wanted),
-        )
+        return {
+            "before": before.boot_id,
+            "after": findings.boot_id,
+            "booted_at": findings.booted_at.isoformat() if findings.booted_at else None,
+            "wanted": wanted[:MOST_NAMES],
+            "wanted_count": len(wanted),
+        }
 
-    async def _tell_engines(self, before: Node, found: Mapping[str, ProviderStatus]) -> None:
-        for kind, status in found.items():
-            known = before.providers.get(kind)
-            if known and known.state != status.state:
-                reason = status.reason
-                await self._events.emit(
-                    f"engine.{status.state}", before.name, provider=kind, before=known.state, reason=reason
-                )
-
-    async def _survey(self, node: Node, connection: Connection, followed: Collection[str]) -> None:
+    async def _survey(self, node: Node, connection: Connection, claim: Claim | None, followed: Collection[str]) -> None:
         """What became of the node's workspaces: unknown where their engine can't be asked."""
+        observation = self._observation.under(claim)
         for kind in sorted(await self._store.workspaces.kinds(node.name)):
             status = node.providers.get(kind)
             if status and status.state == "healthy":
                 provider = self._engines.bind(connection, kind)
                 if kind not in followed or not is_followed(provider, connection):
-                    await self._observation.survey(node.name, kind, provider)
+                    await observation.survey(node.name, kind, provider)
             else:
                 why = status.reason if status and status.reason else "this server doesn't know it"
                 reason = f"{kind} on node {node.name} can't be asked: {why}"
-                await self._observation.lose(node.name, reason, kinds=[kind])
+                await observation.lose(node.name, reason, kinds=[kind])
 
     async def _listen(self) -> None:
         """Who is silent for long enough is offline, be it on a link that stands; and back as soon as it answers."""
@@ -284,11 +313,15 @@ class Monitor:
             silence.told = True
             reason = f"no answer for {now - silence.heard:.0f} s: {silence.error}"
             self._links.offline(name, reason)
-            self._telling.add(task := asyncio.create_task(self._observation.lose(name, reason)))
+            self._telling.add(task := asyncio.create_task(self._tell_lost(watched.claim, reason)))
             task.add_done_callback(self._telling.discard)
 
-    async def _lost(self, name: str, error: VendettaError) -> None:
-        await self._observation.lose(name, f"node {name} can't be asked: {error.message}")
+    async def _tell_lost(self, claim: Claim, reason: str) -> None:
+        with suppress(LeaseLost):
+            await self._observation.under(claim).lose(claim.node, reason)
+
+    async def _lost(self, claim: Claim, error: VendettaError) -> None:
+        await self._observation.under(claim).lose(claim.node, f"node {claim.node} can't be asked: {error.message}")
 
     def _nudge(self, name: str) -> None:
         if watched := self._watched.get(name):

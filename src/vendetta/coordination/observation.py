@@ -4,14 +4,15 @@ An operation says what becomes of the workspace that it holds; all others may on
 written anything since they began to look. So what is seen late never wins over what is true.
 """
 
+import copy
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from vendetta.errors import InstanceNotFound, NodeNotFound, WorkspaceNotFound
 from vendetta.models import Instance, InstanceState, Wanted, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
-from vendetta.store import Store
+from vendetta.store import Claim, Store
 
 from .events import Events
 from .last_words import read_last_lines
@@ -40,6 +41,13 @@ class Observation:
         self._overlooked: set[str] = set()
         self._listener: OnTransition = lambda workspace: None
         self._on_restart: OnRestart = _nothing
+        self._claim: Claim | None = None
+
+    def under(self, claim: Claim | None) -> Self:
+        """The same, but what it writes is refused with `LeaseLost` where the claim counts no more."""
+        fenced = copy.copy(self)
+        fenced._claim = claim  # noqa: SLF001 - of its own kind
+        return fenced
 
     def on_restart(self, listener: OnRestart) -> None:
         """From now on `listener` hears of what stands still since its node was restarted, and of the node's boot."""
@@ -103,7 +111,8 @@ class Observation:
                 await self._revive(workspace, boot_id)
             elif not (tells_enough(instance) and await self._see(workspace, instance, provider)):
                 await self.look(workspace.name, node, provider)
-        await self._store.workspaces.seen(as_known, datetime.now(UTC))
+        async with self._store.transaction(self._claim) as stored:
+            await stored.workspaces.seen(as_known, datetime.now(UTC))
 
     async def look(self, name: str, node: str, provider: Provider) -> bool:
         """Writes what is seen of one workspace; nothing where it isn't one of this node. Raises as `inspect` does.
@@ -176,13 +185,17 @@ class Observation:
             await self._on_restart(workspace, str(boot_id))
 
     async def _write(self, before: Workspace, findings: dict[str, Any], *, guarded: bool = True) -> Workspace | None:
-        after = await self._store.workspaces.observe(before, findings, guarded=guarded)
-        if after and (before.state, before.reason) != (after.state, after.reason):
-            data: dict[str, Any] = {"node": after.node, "before": before.state, "reason": after.reason}
-            if after.state in ("stopped", "failed"):
-                ending = {"exit_status": after.exit_status, "last_lines": after.last_lines}
-                data |= {key: value for key, value in ending.items() if value not in (None, [])}
-            await self._events.emit(f"workspace.{after.state}", after.name, **data)
+        event = None
+        async with self._store.transaction(self._claim) as stored:
+            after = await stored.workspaces.observe(before, findings, guarded=guarded)
+            if after and (before.state, before.reason) != (after.state, after.reason):
+                data: dict[str, Any] = {"node": after.node, "before": before.state, "reason": after.reason}
+                if after.state in ("stopped", "failed"):
+                    ending = {"exit_status": after.exit_status, "last_lines": after.last_lines}
+                    data |= {key: value for key, value in ending.items() if value not in (None, [])}
+                event = await stored.events.append(f"workspace.{after.state}", after.name, "server", data)
+        if event:
+            await self._events.announce(event)
         return after
 
 

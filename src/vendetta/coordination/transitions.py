@@ -4,8 +4,8 @@
 asking the node what is true now, however they ended.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from vendetta.errors import NameTaken, VendettaError, WorkspaceNotFound
-from vendetta.models import Instance, InstanceSpec, Progress, Wanted, Workspace, WorkspaceState
+from vendetta.models import InstanceSpec, Operation, Progress, Wanted, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
 from vendetta.providers.powers import Pausing, Resizing, require
 from vendetta.store import Store
@@ -21,18 +21,19 @@ from vendetta.store import Store
 from .engines import Engines
 from .observation import Observation
 from .operations import Operations, Steps
-from .placement import ENDED, choose
+from .placement import ENDED, check_open, choose
+from .turns import Turns
 
 Input = dict[str, Any]
 Result = dict[str, Any]
 
 
 class Transitions:
-    def __init__(self, store: Store, engines: Engines, observation: Observation) -> None:
+    def __init__(self, store: Store, engines: Engines, observation: Observation, turns: Turns) -> None:
         self._store = store
         self._engines = engines
         self._observation = observation
-        self._placing = asyncio.Lock()
+        self._turns = turns
 
     def register(self, operations: Operations) -> None:
         operations.register("workspace.create", self._create)
@@ -107,8 +108,9 @@ class Transitions:
 
         async def call(name: str) -> None:
             workspace = await self._store.workspaces.get(name)
-            steps.progress(Progress(message=doing or f"{verb} on {workspace.node}"))
-            await self._engines.call(workspace.node, workspace.provider, lambda provider: act(provider, name))
+            async with self._turn(steps, workspace.node):
+                steps.progress(Progress(message=doing or f"{verb} on {workspace.node}"))
+                await self._engines.call(workspace.node, workspace.provider, lambda provider: act(provider, name))
 
         return await self._settle(steps, verb, call)
 
@@ -127,67 +129,92 @@ class Transitions:
         """Takes the name and the node. Run again after a crash: the name is already this operation's."""
         operation = steps.operation
         spec = msgspec.convert(given["spec"], InstanceSpec)
-        async with self._placing:
+        async with self._store.exclusive("placement"):
+            claimed = await self._claimed(operation) or await self._add(operation, spec, given)
             try:
-                if (await self._store.workspaces.get(operation.target)).id == operation.id:
-                    return
-            except WorkspaceNotFound:
-                pass
-            node = given["node"] or await self._place(given["provider"], spec, given["placement"])
-            now = datetime.now(UTC)
-            await self._store.workspaces.add(
-                Workspace(
-                    id=operation.id,
-                    name=operation.target,
-                    node=node,
-                    provider=given["provider"],
-                    image=spec.image,
-                    state="pending",
-                    since=now,
-                    spec=spec,
-                    wanted="running" if given["start"] else "stopped",
-                    labels=spec.labels,
-                    owner=operation.actor,
-                    created_at=now,
-                )
+                # cordoned since it was chosen: whoever drains it may have looked before there was a record to see
+                check_open(await self._store.nodes.get(claimed.node))
+            except VendettaError:
+                await self._store.workspaces.remove(claimed.name)
+                raise
+
+    async def _claimed(self, operation: Operation) -> Workspace | None:
+        try:
+            workspace = await self._store.workspaces.get(operation.target)
+        except WorkspaceNotFound:
+            return None
+        return workspace if workspace.id == operation.id else None
+
+    async def _add(self, operation: Operation, spec: InstanceSpec, given: Input) -> Workspace:
+        node = given["node"] or await self._place(given["provider"], spec, given["placement"])
+        now = datetime.now(UTC)
+        return await self._store.workspaces.add(
+            Workspace(
+                id=operation.id,
+                name=operation.target,
+                node=node,
+                provider=given["provider"],
+                image=spec.image,
+                state="pending",
+                since=now,
+                spec=spec,
+                wanted="running" if given["start"] else "stopped",
+                labels=spec.labels,
+                owner=operation.actor,
+                created_at=now,
             )
+        )
 
     async def _place(self, provider: str, spec: InstanceSpec, labels: dict[str, str]) -> str:
         nodes, promised = await self._store.nodes.all(), await self._store.workspaces.promised(without=ENDED)
         return choose(nodes, promised, provider=provider, spec=spec, labels=labels).name
 
     async def _make(self, steps: Steps, name: str) -> None:
-        workspace = await self._enter(steps, name, "creating", "creating on {node} from {image}")
-
-        async def create(provider: Provider) -> Instance:
-            return await provider.create(name, workspace.spec, steps.progress)
-
-        await self._engines.call(workspace.node, workspace.provider, create)
+        spec = (await self._store.workspaces.get(name)).spec
+        await self._enter(
+            steps,
+            name,
+            "creating",
+            "creating on {node} from {image}",
+            lambda provider: provider.create(name, spec, steps.progress),
+        )
 
     async def _begin(self, steps: Steps, name: str) -> None:
-        workspace = await self._enter(steps, name, "starting", "starting on {node}", wanted="running")
-        await self._engines.call(workspace.node, workspace.provider, lambda provider: provider.start(name))
+        await self._enter(
+            steps, name, "starting", "starting on {node}", lambda provider: provider.start(name), wanted="running"
+        )
 
     async def _end(self, steps: Steps, name: str, timeout_seconds: float) -> None:
-        workspace = await self._enter(steps, name, "stopping", "stopping on {node}", wanted="stopped")
-        await self._engines.call(
-            workspace.node,
-            workspace.provider,
-            lambda provider: provider.stop(name, timeout_seconds=timeout_seconds),
-        )
+        async def stop(provider: Provider) -> None:
+            await provider.stop(name, timeout_seconds=timeout_seconds)
+
+        await self._enter(steps, name, "stopping", "stopping on {node}", stop, wanted="stopped")
 
     async def _take_away(self, steps: Steps, name: str, force: bool) -> None:
-        workspace = await self._enter(steps, name, "removing", "removing from {node}")
-        await self._engines.call(
-            workspace.node, workspace.provider, lambda provider: provider.remove(name, force=force)
-        )
+        async def remove(provider: Provider) -> None:
+            await provider.remove(name, force=force)
+
+        await self._enter(steps, name, "removing", "removing from {node}", remove)
 
     async def _enter(
-        self, steps: Steps, name: str, state: WorkspaceState, message: str, *, wanted: Wanted | None = None
-    ) -> Workspace:
-        workspace = await self._observation.transition(name, state, wanted)
-        steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
-        return workspace
+        self,
+        steps: Steps,
+        name: str,
+        state: WorkspaceState,
+        message: str,
+        act: Callable[[Provider], Awaitable[object]],
+        *,
+        wanted: Wanted | None = None,
+    ) -> None:
+        """Into `state`, once there is room on the node for it, and does what the state stands for."""
+        workspace = await self._store.workspaces.get(name)
+        async with self._turn(steps, workspace.node):
+            steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
+            await self._observation.transition(name, state, wanted)
+            await self._engines.call(workspace.node, workspace.provider, act)
+
+    def _turn(self, steps: Steps, node: str) -> AbstractAsyncContextManager[None]:
+        return self._turns.on(node, lambda: steps.progress(Progress(message=f"waiting for its turn on {node}")))
 
     async def _observe(self, name: str) -> Result:
         """What is true now: asked of the node, or unknown where it can't be asked."""

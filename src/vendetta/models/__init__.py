@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .belonging import Belonging, BelongingKind, CleanupResult
+    from .bulk import BulkResult
     from .command import ACTIONS, Command, ExecutionResult, Service
     from .doctor import Check, CheckState, DoctorReport
     from .engine_socket import EngineSocket
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .provider import ActionDescription, ProviderDescription
     from .rotation import KeyRotation, NodeRotation
     from .run import NodeRun
-    from .server import ServerStatus
+    from .server import Replica, ServerStatus
     from .snapshot import Snapshot
     from .workspace import Wanted, Workspace, WorkspaceState
 
@@ -40,6 +41,7 @@ __all__ = [
     "Breaker",
     "BreakerState",
     "BuildNews",
+    "BulkResult",
     "Check",
     "CheckState",
     "CleanupResult",
@@ -70,6 +72,7 @@ __all__ = [
     "ProviderDescription",
     "ProviderState",
     "ProviderStatus",
+    "Replica",
     "Resources",
     "Room",
     "ServerStatus",
@@ -85,6 +88,7 @@ __all__ = [
 
 _HOMES = {
     "belonging": "Belonging BelongingKind CleanupResult",
+    "bulk": "BulkResult",
     "command": "ACTIONS Command ExecutionResult Service",
     "doctor": "Check CheckState DoctorReport",
     "engine_socket": "EngineSocket",
@@ -100,7 +104,7 @@ _HOMES = {
     "provider": "ActionDescription ProviderDescription",
     "rotation": "KeyRotation NodeRotation",
     "run": "NodeRun",
-    "server": "ServerStatus",
+    "server": "Replica ServerStatus",
     "snapshot": "Snapshot",
     "workspace": "Wanted Workspace WorkspaceState",
 }

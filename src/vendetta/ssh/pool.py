@@ -138,6 +138,12 @@ class Pool:
             await asyncio.wait([link.flight.outcome])
         await self._close(link, self._observer.closed)
 
+    def release(self, node: str) -> None:
+        """Closes it if nobody uses it: somebody else looks after the node from now on."""
+        link = self._links.get(node)
+        if link and link.is_idle:
+            self._evict(link)
+
     # leases
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import NameTaken, NotFound, nearest
 
-from .database import Database
+from .database import Access
 from .rows import Page, build_page, build_values, match_given, match_labels, parse_row
 
 Named = TypeVar("Named")
@@ -24,7 +24,7 @@ class NamedTable(Generic[Named]):
     dated: ClassVar[str]
     absent: ClassVar[type[NotFound]]
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Access) -> None:
         self._database = database
 
     async def add(self, row: Named) -> Named:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import OperationNotFound
 from vendetta.models import FINISHED, Operation
@@ -22,12 +23,15 @@ class Operations:
         """Records it; where `key` is known already, nothing, and what is known is returned with False."""
         values = build_values(operation)
         del values["progress"]
-        async with self._database.write() as connection:
-            if key is not None:
-                row = (await connection.execute(select(operations).where(operations.c.key == key))).first()
-                if row is not None:
-                    return parse_row(Operation, row), False
-            await connection.execute(insert(operations).values(**values, input=input, key=key, cancelling=False))
+        query = insert(operations).values(**values, input=input, key=key, cancelling=False)
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(query)
+        except IntegrityError:
+            known = await self.by_key(key) if key is not None else None
+            if known is None:
+                raise
+            return known, False
         return operation, True
 
     async def get(self, id: str) -> Operation:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import BigInteger, cast, func, select, update
 
 from vendetta.errors import WorkspaceNotFound
 from vendetta.models import Workspace
@@ -83,7 +83,8 @@ class Workspaces(NamedTable[Workspace]):
             node,
             func.count().label("workspaces"),
             func.coalesce(func.sum(spec["cpus"].as_float()), 0.0).label("cpus"),
-            func.coalesce(func.sum(spec["memory_bytes"].as_integer()), 0).label("memory_bytes"),
+            # more than PostgreSQL's INTEGER holds
+            func.coalesce(func.sum(cast(spec["memory_bytes"].as_string(), BigInteger)), 0).label("memory_bytes"),
         ).where(self.table.c.state.not_in(without))
         if nodes is not None:
             query = query.where(node.in_(nodes))

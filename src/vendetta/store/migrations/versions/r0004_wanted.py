@@ -1,13 +1,13 @@
 """What a workspace should be doing, how it ended and in which boot of its node it ran last; a node's boot.
 
-Revision: 0003
+Revision: 0004
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
