@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import Table, delete, func, insert, select
+from sqlalchemy import ColumnElement, Table, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import NameTaken, NotFound, nearest
@@ -51,18 +51,10 @@ class NamedTable(Generic[Named]):
 
     async def update(self, name: str, **changes: Any) -> Named:
         """Sets the fields that are named, in one statement, so that nobody's change is lost. Raises `absent`."""
-        # the name too, so that there is something to set where nothing changes
-        values = {"name": name, **self._kept(changes)}
-        dated = self.dated if self.dated in values and "since" not in values else None
-        query = update_by(self.table.c.name, tuple(values), dated)
-        parameters = {new_value(column): value for column, value in values.items()}
-        if dated:
-            parameters[NOW] = datetime.now(UTC)
-        async with self._database.write() as connection:
-            row = (await connection.execute(query, {KEY: name, **parameters})).first()
-        if row is None:
+        updated = await self._update(name, changes)
+        if updated is None:
             raise await self._absent(name)
-        return parse_row(self.model, row)
+        return updated
 
     async def remove(self, name: str) -> None:
         """Raises `absent`."""
@@ -74,6 +66,19 @@ class NamedTable(Generic[Named]):
     async def count(self) -> int:
         async with self._database.read() as connection:
             return (await connection.execute(select(func.count()).select_from(self.table))).scalar_one()
+
+    async def _update(self, name: str, changes: Mapping[str, Any], *conditions: ColumnElement[bool]) -> Named | None:
+        """None: there is none of that name for which the conditions hold."""
+        # the name too, so that there is something to set where nothing changes
+        values = {"name": name, **self._kept(changes)}
+        dated = self.dated if self.dated in values and "since" not in values else None
+        query = update_by(self.table.c.name, tuple(values), dated).where(*conditions)
+        parameters = {KEY: name, **{new_value(column): value for column, value in values.items()}}
+        if dated:
+            parameters[NOW] = datetime.now(UTC)
+        async with self._database.write() as connection:
+            row = (await connection.execute(query, parameters)).first()
+        return None if row is None else parse_row(self.model, row)
 
     async def _all(self, **wanted: str | None) -> Sequence[Named]:
         """In the order of their names; `wanted` are columns, None for any."""
