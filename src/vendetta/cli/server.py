@@ -44,7 +44,7 @@ def _name_replica(status: ServerStatus, replica: Replica) -> str:
 
 def _describe_replica(replica: Replica) -> str:
     where = f"{replica.host}, version {replica.version}, pid {replica.pid}"
-    return f"{replica.id[:SHORT]} ({where}): watches {replica.nodes} nodes"
+    return f"{replica.id[:SHORT]} ({where}), nodes: {replica.nodes}"
 
 
 SERVER = View[ServerStatus](
