@@ -23,7 +23,7 @@ from vendetta.providers.powers import InstanceEvent, Watch
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.pool import Pool
-from vendetta.store import Claim, LeaseLost, Store
+from vendetta.store import Claim, LeaseLost, Store, StoreUnavailable
 
 from .engines import Engines, build_endpoint
 from .events import Events
@@ -45,6 +45,9 @@ ROUND_SECONDS = 60.0
 
 Sooner where an engine doesn't answer that did: after pauses that grow up to `LONGEST_SECONDS`.
 """
+
+STORE_SECONDS = 5.0
+"""How soon a node is asked again where what it said could not be written."""
 
 
 class Monitor:
@@ -156,6 +159,9 @@ class Monitor:
             except Busy as exc:
                 self._links.waiting(name, exc.message)
                 await self._nudged(name, ROUND_SECONDS)
+            except StoreUnavailable:
+                # says nothing about the node
+                await self._nudged(name, STORE_SECONDS * (0.5 + random.random()))  # noqa: S311
             except VendettaError as exc:
                 log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
                 await self._nudged(name, ROUND_SECONDS)
