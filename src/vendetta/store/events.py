@@ -17,6 +17,8 @@ TOPIC = "events"
 
 _LINE, _FORGOTTEN = "events", "events_forgotten"
 
+_APPEND = insert(events).returning(events.c.sequence)
+
 
 class Events:
     def __init__(self, database: Access, news: News) -> None:
@@ -25,11 +27,11 @@ class Events:
 
     async def append(self, kind: str, subject: str, actor: str, data: dict[str, Any]) -> Event:
         time = datetime.now(UTC)
-        query = insert(events).values(time=time, kind=kind, subject=subject, actor=actor, data=data)
+        values = {"time": time, "kind": kind, "subject": subject, "actor": actor, "data": data}
         async with self._database.write() as connection:
             # numbers are given as rows are made, but rows are seen as transactions end: so those stand in line
             await hold(connection, _LINE)
-            sequence: int = (await connection.execute(query.returning(events.c.sequence))).scalar_one()
+            sequence: int = (await connection.execute(_APPEND, values)).scalar_one()
             await self._news.notify_within(connection, TOPIC, {"sequence": sequence})
         return Event(sequence=sequence, time=time, kind=kind, subject=subject, actor=actor, data=data)
 
