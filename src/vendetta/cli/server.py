@@ -33,6 +33,8 @@ server = Group(
             "stop": "vendetta.cli.server:stop",
             "status": "vendetta.cli.server:status",
             "logs": "vendetta.cli.server:logs",
+            "backup": "vendetta.cli.backup:backup",
+            "restore": "vendetta.cli.backup:restore",
         }
     },
 )
@@ -79,7 +81,7 @@ def start(session: Session) -> None:
     """Start the server in the background. One that runs already is left alone."""
     from vendetta.client.local import server_pid
 
-    paths = _own_paths(session)
+    paths = own_paths(session)
     before = server_pid(paths)
     status = session.client.status()
     how = "was running already" if before == status.pid else "started"
@@ -100,7 +102,7 @@ def stop(session: Session, timeout: float) -> None:
     """Stop the server: it finishes what runs and closes its connections. Workspaces go on running."""
     from vendetta.client.local import stop_server
 
-    stopped = stop_server(_own_paths(session), timeout_seconds=timeout)
+    stopped = stop_server(own_paths(session), timeout_seconds=timeout)
     text = "server stopped" if stopped else "no server was running"
     write_done(session, {"stopped": stopped}, "", text)
 
@@ -119,7 +121,7 @@ def status(session: Session) -> None:
 @pass_session
 def logs(session: Session, follow: bool, tail: int | None) -> None:
     """Show what the server has logged; it need not be running."""
-    log_file = _own_paths(session).log_file
+    log_file = own_paths(session).log_file
     out = sys.stdout.buffer
     try:
         with log_file.open("rb") as log:
@@ -164,7 +166,8 @@ def read_log(log: BinaryIO, path: Path, *, follow: bool) -> Iterator[bytes]:
             log.seek(0)
 
 
-def _own_paths(session: Session) -> Paths:
+def own_paths(session: Session) -> Paths:
+    """Raises `InvalidInput` where another server is named."""
     if session.server:
         raise InvalidInput(
             f"{session.server} is a server that somebody else runs",
