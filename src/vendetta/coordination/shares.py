@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from vendetta.store import Claim, Share, Store
+from vendetta.store import Claim, LeaseLost, Share, Store
 from vendetta.store.replicas import TOPIC
 
 from .replicas import Replicas
@@ -60,6 +60,11 @@ class Shares:
     def claim(self, node: str) -> Claim | None:
         """By which this replica watches the node; None: it doesn't."""
         return self._held.get(node) if self._replicas.member else None
+
+    def check_place(self) -> None:
+        """Raises `LeaseLost` for a replica that has no place: it may have been stopped since it saw what it saw."""
+        if not self._replicas.member:
+            raise LeaseLost("this replica has lost its place")
 
     @asynccontextmanager
     async def serving(self, watcher: Watcher) -> AsyncIterator[None]:
