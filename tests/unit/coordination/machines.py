@@ -19,6 +19,7 @@ from vendetta.providers.memory import MemoryEngine, MemoryProvider
 from vendetta.providers.powers import BEGUN, InstanceEvent
 from vendetta.providers.registry import Registry
 from vendetta.settings import ServerConfig
+from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint, Login
 from vendetta.ssh.host_keys import HostKeys
 from vendetta.ssh.keys import Keys
@@ -26,6 +27,7 @@ from vendetta.transport import CommandResult
 
 HEALTHY = ProviderStatus(state="healthy", version="memory 1")
 STOPPED = ProviderStatus(state="undetected", reason="nobody answers")
+NO_LOGIN = Login()
 _ENDED = "ended"
 FACTS = "kernel Linux 6.1\narch x86_64\ncpus 4\nmemory_kib 8388608\ndisk_free_kib 104857600\nos Debian\nboot_id {}\n"
 
@@ -218,32 +220,28 @@ class LinkedProvider(MemoryProvider):
         super()._check_engine()
 
 
-class MemoryConnector:
-    """Stands in for `ssh.connector.Connector`."""
+class MemoryConnector(Connector):
+    """Reaches these machines, and no other."""
 
-    def __init__(self, machines: Mapping[str, Machine]) -> None:
+    def __init__(self, machines: Mapping[str, Machine], host_keys: HostKeys, keys: Keys) -> None:
+        super().__init__(host_keys, keys)
         self._machines = machines
-        self.tries: defaultdict[str, int] = defaultdict(int)
 
-    async def open(self, endpoint: Endpoint, login: Login) -> MemoryLink:
+    async def open(self, endpoint: Endpoint, login: Login = NO_LOGIN) -> Any:
         machine = self._machines[endpoint.node]
-        self.tries[endpoint.node] += 1
         await machine.pass_time()
         if not machine.linked:
             raise ConnectFailed(f"connect to node {endpoint.node}: nobody answers", node=endpoint.node)
         return MemoryLink(machine)
 
-    async def close(self) -> None:
-        """Nothing was opened."""
-
 
 @asynccontextmanager
 async def serving(folder: Path, machines: Mapping[str, Machine], **settings: Any) -> AsyncIterator[Services]:
     """The server, over these machines. Again on the same folder: the next process."""
-    connector = MemoryConnector(machines)
 
-    def build_ssh(paths: Paths, *_: object) -> tuple[HostKeys, Keys, MemoryConnector]:
-        return HostKeys(folder / "pins"), Keys(folder / "keys", folder / "ssh"), connector
+    def build_ssh(*_: object) -> tuple[HostKeys, Keys, Connector]:
+        host_keys, keys = HostKeys(folder / "pins"), Keys(folder / "keys", folder / "ssh")
+        return host_keys, keys, MemoryConnector(machines, host_keys, keys)
 
     registry = Registry({LinkedProvider: LinkedProvider})  # type: ignore[dict-item]
     paths = Paths(config_dir=folder, state_dir=folder, runtime_dir=folder)
