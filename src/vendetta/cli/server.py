@@ -10,7 +10,7 @@ from typing import BinaryIO
 import click
 
 from vendetta.errors import InvalidInput, NotFound
-from vendetta.models import ServerStatus
+from vendetta.models import Replica, ServerStatus
 from vendetta.paths import Paths
 
 from .command import Group, command, pass_session
@@ -20,6 +20,8 @@ from .session import Session
 
 _FOLLOW_SECONDS = 0.25
 _BLOCK_BYTES = 65536
+SHORT = 12
+"""Of an id, for people."""
 
 server = Group(
     "server",
@@ -37,6 +39,16 @@ server = Group(
     },
 )
 
+
+def _name_replica(status: ServerStatus, replica: Replica) -> str:
+    return "This replica" if replica.id == status.replica else "Replica"
+
+
+def _describe_replica(replica: Replica) -> str:
+    where = f"{replica.host}, version {replica.version}, pid {replica.pid}"
+    return f"{replica.id[:SHORT]} ({where}), nodes: {replica.nodes}"
+
+
 SERVER = View[ServerStatus](
     name=lambda status: status.id,
     columns={},
@@ -49,6 +61,7 @@ SERVER = View[ServerStatus](
         ("Workspaces", str(status.workspaces)),
         ("Operations", f"{status.operations_running} running"),
         ("Memory", format_bytes(status.memory_bytes)),
+        *((_name_replica(status, each), _describe_replica(each)) for each in status.replicas),
     ],
 )
 
