@@ -11,7 +11,9 @@ from vendetta.store import Claim, Store
 
 from .events import Events
 
-IN_TRANSITION: frozenset[WorkspaceState] = frozenset({"pending", "creating", "starting", "stopping", "removing"})
+IN_TRANSITION: frozenset[WorkspaceState] = frozenset(
+    {"pending", "creating", "starting", "stopping", "moving", "removing"}
+)
 """States that an operation holds: it alone says what comes next."""
 
 STATES: Mapping[InstanceState, WorkspaceState] = {
@@ -73,7 +75,8 @@ class Observation:
 
     async def transition(self, name: str, state: WorkspaceState) -> None:
         """An operation says what it is about to do. Nobody is told: the operation's own event does."""
-        await self._store.workspaces.update(name, state=state, reason=None)
+        # whoever does something with it decides anew whether it is to run after its node was drained
+        await self._store.workspaces.update(name, state=state, reason=None, drained=False)
 
     async def _write(
         self,

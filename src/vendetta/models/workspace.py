@@ -14,6 +14,7 @@ WorkspaceState = Literal[
     "starting",
     "running",
     "stopping",
+    "moving",
     "removing",
     "failed",
     "missing",
@@ -26,6 +27,7 @@ class Workspace:
     """`spec` is what is desired, `state` what was observed at `observed_at`; `since` dates `state`.
 
     `node` is the node's name. `missing`: the node no longer has it. `unknown`: the node can't be asked.
+    `drained`: a drain of its node has stopped it, and its undrain starts it again.
     """
 
     id: str
@@ -43,3 +45,4 @@ class Workspace:
     owner: str
     created_at: datetime
     observed_at: datetime | None = None
+    drained: bool = False

@@ -126,6 +126,7 @@ workspaces = Table(
     Column("owner", String, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("observed_at", UtcDateTime),
+    Column("drained", Boolean, nullable=False, server_default=false()),
 )
 
 operations = Table(
