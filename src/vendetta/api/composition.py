@@ -28,6 +28,7 @@ from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.observation import Observation
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.replicas import Replicas
+from vendetta.coordination.revival import Revival
 from vendetta.coordination.rotation import Rotation
 from vendetta.coordination.shares import Shares
 from vendetta.coordination.snapshots import Snapshotting
@@ -75,6 +76,7 @@ async def running_services(
         engines = await stack.enter_async_context(Engines(store, pool, registry))
         observation = Observation(store, told)
         operations = Operations(store, told)
+        observation.on_restart(Revival(operations).consider)
         workspaces = Workspaces(store, engines, operations)
         cleanup = Cleanup(store, engines, operations, workspaces)
         cleanup.register(operations)

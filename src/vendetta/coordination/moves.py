@@ -192,8 +192,10 @@ class Moves:
     async def _switch(self, steps: Steps, plan: Plan) -> None:
         name = steps.operation.target
         # whoever drains that node may have looked before the record said that it is there
-        check_open(await self._store.nodes.get(plan.destination))
-        await self._store.workspaces.update(name, node=plan.destination, address=None)
+        node = await self._store.nodes.get(plan.destination)
+        check_open(node)
+        # the boot is that node's: it isn't to be taken for one whose machine was restarted
+        await self._store.workspaces.update(name, node=node.name, address=None, boot_id=node.boot_id)
         await self._events.emit(
             "workspace.moved",
             name,

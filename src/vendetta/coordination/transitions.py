@@ -4,7 +4,6 @@
 asking the node what is true now, however they ended.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -13,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from vendetta.errors import InstanceNotFound, NameTaken, VendettaError, WorkspaceNotFound
-from vendetta.models import InstanceSpec, Operation, Progress, Workspace, WorkspaceState
+from vendetta.errors import NameTaken, VendettaError, WorkspaceNotFound
+from vendetta.models import InstanceSpec, Operation, Progress, Wanted, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
 from vendetta.providers.powers import Pausing, Resizing, require
 from vendetta.store import Store
@@ -35,7 +34,6 @@ class Transitions:
         self._engines = engines
         self._observation = observation
         self._turns = turns
-        self._placing = asyncio.Lock()
 
     def register(self, operations: Operations) -> None:
         operations.register("workspace.create", self._create)
@@ -100,7 +98,7 @@ class Transitions:
         except VendettaError:
             await steps.run("observe", lambda: self._observe(name), cleanup=True)
             raise
-        await steps.run("forget", lambda: self._forget(name), cleanup=True)
+        await steps.run("forget", lambda: self._observation.forget(name), cleanup=True)
         return {"name": name}
 
     async def settle(
@@ -135,7 +133,7 @@ class Transitions:
         """Takes the name and the node. Run again after a crash: the name is already this operation's."""
         operation = steps.operation
         spec = msgspec.convert(given["spec"], InstanceSpec)
-        async with self._placing:
+        async with self._store.exclusive("placement"):
             claimed = await self._claimed(operation) or await self._add(operation, spec, given)
             try:
                 # cordoned since it was chosen: whoever drains it may have looked before there was a record to see
@@ -164,6 +162,7 @@ class Transitions:
                 state="pending",
                 since=now,
                 spec=spec,
+                wanted="running" if given["start"] else "stopped",
                 labels=spec.labels,
                 owner=operation.actor,
                 created_at=now,
@@ -185,13 +184,15 @@ class Transitions:
         )
 
     async def _begin(self, steps: Steps, name: str) -> None:
-        await self._enter(steps, name, "starting", "starting on {node}", lambda provider: provider.start(name))
+        await self._enter(
+            steps, name, "starting", "starting on {node}", lambda provider: provider.start(name), wanted="running"
+        )
 
     async def _end(self, steps: Steps, name: str, timeout_seconds: float) -> None:
         async def stop(provider: Provider) -> None:
             await provider.stop(name, timeout_seconds=timeout_seconds)
 
-        await self._enter(steps, name, "stopping", "stopping on {node}", stop)
+        await self._enter(steps, name, "stopping", "stopping on {node}", stop, wanted="stopped")
 
     async def _take_away(self, steps: Steps, name: str, force: bool) -> None:
         async def remove(provider: Provider) -> None:
@@ -206,12 +207,14 @@ class Transitions:
         state: WorkspaceState,
         message: str,
         act: Callable[[Provider], Awaitable[object]],
+        *,
+        wanted: Wanted | None = None,
     ) -> None:
         """Into `state`, once there is room on the node for it, and does what the state stands for."""
         workspace = await self._store.workspaces.get(name)
         async with self._turn(steps, workspace.node):
             steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
-            await self._observation.transition(name, state)
+            await self._observation.transition(name, state, wanted)
             await self._engines.call(workspace.node, workspace.provider, act)
 
     def _turn(self, steps: Steps, node: str) -> AbstractAsyncContextManager[None]:
@@ -221,15 +224,16 @@ class Transitions:
         """What is true now: asked of the node, or unknown where it can't be asked."""
         workspace = await self._store.workspaces.get(name)
         try:
-            instance = await self._engines.call(
-                workspace.node, workspace.provider, lambda provider: provider.inspect(name), retries=0
+            seen = await self._engines.call(
+                workspace.node,
+                workspace.provider,
+                lambda provider: self._observation.settle(name, provider),
+                retries=0,
             )
-        except InstanceNotFound:
-            seen = await self._observation.record(name, None)
+        except WorkspaceNotFound:
+            raise
         except VendettaError as exc:
             seen = await self._observation.unobserved(name, exc.message)
-        else:
-            seen = await self._observation.record(name, instance)
         result: Result = msgspec.to_builtins(seen)
         return result
 
@@ -248,10 +252,4 @@ class Transitions:
                 reason = f"{cause}; and what was made could not be removed: {exc.message}"
                 await self._observation.unobserved(name, reason)
                 return
-        await self._store.workspaces.remove(name)
-
-    async def _forget(self, name: str) -> None:
-        try:
-            await self._store.workspaces.remove(name)
-        except WorkspaceNotFound:
-            return
+        await self._observation.forget(name)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .run import NodeRun
     from .server import Replica, ServerStatus
     from .snapshot import Snapshot
-    from .workspace import Workspace, WorkspaceState
+    from .workspace import Wanted, Workspace, WorkspaceState
 
 __all__ = [
     "ACTIONS",
@@ -86,6 +86,7 @@ __all__ = [
     "Stats",
     "Token",
     "TokenCreated",
+    "Wanted",
     "Workspace",
     "WorkspaceState",
 ]
@@ -111,7 +112,7 @@ _HOMES = {
     "run": "NodeRun",
     "server": "Replica ServerStatus",
     "snapshot": "Snapshot",
-    "workspace": "Workspace WorkspaceState",
+    "workspace": "Wanted Workspace WorkspaceState",
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -2,21 +2,22 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from vendetta.errors import InvalidInput
+from vendetta.errors import InvalidInput, ServerUnavailable
 from vendetta.paths import describe_location
 
 from .claims import Claim, Claims, LeaseLost, Share, fence
-from .database import Database, Joined
+from .database import Database, Joined, hold
 from .events import Events
+from .news import News
 from .nodes import Nodes
 from .operations import Operations
 from .replicas import Peer, Replicas
@@ -46,10 +47,11 @@ class Store:
         """May hold a password: `describe_location` says it to people."""
         self.server_id = ""
         self._database = Database(self.location)
+        self.news = News(self._database)
         self.nodes = Nodes(self._database)
         self.workspaces = Workspaces(self._database)
         self.operations = Operations(self._database)
-        self.events = Events(self._database)
+        self.events = Events(self._database, self.news)
         self.tokens = Tokens(self._database)
         self.replicas = Replicas(self._database, shared=self.shared)
         self.claims = Claims(self._database)
@@ -61,12 +63,15 @@ class Store:
 
     @asynccontextmanager
     async def transaction(self, claim: Claim | None = None) -> AsyncIterator[Transaction]:
-        """With a claim it is fenced: `LeaseLost` where the claim counts no more; until the end it does."""
+        """With a claim it is fenced: `LeaseLost` where the claim counts no more; until the end it does.
+
+        Events come last in it: from the first on, other servers wait with theirs.
+        """
         async with self._database.write() as connection:
             if claim is not None:
                 await fence(connection, claim)
             joined = Joined(connection)
-            yield Transaction(Nodes(joined), Workspaces(joined), Events(joined))
+            yield Transaction(Nodes(joined), Workspaces(joined), Events(joined, self.news))
 
     @classmethod
     def open(cls, state_file: str) -> Self:
@@ -80,9 +85,11 @@ class Store:
         try:
             await self._migrate()
             self.server_id = await self._identify()
-        except DatabaseError as exc:
+            await self.news.__aenter__()
+        except (DatabaseError, ServerUnavailable) as exc:
             await self._database.close()
-            raise InvalidInput(f"can't open state_file {describe_location(self.location)}: {exc.orig}") from exc
+            reason = exc.orig if isinstance(exc, DatabaseError) else self._database.trouble
+            raise InvalidInput(f"can't open state_file {describe_location(self.location)}: {reason}") from exc
         except BaseException:
             await self._database.close()
             raise
@@ -91,13 +98,28 @@ class Store:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.news.__aexit__(kind, error, trace)
         await self._database.close()
+
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[None]:
+        """`Database.exclusive`: one caller at a time, among all servers."""
+        return self._database.exclusive(name)
+
+    async def check(self) -> None:
+        """Raises `ServerUnavailable` where it can't be read, or where writing failed and still does."""
+        async with self._database.read() as connection:
+            await connection.execute(select(1))
+        if self._database.trouble:
+            async with self._database.write() as connection:
+                await connection.execute(update(properties).values(value=properties.c.value))
 
     async def _migrate(self) -> None:
         async with self._database.read() as connection:
             version = await connection.run_sync(current_version)
         if version != HEAD:
             async with self._database.write() as connection:
+                # of several servers that start at once one migrates; the others then find nothing to do
+                await hold(connection, "schema")
                 await connection.run_sync(upgrade, describe_location(self.location))
 
     async def _identify(self) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vendetta.models import Replica
 
 from .database import Access
-from .rows import build_values, parse_row
+from .rows import build_values, parse_rows
 from .tables import replicas
 
 
@@ -64,7 +64,7 @@ class Replicas:
         query = select(replicas).where(build_alive()).order_by(replicas.c.started_at, replicas.c.id)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [parse_row(Replica, row) for row in rows]
+        return parse_rows(Replica, rows)
 
     def _expiry(self, seconds: float) -> Any:
         return func.now() + literal(timedelta(seconds=seconds), Interval) if self._shared else None

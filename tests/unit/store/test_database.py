@@ -49,6 +49,31 @@ async def test_a_transaction_that_raises_writes_nothing(state_file: str, store: 
     assert names == ["server_id"]
 
 
+async def test_what_is_exclusive_by_name_never_overlaps(store: Store, state_file: str) -> None:
+    """Also between two servers, where there may be two."""
+    inside, most = 0, 0
+
+    async def enter(database: Database, name: str) -> None:
+        nonlocal inside, most
+        async with database.exclusive(name):
+            inside += 1
+            most = max(most, inside)
+            async with database.read() as connection:
+                await connection.execute(select(properties))
+            inside -= 1
+
+    mine, other = Database(state_file), Database(state_file)
+    servers = [mine, other] if mine.shared else [mine]
+    try:
+        await asyncio.gather(*(enter(database, "x") for database in servers for _ in range(20)))
+        assert most == 1
+        async with mine.exclusive("x"), asyncio.timeout(30):
+            await enter(other, "y")
+    finally:
+        await mine.close()
+        await other.close()
+
+
 @pytest.mark.parametrize(
     ("location", "message"),
     [("mysql://host/name", '"mysql" URL'), ("://", "no URL"), ("/dev/null/state.db", "/dev/null/state.db")],

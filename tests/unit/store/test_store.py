@@ -69,3 +69,31 @@ async def test_alembic_is_imported_only_to_migrate(state_file: str) -> None:
         "assert 'alembic' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program, state_file], check=True, timeout=60)
+
+
+def test_servers_that_start_at_once_migrate_once_and_agree(state_file: str) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from vendetta.store import Store\n"
+        "async def main():\n"
+        "    async with Store.open(sys.argv[1]) as store: print(store.server_id)\n"
+        "sys.stdin.readline()\n"
+        "asyncio.run(main())\n"
+    )
+    argv = [sys.executable, "-c", program, state_file]
+    starting = [
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    try:
+        for process in starting:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=60) for process in starting]
+    finally:
+        for process in starting:
+            process.kill()
+            process.wait()
+    assert {error for _, error in said} == {""}
+    assert len({server_id for server_id, _ in said}) == 1
