@@ -492,6 +492,9 @@ def build_services() -> Services:
     async def status() -> Any:
         return SERVER
 
+    async def check_state() -> None:
+        return
+
     async def nodes_by_status() -> dict[str, int]:
         return {"connected": 2, "offline": 1}
 
@@ -514,4 +517,4 @@ def build_services() -> Services:
         "rotation": FakeRotation(),
         "sockets": FakeSockets(),
     }
-    return Services(**fakes, status=status, nodes_by_status=nodes_by_status)
+    return Services(**fakes, status=status, check_state=check_state, nodes_by_status=nodes_by_status)
