@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from tests.unit.coordination.world import ACTOR, World, enter_world, open_world
 
+from vendetta.coordination.operations import Steps
 from vendetta.coordination.requests import DrainRequest, StopRequest
 from vendetta.errors import OutOfResources
-from vendetta.models import Drained, DrainResult, Operation
+from vendetta.models import Drained, DrainResult, Operation, Progress
 from vendetta.providers.memory import MemoryEngines
 
 SLEEP = ["sleep", "infinity"]
@@ -87,18 +88,15 @@ async def test_what_somebody_did_since_counts(world: World) -> None:
     assert (await world.get("one")).state == "stopped"
 
 
-async def test_all_are_moved_spread_over_the_others(world: World) -> None:
-    seen: list[str] = []
-    operation = await world.draining.submit("a", DrainRequest(move=True), ACTOR)
-    async for snapshot in world.operations.watch(operation.id):
-        if snapshot.progress and snapshot.progress.message not in seen:
-            seen.append(snapshot.progress.message)
-    done = await world.operations.get(operation.id)
+async def test_all_are_moved_spread_over_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Progress] = []
+    monkeypatch.setattr(Steps, "progress", lambda steps, progress: told.append(progress))
+    done = await drain(world, move=True)
     # they come in the order of their names, and go to whichever has the most room then
     assert outcomes(done) == {"idle": ("moved", "b"), "one": ("moved", "c"), "two": ("moved", "b")}
     assert await states(world) == {"idle": ("b", "stopped"), "one": ("c", "running"), "two": ("b", "running")}
     assert world.memory["a"].instances == {}
-    assert seen[-1].endswith("(3 of 3)")
+    assert [(one.current, one.total) for one in told if one.total == 3] == [(1, 3), (2, 3), (3, 3)]
     # what was moved stays where it is
     assert outcomes(await undrain(world)) == {}
     assert (await states(world))["one"] == ("c", "running")
