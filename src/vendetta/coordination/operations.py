@@ -20,6 +20,7 @@ import structlog
 
 from vendetta.errors import Conflict, ServerUnavailable, Unsupported, VendettaError, WrongState
 from vendetta.models import FINISHED, Operation, OperationState, Problem
+from vendetta.paths import operations_file
 from vendetta.store import Page, Store
 
 from .durable import Durable, Json
@@ -314,8 +315,7 @@ def build_location(state: str) -> str:
     """Where the steps are kept: a file of its own beside SQLite's, the same PostgreSQL."""
     if "://" in state:
         return state
-    path = Path(state)
-    return str(path.with_name(f"{path.stem}-operations{path.suffix}"))
+    return str(operations_file(Path(state)))
 
 
 def _build_state(outcome: Json) -> OperationState:
