@@ -208,6 +208,7 @@ class Monitor:
     async def _visit(self, watched: Watched, *, listens: bool) -> tuple[Connection, Node]:
         """`listens`: an engine whose events are followed from now on is read in full then, and not before."""
         claim = watched.claim
+        await self._links.settled()  # that it was said to be offline a moment ago is known then
         node = await self._store.nodes.get(claim.node)
         async with self._pool.visit(build_endpoint(node)) as connection:
             watched.kinds |= await self._store.workspaces.kinds(claim.node)
@@ -323,13 +324,17 @@ class Monitor:
         if not silence.told and silence.is_over(now, self._node_timeout):
             silence.told = True
             reason = f"no answer for {now - silence.heard:.0f} s: {silence.error}"
-            self._links.offline(name, reason)
-            self._telling.add(task := asyncio.create_task(self._tell_lost(watched.claim, reason)))
+            self._telling.add(task := asyncio.create_task(self._tell_offline(watched, reason)))
             task.add_done_callback(self._telling.discard)
 
-    async def _tell_lost(self, claim: Claim, reason: str) -> None:
+    async def _tell_offline(self, watched: Watched, reason: str) -> None:
+        """Its workspaces come first: whoever hears of the node finds them so. Nothing where it answers meanwhile."""
+        claim = watched.claim
         with suppress(LeaseLost):
-            await until_stored(lambda: self._observation.under(claim).lose(claim.node, reason))
+            why = f"node {claim.node} can't be asked: {reason}"
+            await until_stored(lambda: self._observation.under(claim).lose(claim.node, why))
+        if watched.silence.told:
+            self._links.offline(claim.node, reason)
 
     async def _lost(self, claim: Claim, error: VendettaError) -> None:
         await self._observation.under(claim).lose(claim.node, f"node {claim.node} can't be asked: {error.message}")
