@@ -353,8 +353,10 @@ class Monitor:
 
 async def nudged(watched: Watched, seconds: float | None) -> None:
     """Returns when it is worth a look, or the time is over."""
+    # not `wait_for`: before Python 3.12 it may swallow that it is cancelled, and the watch would never end
     with suppress(TimeoutError):
-        await asyncio.wait_for(watched.nudge.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await watched.nudge.wait()
     watched.nudge.clear()
 
 

@@ -124,7 +124,8 @@ class Shares:
     async def _keep_settled(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), LOOK_SECONDS if self._store.shared else None)
+                async with asyncio.timeout(LOOK_SECONDS if self._store.shared else None):
+                    await self._due.wait()
             self._due.clear()
             try:
                 await self.settle()
