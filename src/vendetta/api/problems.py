@@ -38,6 +38,7 @@ STATUS: Mapping[type[errors.VendettaError], int] = {
     errors.OutOfResources: 507,
     errors.ServerUnavailable: 503,
     errors.DeadlineExceeded: 504,
+    errors.OutcomeUnknown: 502,
     errors.Cancelled: 409,
 }
 

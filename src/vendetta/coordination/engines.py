@@ -121,9 +121,14 @@ class Engines:
         use: Callable[[Provider], Awaitable[T]],
         *,
         idempotent: bool = True,
-        retries: int = 2,
+        retries: int = 0,
+        on_sent: Callable[[], None] = lambda: None,
     ) -> T:
-        """`use` on the node's provider. What failed before it was sent is tried again; after, only if idempotent."""
+        """`use` on the node's provider. What failed before it was sent is tried again; after, only if idempotent.
+
+        A step of an operation asks for no retries here: its own are shown, and wait for the node. A `LinkError` says in
+        its details whether anything was `sent`, and whether it is the link that was lost (`link_lost`).
+        """
         sent = False
 
         def worth_another_try(error: Exception) -> bool:
@@ -136,9 +141,16 @@ class Engines:
         ):
             with attempt:
                 sent = False
-                async with self.provider(node_name, kind) as provider:
-                    sent = True
-                    return await use(provider)
+                connection: Connection | None = None
+                try:
+                    self.registry.check(kind)
+                    async with self.connection(node_name) as connection:
+                        sent = True
+                        on_sent()
+                        return await use(self.bind(connection, kind))
+                except LinkError as exc:
+                    exc.details |= {"sent": sent, "link_lost": connection is None or connection.closed}
+                    raise
         raise AssertionError("unreachable")  # pragma: no cover - the last attempt returns or raises
 
     async def _close_with(self, connection: Connection) -> None:

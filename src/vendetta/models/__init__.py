@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .instance import Instance, InstanceSpec, InstanceState, Mount, Stats
     from .key import Key, Token, TokenCreated
     from .node import Breaker, BreakerState, HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources, Room
-    from .operation import FINISHED, Operation, OperationState, Progress
+    from .operation import FINISHED, LONGEST_HISTORY, Attempt, Operation, OperationState, Progress
     from .option import Option
     from .problem import Problem
     from .provider import ActionDescription, ProviderDescription
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIONS",
     "FINISHED",
+    "LONGEST_HISTORY",
     "ActionDescription",
+    "Attempt",
     "Belonging",
     "BelongingKind",
     "Breaker",
@@ -93,7 +95,7 @@ _HOMES = {
     "instance": "Instance InstanceSpec InstanceState Mount Stats",
     "key": "Key Token TokenCreated",
     "node": "Breaker BreakerState HostKey Node NodeStatus ProviderState ProviderStatus Resources Room",
-    "operation": "FINISHED Operation OperationState Progress",
+    "operation": "FINISHED LONGEST_HISTORY Attempt Operation OperationState Progress",
     "option": "Option",
     "problem": "Problem",
     "provider": "ActionDescription ProviderDescription",

@@ -1,6 +1,7 @@
 """`vendetta workspace start`, `stop`, `restart`, `pause`, `resume`, `resize` and `remove`: several side by side."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import click
 
@@ -8,6 +9,7 @@ from vendetta.cli import complete, exits
 from vendetta.cli.command import command, pass_session
 from vendetta.cli.following import Following, Submit
 from vendetta.cli.output import write_done
+from vendetta.cli.params import DEADLINE
 from vendetta.cli.prompts import confirm_removal
 from vendetta.cli.session import Session
 
@@ -22,66 +24,81 @@ _timeout = click.option(
 
 @command("start")
 @_names
+@DEADLINE
 @pass_session
-def start(session: Session, names: Sequence[str]) -> int:
+def start(session: Session, names: Sequence[str], deadline: float | None) -> int:
     """Start workspaces. One that runs already is left alone."""
-    return _change(session, names, session.client.workspaces.start, "started")
+    return _change(session, names, partial(session.client.workspaces.start, deadline_seconds=deadline), "started")
 
 
 @command("stop")
 @_names
 @_timeout
+@DEADLINE
 @pass_session
-def stop(session: Session, names: Sequence[str], timeout: float | None) -> int:
+def stop(session: Session, names: Sequence[str], timeout: float | None, deadline: float | None) -> int:
     """Stop workspaces. What they hold is kept."""
     workspaces = session.client.workspaces
-    return _change(session, names, lambda name: workspaces.stop(name, timeout_seconds=timeout), "stopped")
+    return _change(
+        session, names, partial(workspaces.stop, timeout_seconds=timeout, deadline_seconds=deadline), "stopped"
+    )
 
 
 @command("restart")
 @_names
 @_timeout
+@DEADLINE
 @pass_session
-def restart(session: Session, names: Sequence[str], timeout: float | None) -> int:
+def restart(session: Session, names: Sequence[str], timeout: float | None, deadline: float | None) -> int:
     """Stop workspaces and start them again."""
     workspaces = session.client.workspaces
-    return _change(session, names, lambda name: workspaces.restart(name, timeout_seconds=timeout), "restarted")
+    return _change(
+        session, names, partial(workspaces.restart, timeout_seconds=timeout, deadline_seconds=deadline), "restarted"
+    )
 
 
 @command("pause")
 @_names
+@DEADLINE
 @pass_session
-def pause(session: Session, names: Sequence[str]) -> int:
+def pause(session: Session, names: Sequence[str], deadline: float | None) -> int:
     """Freeze workspaces: they keep their memory, and use no processor until they are resumed."""
-    return _change(session, names, session.client.workspaces.pause, "paused")
+    return _change(session, names, partial(session.client.workspaces.pause, deadline_seconds=deadline), "paused")
 
 
 @command("resume")
 @_names
+@DEADLINE
 @pass_session
-def resume(session: Session, names: Sequence[str]) -> int:
+def resume(session: Session, names: Sequence[str], deadline: float | None) -> int:
     """Let paused workspaces go on."""
-    return _change(session, names, session.client.workspaces.resume, "resumed")
+    return _change(session, names, partial(session.client.workspaces.resume, deadline_seconds=deadline), "resumed")
 
 
 @command("resize", examples="vendetta workspace resize web --disk 20G")
 @_names
 @click.option("--disk", required=True, metavar="SIZE", help="How much it shall have: no less than it has now.")
+@DEADLINE
 @pass_session
-def resize(session: Session, names: Sequence[str], disk: str) -> int:
+def resize(session: Session, names: Sequence[str], disk: str, deadline: float | None) -> int:
     """Give the disks of workspaces more room, also while they are used."""
-    return _change(session, names, lambda name: session.client.workspaces.resize(name, disk), "resized")
+    return _change(
+        session, names, partial(session.client.workspaces.resize, disk=disk, deadline_seconds=deadline), "resized"
+    )
 
 
 @command("remove")
 @_names
 @click.option("--force", "-f", is_flag=True, help="Also while it runs.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@DEADLINE
 @pass_session
-def remove(session: Session, names: Sequence[str], force: bool, yes: bool) -> int:
+def remove(session: Session, names: Sequence[str], force: bool, yes: bool, deadline: float | None) -> int:
     """Remove workspaces and what they hold."""
     confirm_removal(session, f"workspace {', '.join(names)}", yes=yes)
-    return _change(session, names, lambda name: session.client.workspaces.remove(name, force=force), "removed")
+    return _change(
+        session, names, partial(session.client.workspaces.remove, force=force, deadline_seconds=deadline), "removed"
+    )
 
 
 def _change(session: Session, names: Sequence[str], submit: Submit, done: str) -> int:
