@@ -6,28 +6,34 @@ Exits with 1 if one is missed.
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.e2e.harness import fresh_vendetta
 from tests.testbed import Node, TestBed
 
-from . import bulk, calls, classic, containers, daemons, fleet, many, qemu
+from . import bulk, calls, classic, containers, daemons, many, qemu, reach
+from .fleet import bench as fleet
+from .fleet.bench import Scale
 from .measure import Report
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; without one, all")
-    names = parser.parse_args().names or list(BENCHMARKS)
+    parser.add_argument("--nodes", type=int, default=Scale.nodes, help="how many the simulated fleet has")
+    given = parser.parse_args()
+    names = given.names or list(BENCHMARKS)
     if unknown := set(names) - BENCHMARKS.keys():
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: there are {', '.join(BENCHMARKS)}")
+    benchmarks = {**BENCHMARKS, "fleet": partial(run_fleet, scale=Scale(nodes=given.nodes))}
     report = Report()
     with TestBed() as bed:
         for name in names:
             # a folder for each: what one of them pinned of its node is nothing to the next
             with TemporaryDirectory(prefix="vdt-bench-", dir="/var/tmp") as folder:
-                BENCHMARKS[name](report, bed, Path(folder))
+                benchmarks[name](report, bed, Path(folder))
     print(f"\n{report.summary()}")
     sys.exit(0 if all(line[3] for line in report.lines) else 1)
 
@@ -55,8 +61,12 @@ def run_qemu(report: Report, bed: TestBed, folder: Path) -> None:
     qemu.run(report, bed.node(), folder)
 
 
-def run_fleet(report: Report, bed: TestBed, folder: Path) -> None:
-    fleet.run(report, folder)
+def run_reach(report: Report, bed: TestBed, folder: Path) -> None:
+    reach.run(report, folder)
+
+
+def run_fleet(report: Report, bed: TestBed, folder: Path, scale: Scale = Scale()) -> None:  # noqa: B008 - frozen
+    fleet.run(report, folder, scale)
 
 
 def docker_nodes(bed: TestBed, number: int) -> list[Node]:
@@ -74,6 +84,7 @@ BENCHMARKS: Mapping[str, Callable[[Report, TestBed, Path], None]] = {
     "daemons": daemons.run,
     "classic": classic.run,
     "qemu": run_qemu,
+    "reach": run_reach,
     "fleet": run_fleet,
 }
 

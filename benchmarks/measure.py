@@ -51,10 +51,10 @@ class Report:
     lines: list[tuple[str, str, str, bool]] = field(default_factory=list)
 
     def at_most(self, what: str, value: float, limit: float, unit: str) -> None:
-        self._add(what, f"{value:.3g} {unit}", f"<= {limit:g} {unit}", value <= limit)
+        self._add(what, f"{value:.4g} {unit}", f"<= {limit:g} {unit}", value <= limit)
 
     def at_least(self, what: str, value: float, limit: float, unit: str) -> None:
-        self._add(what, f"{value:.3g} {unit}", f">= {limit:g} {unit}", value >= limit)
+        self._add(what, f"{value:.4g} {unit}", f">= {limit:g} {unit}", value >= limit)
 
     def note(self, what: str, value: str) -> None:
         print(f"  {what}: {value}", flush=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
 import pytest
-from tests.testbed import Node, Registry, TestBed, missing
+from tests.testbed import Node, Postgres, Registry, TestBed, missing
 
 NodeFactory = Callable[..., Node]
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
@@ -59,6 +59,20 @@ def registry(bed: TestBed) -> Registry:
 def private_registry(bed: TestBed) -> Registry:
     """Wants its `credentials`."""
     return bed.registry(credentials=("puller", "let me in"))
+
+
+@pytest.fixture(scope="session")
+def postgres(bed: TestBed) -> Postgres:
+    """A PostgreSQL server, shared: leave it running. A test that stops it takes one of its own, `bed.postgres()`."""
+    return bed.postgres()
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> Iterator[str]:
+    """An empty PostgreSQL database, for one test."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
 
 
 def pytest_configure() -> None:

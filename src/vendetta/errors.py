@@ -13,6 +13,7 @@
     ├─ ProviderError              EngineUnavailable · EngineForbidden · ImageNotFound · OutOfResources
     │                             PathNotFound · BuildFailed · UnexpectedReply
     ├─ ServerUnavailable          the coordination server does not answer
+    ├─ EventsMissed               the events after a number aren't kept any more
     ├─ DeadlineExceeded           what was asked for did not happen in time
     ├─ OutcomeUnknown             it was asked for once, and nobody knows what came of it
     └─ Cancelled                  somebody asked for it to stop
@@ -201,6 +202,12 @@ class UnexpectedReply(ProviderError):
 
 class ServerUnavailable(VendettaError):
     code = "server_unavailable"
+
+
+class EventsMissed(VendettaError):
+    """Events after the number that was asked for aren't kept any more. Details: `forgotten`, the last of those."""
+
+    code = "events_missed"
 
 
 class DeadlineExceeded(VendettaError):

@@ -1,6 +1,7 @@
 """Where everything lives: configuration, state, keys, logs, socket. Light: the command line imports it each time."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,3 +62,12 @@ class Paths:
     @property
     def engine_sockets_dir(self) -> Path:
         return self.runtime_dir / "nodes"
+
+
+def describe_location(state_file: str) -> str:
+    """Where the state is, for people and logs: the path, or the URL without any password in it."""
+    if "://" not in state_file:
+        return state_file
+    # up to the last @: a password that should have been quoted is hidden as a whole too
+    hidden = re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", state_file)
+    return re.sub(r"(pass\w*=)[^&]*", r"\1***", hidden)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import aclosing
 
 import pytest
 from tests.contract.sites import Site, Spec, gather_output, ignore_progress, started
@@ -110,25 +111,15 @@ async def test_watching_sees_ours_begin_and_end(site: Site, spec: Spec) -> None:
     us, others = site.provider("us"), site.provider("others")
     await started(others, "theirs", spec())
     await us.create("mine", spec(), ignore_progress)
-    seen: set[tuple[str, str]] = set()  # at least two actions: it began, it ended
-
-    async def watch() -> None:
-        async for event in us.watch():
+    seen: set[tuple[str, str]] = set()
+    async with aclosing(us.watch()) as events, asyncio.timeout(30):
+        assert (await anext(events)).begins
+        await others.stop("theirs", timeout_seconds=0)
+        await us.start("mine")
+        await us.stop("mine", timeout_seconds=0)
+        while len(seen) < 2:  # it began, it ended
+            event = await anext(events)
             seen.add((event.name, event.action))
-
-    watching = asyncio.create_task(watch())
-    try:
-        async with asyncio.timeout(30):
-            # The stream says nothing when it begins: change something until it is seen.
-            while len(seen) < 2:
-                await us.start("mine")
-                await others.stop("theirs", timeout_seconds=0)
-                await others.start("theirs")
-                await us.stop("mine", timeout_seconds=0)
-                await asyncio.sleep(0.01)
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
     assert {name for name, _ in seen} == {"mine"}
 
 

@@ -2,7 +2,8 @@
 
 from .bed import TestBed
 from .node import Node
+from .postgres import Postgres
 from .registry import Registry
 from .requirements import missing
 
-__all__ = ["Node", "Registry", "TestBed", "missing"]
+__all__ = ["Node", "Postgres", "Registry", "TestBed", "missing"]

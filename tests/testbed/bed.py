@@ -16,8 +16,9 @@ from typing import Any, Literal
 from . import files
 from .keeper_client import KeeperClient
 from .node import Node, NodeSpec
+from .postgres import Postgres
 from .registry import Registry
-from .requirements import ENGINES, NODE, REGISTRY, require
+from .requirements import ENGINES, NODE, POSTGRES, REGISTRY, require
 
 MASKED = ("/tmp", "/run", "/home", "/root", "/etc", "/proc", "/sys", "/var/log", "/var/lib/docker")
 
@@ -36,6 +37,7 @@ class TestBed:
             raise ValueError(f"{self.directory}: a node doesn't see what lies below {', '.join(MASKED)}")
         self._lock = threading.Lock()
         self._numbers = iter(range(1, 254))
+        self._database_ports = iter(range(5432, 6000))
         self._closing = ExitStack()
 
     def __enter__(self) -> "TestBed":
@@ -126,3 +128,12 @@ class TestBed:
             registry = Registry(directory, self._keeper, self.gateway, credentials)
             self._closing.callback(registry.close)
         return registry
+
+    def postgres(self) -> Postgres:
+        """A PostgreSQL server on the bed's own address, up."""
+        require(POSTGRES)
+        # its account has to come through to its folder
+        self.directory.chmod(0o711)
+        with self._lock:
+            port = next(self._database_ports)
+        return Postgres(self.directory / f"postgres-{port}", self._keeper, self.gateway, port)

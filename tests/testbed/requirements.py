@@ -30,6 +30,8 @@ PACKAGES = {
     f"qemu-system-{machine()}": "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "mke2fs": "e2fsprogs",
+    "initdb": "postgresql",
+    "postgres": "postgresql",
 }
 ENGINES: Mapping[str, Sequence[str]] = {
     "docker": ("dockerd", "iptables", "busybox"),
@@ -42,7 +44,8 @@ ENGINES: Mapping[str, Sequence[str]] = {
 REGISTRY = ("docker-registry", "busybox")
 GUESTS = (f"qemu-system-{machine()}", "qemu-img", "mke2fs", "busybox")
 """Of the virtual machines that a node may run, which takes no service there."""
-_RARE = {*REGISTRY, *GUESTS, *(program for programs in ENGINES.values() for program in programs)}
+POSTGRES = ("initdb", "postgres")
+_RARE = {*REGISTRY, *GUESTS, *POSTGRES, *(program for programs in ENGINES.values() for program in programs)}
 NODE = tuple(program for program in PACKAGES if program not in _RARE)
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -66,8 +69,20 @@ def missing(programs: Iterable[str] = tuple(PACKAGES)) -> str | None:
     return f"needs the packages: {' '.join(packages)}" if packages else None
 
 
+def path_of(program: str) -> str:
+    """Raises `Missing`."""
+    require([program])
+    return str(_find(program))
+
+
+def _find(program: str) -> str | None:
+    """Also of those of PostgreSQL, which Debian keeps by version, outside of everybody's path."""
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    return shutil.which(program, path=":".join([SYSTEM_PATH, *map(str, versions)]))
+
+
 def _is_there(program: str) -> bool:
-    path = shutil.which(program, path=SYSTEM_PATH)
+    path = _find(program)
     if path and program == "busybox":  # the one in images has no libraries beside it
         return b"/ld-" not in Path(path).read_bytes()[:4096]
     return path is not None

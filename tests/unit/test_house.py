@@ -23,7 +23,7 @@ MAY_IMPORT: Mapping[str, str] = {
     "paths": "",
     "settings": "errors paths",
     "ssh": "ssh models errors transport",
-    "store": "store models errors",
+    "store": "store models errors paths",
     "providers.base": "providers.options models errors transport",
     "providers.powers": "providers.base models errors transport",
     "providers.options": "models errors",

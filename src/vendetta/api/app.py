@@ -9,6 +9,7 @@ from .boundary import Boundary
 from .identity import Identity
 from .metrics import Metrics
 from .routes import (
+    bulk,
     cleanup,
     doctor,
     events,
@@ -42,7 +43,7 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     app.state.metrics = metrics
     problems.install(app)
     for routes in (
-        *(runs, nodes, doctor, sockets, cleanup, providers),
+        *(runs, bulk, nodes, doctor, sockets, cleanup, providers),
         *(workspaces, snapshots, files, images),
         *(operations, events, identities, rotation),
     ):

@@ -4,12 +4,14 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from vendetta import __version__
 from vendetta.coordination.authorization import Authorization
+from vendetta.coordination.bulk import Bulk
 from vendetta.coordination.cleanup import Cleanup
 from vendetta.coordination.descriptions import Descriptions
 from vendetta.coordination.dispatch import Dispatcher
@@ -23,15 +25,20 @@ from vendetta.coordination.monitor import Monitor
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.observation import Observation
 from vendetta.coordination.operations import Operations
+from vendetta.coordination.replicas import Replicas
+from vendetta.coordination.revival import Revival
 from vendetta.coordination.rotation import Rotation
+from vendetta.coordination.shares import Shares
 from vendetta.coordination.snapshots import Snapshotting
 from vendetta.coordination.sockets import Sockets
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.transitions import Transitions
+from vendetta.coordination.turns import Turns
 from vendetta.coordination.uploads import Uploads
+from vendetta.coordination.wishes import Wishes
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.models import ServerStatus
-from vendetta.paths import Paths
+from vendetta.paths import Paths, describe_location
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.lxc import LxcProvider
 from vendetta.providers.qemu import QemuProvider
@@ -56,7 +63,9 @@ async def running_services(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(config.state_file))
         told = await stack.enter_async_context(Events(store))
-        links = await stack.enter_async_context(Links(store, told))
+        replicas = await stack.enter_async_context(Replicas(store.replicas, shared=store.shared))
+        shares = Shares(store, replicas)
+        links = await stack.enter_async_context(Links(store, told, shares))
         pool = await stack.enter_async_context(
             Pool(connector, links, max_connections=config.max_connections, max_idle_seconds=config.max_idle)
         )
@@ -66,17 +75,21 @@ async def running_services(
         observation = Observation(store, told)
         operations = Operations(store, told)
         links.on_connected(operations.waiting.back)
+        observation.on_restart(Revival(operations).consider)
         workspaces = Workspaces(store, engines, operations)
         cleanup = Cleanup(store, engines, operations, workspaces)
         cleanup.register(operations)
         dispatcher = Dispatcher(store, engines, operations, workspaces, cleanup)
-        transitions = Transitions(store, engines, observation)
+        transitions = Transitions(store, engines, observation, Turns())
         transitions.register(operations)
         Snapshotting(store, engines, transitions).register(operations)
         dispatcher.register(operations)
         images = Images(store, engines, operations, Uploads(paths.uploads_dir))
         await images.register()
-        monitor = Monitor(store, told, pool, engines, links, observation, node_timeout_seconds=config.node_timeout)
+        monitor = Monitor(
+            store, told, pool, engines, links, observation, shares, node_timeout_seconds=config.node_timeout
+        )
+        wishes = Wishes(store, shares, pool, links, monitor)
         authorization = Authorization(connector)
         rotation = Rotation(
             store=store,
@@ -98,14 +111,18 @@ async def running_services(
             engines=engines,
             links=links,
             monitor=monitor,
+            wishes=wishes,
         )
         await stack.enter_async_context(operations)
         await stack.enter_async_context(monitor)
+        await stack.enter_async_context(shares.serving(monitor))
+        await stack.enter_async_context(wishes)
         sockets = await stack.enter_async_context(Sockets(store, engines, paths.engine_sockets_dir))
         yield Services(
             nodes=nodes,
             doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
             fleet=Fleet(store, engines),
+            bulk=Bulk(store, operations, workspaces, nodes, cleanup),
             workspaces=workspaces,
             images=images,
             cleanup=cleanup,
@@ -117,7 +134,7 @@ async def running_services(
             keys=keys,
             rotation=rotation,
             sockets=sockets,
-            status=build_status(paths, config, store, pool, operations),
+            status=build_status(paths, config, store, pool, operations, replicas),
             nodes_by_status=store.nodes.count_by_status,
             breakers_by_state=pool.breakers_by_state,
             stopping=stopping or asyncio.Event(),
@@ -151,23 +168,26 @@ def build_registry() -> Registry:
 
 
 def build_status(
-    paths: Paths, config: ServerConfig, store: Store, pool: Pool, operations: Operations
+    paths: Paths, config: ServerConfig, store: Store, pool: Pool, operations: Operations, replicas: Replicas
 ) -> Callable[[], Awaitable[ServerStatus]]:
     started_at = datetime.now(UTC)
 
     async def status() -> ServerStatus:
+        held = await store.claims.count()
         return ServerStatus(
             id=store.server_id,
+            replica=replicas.id,
             version=__version__,
             pid=os.getpid(),
             started_at=started_at,
             listen_address=config.listen_address or f"unix://{paths.socket}",
-            state_file=config.state_file,
+            state_file=describe_location(config.state_file),
             nodes=await store.nodes.count(),
             workspaces=await store.workspaces.count(),
             connections=len(pool),
             operations_running=operations.running,
             memory_bytes=resident_bytes(),
+            replicas=[replace(each, nodes=held.get(each.id, 0)) for each in await store.replicas.list()],
         )
 
     return status

@@ -37,6 +37,7 @@ STATUS: Mapping[type[errors.VendettaError], int] = {
     errors.EngineUnavailable: 503,
     errors.OutOfResources: 507,
     errors.ServerUnavailable: 503,
+    errors.EventsMissed: 410,
     errors.DeadlineExceeded: 504,
     errors.OutcomeUnknown: 502,
     errors.Cancelled: 409,

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from vendetta.coordination.bulk import Bulk
 from vendetta.coordination.cleanup import Cleanup
 from vendetta.coordination.descriptions import Descriptions
 from vendetta.coordination.dispatch import Dispatcher
@@ -30,6 +31,7 @@ class Services:
     nodes: Nodes
     doctor: Doctor
     fleet: Fleet
+    bulk: Bulk
     workspaces: Workspaces
     images: Images
     cleanup: Cleanup

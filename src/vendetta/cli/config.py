@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from vendetta.paths import Paths
+from vendetta.paths import Paths, describe_location
 
 from .command import Group, command, pass_session
 from .formats import NOTHING
@@ -44,6 +44,7 @@ def show(session: Session) -> None:
 
     paths = Paths.from_environment()
     found = settings.load(paths)
+    found = found.model_copy(update={"state_file": describe_location(found.state_file)})
     if session.output in ("json", "yaml"):
         write_done(session, found.model_dump(mode="json"), "", "")
         return

@@ -1,5 +1,6 @@
 """What long work shows on a terminal: a line for each operation, drawn by rich, which is imported only then."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -73,6 +74,24 @@ def open_progress(session: Session) -> Iterator[Progress]:
     console = Console(stderr=True, no_color=session.no_color)
     with RichProgress(*columns, console=console, transient=True) as display:
         yield TerminalProgress(display, session.note)
+
+
+@contextmanager
+def open_count(session: Session, message: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr that goes away at the end, below what is written meanwhile; what is yielded counts one more."""
+    if not session.shows_progress:
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True, no_color=session.no_color)
+    # rich writes what it catches to stderr: data that goes elsewhere is left alone
+    with RichProgress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as display:
+        task = display.add_task(message, total=total)
+        yield lambda: display.advance(task)
 
 
 @contextmanager

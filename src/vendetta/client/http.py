@@ -90,11 +90,12 @@ class Http:
         method: str = "GET",
         query: Mapping[str, object] | None = None,
         body: object = None,
+        key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[Iterator[bytes]]:
-        """The body of the answer as it arrives, for as long as it takes."""
-        request = self._request(method, path, query, body, None, headers)
-        connection, status, answered = self._ask(request, method == "GET", None)
+        """The body of the answer as it arrives, for as long as it takes. `key` as in `fetch`."""
+        request = self._request(method, path, query, body, key, headers)
+        connection, status, answered = self._ask(request, method == "GET" or key is not None, None)
         try:
             if status >= 400:
                 raise problem_error(status, answered, b"".join(connection.body()))

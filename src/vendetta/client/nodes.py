@@ -9,6 +9,7 @@ import msgspec
 
 from vendetta import models
 
+from .bulk import BulkFields, stream_results
 from .http import ANSWER_SECONDS, Http, build_labels, build_path, new_key
 from .lines import split_lines
 
@@ -70,6 +71,10 @@ class Nodes:
                 if line:
                     yield msgspec.json.decode(line, type=models.NodeRun)
 
+    def change_many(self, change: BulkFields, *, key: str | None = None) -> Iterator[models.BulkResult]:
+        """The same action on many: how it went for each, as it comes. The same key again tells of the same changes."""
+        return stream_results(self._http, "/nodes/bulk", change, key)
+
     def add(
         self,
         name: str,
@@ -112,6 +117,13 @@ class Nodes:
 
     def disconnect(self, name: str) -> models.Node:
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "disconnect"))
+
+    def cordon(self, name: str) -> models.Node:
+        """Nothing new is placed there from now on. Again: nothing happens."""
+        return self._http.fetch(models.Node, "POST", build_path("nodes", name, "cordon"))
+
+    def uncordon(self, name: str) -> models.Node:
+        return self._http.fetch(models.Node, "POST", build_path("nodes", name, "uncordon"))
 
     def probe(self, name: str) -> models.Node:
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "probe"))

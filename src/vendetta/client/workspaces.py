@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from vendetta import models
 
+from .bulk import WorkspaceBulkFields, stream_results
 from .http import Http, build_labels, build_path, new_key
 
 
@@ -53,6 +54,13 @@ class Workspaces:
     ) -> list[models.Workspace]:
         query = {"node": node, "provider": provider, "state": state, "label": build_labels(labels)}
         return self._http.items(models.Workspace, "/workspaces", query)
+
+    def change_many(self, change: WorkspaceBulkFields, *, key: str | None = None) -> Iterator[models.BulkResult]:
+        """The same action on many: how it went for each, as it comes. The same key again tells of the same changes.
+
+        The changes go on where the iteration is given up.
+        """
+        return stream_results(self._http, "/workspaces/bulk", change, key)
 
     def get(self, name: str) -> models.Workspace:
         return self._http.fetch(models.Workspace, "GET", build_path("workspaces", name))

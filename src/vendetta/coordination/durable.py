@@ -14,9 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Engine, create_engine
 
-from vendetta.store.database import make_private_file
+from vendetta.store.connections import build_postgresql_url, make_private_file
 
 if TYPE_CHECKING:
     from dbos import DBOSConfig
@@ -25,6 +25,9 @@ Json = dict[str, Any]
 
 APPLICATION_VERSION = "1"
 """Raised when the steps of a handler change in order or name: what an older version left then begins again."""
+
+SCHEMA = "vendetta_operations"
+"""Where PostgreSQL keeps the steps: beside our tables, in the same database."""
 
 THREADS, CONNECTIONS = 16, 4
 RESUMED_POLL_SECONDS = 0.2
@@ -38,6 +41,7 @@ class Durable:
         self._executor_id = executor_id
         self._perform = perform
         self._workflow: Callable[[str], Any] | None = None
+        self._engine: Engine | None = None
 
     async def __aenter__(self) -> Self:
         """Also resumes, by and by, every workflow that was running when the last process ended."""
@@ -99,6 +103,8 @@ class Durable:
         # DBOS made its threads this loop's default executor, and is about to end them
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="server"))
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        if self._engine:
+            await asyncio.to_thread(self._engine.dispose)
 
     def _config(self) -> "DBOSConfig":
         from dbos import DBOSPortableJSONSerializer
@@ -115,8 +121,12 @@ class Durable:
             "notification_listener_polling_interval_sec": RESUMED_POLL_SECONDS,
         }
         if "://" in self._location:
-            url = make_url(self._location).set(drivername="postgresql+psycopg")
-            config["system_database_url"] = url.render_as_string(hide_password=False)
+            # a schema of the same database, so that its user need not be allowed to make another one
+            self._engine = create_engine(
+                build_postgresql_url(self._location), pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True
+            )
+            config["dbos_system_schema"] = SCHEMA
+            config["system_database_engine"] = self._engine
         else:
             make_private_file(Path(self._location))
             config["system_database_url"] = URL.create("sqlite", database=self._location).render_as_string()

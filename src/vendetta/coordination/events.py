@@ -1,19 +1,24 @@
 """What happened: written to the store, and told to everyone who watches.
 
-A watcher reads from the store and is only woken here, so a slow one loses nothing, and holds nothing up.
+A watcher reads from the store and is only woken here, by the news of whichever server wrote: a slow one holds nothing
+up, takes no room, and loses only what is pruned before it comes to it, which it is told.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
+from vendetta.errors import EventsMissed, ServerUnavailable
 from vendetta.models import Event
 from vendetta.store import Page, Store
+from vendetta.store.events import TOPIC
 
 KEEP = 100_000
 PRUNE_EVERY = 1_000
 READ_AT_ONCE = 500
+PAUSE_SECONDS = 1.0
 
 
 class Events:
@@ -27,12 +32,14 @@ class Events:
         self._closed = False
 
     async def __aenter__(self) -> Self:
+        self._end_listening = self._store.news.listen(TOPIC, self._hear)
         self._last = await self._store.events.last()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end_listening()
         self.close()
 
     def close(self) -> None:
@@ -42,26 +49,56 @@ class Events:
 
     async def emit(self, kind: str, subject: str, actor: str = "server", **data: Any) -> Event:
         event = await self._store.events.append(kind, subject, actor, data)
-        self._last = max(self._last, event.sequence)
-        news, self._news = self._news, asyncio.Event()
-        news.set()
-        if event.sequence % PRUNE_EVERY == 0:
-            await self._store.events.prune(self._keep)
+        await self.announce(event)
         return event
 
+    async def announce(self, event: Event) -> None:
+        """That one was appended, in a transaction which has ended since."""
+        self._last = max(self._last, event.sequence)
+        if event.sequence % PRUNE_EVERY == 0:
+            await self._store.events.prune(self._keep)
+
     async def list(self, since: int = 0, limit: int = 100) -> Page[Event]:
-        """Those above `since`, the oldest first; the cursor of a page is the `since` of the next."""
-        return await self._store.events.list(since, limit)
+        """Those above `since`, the oldest first; the cursor of a page is the `since` of the next.
+
+        Raises `EventsMissed` where some of those aren't kept any more; 0 asks for all that are kept.
+        """
+        page = await self._store.events.list(since, limit)
+        if since and (forgotten := await self._missed(since, page.items)):
+            raise EventsMissed(
+                f"events {since + 1} to {forgotten} are not kept any more",
+                hint=f"Go on with those that are: vendetta events --since {forgotten}",
+                forgotten=forgotten,
+            )
+        return page
 
     def watch(self, since: int | None = None) -> AsyncIterator[Event]:
-        """Every event above `since` (None: that happens from this call on), each once, in order, as they come."""
+        """Every event above `since` (None: that happens from this call on), each once, in order, as they come.
+
+        In place of those that aren't kept any more there is one `events.missed`, with the number of the last of them.
+        """
         return self._follow(self._last if since is None else since)
 
     async def _follow(self, since: int) -> AsyncIterator[Event]:
+        if since > self._last:
+            # of a state that was since restored to an earlier one, or told by another server a moment ago
+            since = min(since, await self._store.events.last())
+        strict = since != 0  # who asks for those after 0 asks for all that are kept
         while True:
             # taken before the store is read, so that what is appended meanwhile wakes
             news, closed = self._news, self._closed
-            page = await self._store.events.list(since, READ_AT_ONCE)
+            try:
+                page = await self._store.events.list(since, READ_AT_ONCE)
+                forgotten = await self._missed(since, page.items) if strict else None
+            except ServerUnavailable:
+                # it comes back, and nothing is lost meanwhile
+                if closed:
+                    return
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            strict = True
+            if forgotten:
+                yield build_missed(since, forgotten)
             for event in page.items:
                 since = event.sequence
                 yield event
@@ -69,3 +106,27 @@ class Events:
                 if closed:
                     return
                 await news.wait()
+
+    async def _missed(self, since: int, found: Sequence[Event]) -> int | None:
+        """The number up to which events after `since` were pruned. A gap alone says nothing: numbers can be lost."""
+        if not found or found[0].sequence == since + 1:
+            return None
+        forgotten = await self._store.events.forgotten()
+        return forgotten if forgotten > since else None
+
+    def _hear(self, payload: dict[str, Any] | None) -> None:
+        if payload:
+            self._last = max(self._last, payload["sequence"])
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+
+def build_missed(since: int, forgotten: int) -> Event:
+    return Event(
+        sequence=forgotten,
+        time=datetime.now(UTC),
+        kind="events.missed",
+        subject="events",
+        actor="server",
+        data={"from": since + 1, "to": forgotten},
+    )

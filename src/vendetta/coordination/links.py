@@ -1,6 +1,7 @@
 """What the links do, as the pool tells it: written to the store as the nodes' status, in order, and told once.
 
-The pool calls synchronously and must not wait, so changes go through a queue that one task works off.
+The pool calls synchronously and must not wait, so changes go through a queue that one task works off. Of a node that
+another replica watches nothing is written: its status is that of the watcher's link.
 """
 
 import asyncio
@@ -17,9 +18,10 @@ from vendetta.errors import NodeNotFound, VendettaError
 from vendetta.models import HostKey, NodeStatus
 from vendetta.ssh.breaker import HOPELESS
 from vendetta.ssh.connection import Connection
-from vendetta.store import Store
+from vendetta.store import Claim, LeaseLost, Store
 
 from .events import Events
+from .shares import Shares
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +32,9 @@ RESTING = "closed to make room: max_connections are held for others; asked in tu
 class Links:
     """Observes the pool. Entered before the pool and left after it."""
 
-    def __init__(self, store: Store, events: Events) -> None:
+    def __init__(self, store: Store, events: Events, shares: Shares) -> None:
         self._store = store
+        self._shares = shares
         self._events = events
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -117,28 +120,37 @@ class Links:
         host_key: HostKey | None = None,
         last_seen: datetime | None = None,
     ) -> None:
-        if self._shutting_down:
+        # that of now: what is told late under an older one is refused
+        claim = self._shares.claim(node)
+        if self._shutting_down or claim is None:
             return
-
         known: dict[str, Any] = {"host_key": host_key, "last_seen": last_seen}
         more = {field: value for field, value in known.items() if value is not None}
-        self._changes.put_nowait(partial(self._write, node, status, reason, **more))
+        self._changes.put_nowait(partial(self._write, claim, status, reason, **more))
 
-    async def _write(self, node: str, status: NodeStatus, reason: str | None, **more: Any) -> None:
-        before = await self._store.nodes.get(node)
-        # an offline node stays offline while it is tried again: it is told when that changes, not every round
-        if before.status == "offline" and status == "connecting":
-            return
-        await self._store.nodes.update(node, status=status, reason=reason, **more)
-        if before.status != status:
-            await self._events.emit(f"node.{status}", node, before=before.status, reason=reason)
+    async def _write(self, claim: Claim, status: NodeStatus, reason: str | None, **more: Any) -> None:
+        event, node = None, claim.node
+        async with self._store.transaction(claim) as state:
+            before = await state.nodes.get(node)
+            # an offline node stays offline while it is tried again: it is told when that changes, not every round
+            if before.status == "offline" and status == "connecting":
+                return
+            # whoever disconnected it has said so already
+            if before.status == "unknown" == status:
+                return
+            await state.nodes.update(node, status=status, reason=reason, **more)
+            if before.status != status:
+                data = {"before": before.status, "reason": reason}
+                event = await state.events.append(f"node.{status}", node, "server", data)
+        if event:
+            await self._events.announce(event)
 
     async def _work(self) -> None:
         while True:
             change = await self._changes.get()
             try:
                 # a node that was removed in the meantime, or isn't recorded yet, has no status to keep
-                with suppress(NodeNotFound):
+                with suppress(NodeNotFound, LeaseLost):
                     await change()
             except Exception:
                 # one status that could not be written must not stop all that follow

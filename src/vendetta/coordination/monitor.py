@@ -1,40 +1,42 @@
-"""Keeps watch over the nodes whose link is wanted: connects, learns what is there, follows the engines' events.
+"""Keeps watch over the nodes of this replica's share: connects, learns what is there, follows the engines' events.
 
-One task a node. A node's link is wanted from its first `connect` until somebody disconnects or removes it. What goes
-wrong with one node never touches another, and a lost link changes nothing but the link: workspaces become *unknown*.
+One task a node, under the claim by which it is held: what is seen is written as long as that counts. What goes wrong
+with one node never touches another, and a lost link changes nothing but the link: workspaces become *unknown*.
+Durations are by the event loop's clock, which nobody sets.
 
 Beyond `max_connections` the idlest nodes rest: their link is closed, and they are visited in turn instead.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
-from vendetta.errors import Busy, InstanceNotFound, LinkError, NodeNotFound, VendettaError
-from vendetta.models import Node
-from vendetta.providers.base import Provider
-from vendetta.providers.powers import InstanceEvent, Watch
+from vendetta.errors import Busy, LinkError, NodeNotFound, VendettaError
+from vendetta.models import Event, Node, Workspace
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.pool import Pool
-from vendetta.store import Store
+from vendetta.store import Claim, LeaseLost, Store
+from vendetta.store.workspaces import Workspaces
 
 from .engines import Engines, build_endpoint
 from .events import Events
+from .following import Following, is_followed
 from .links import Links
 from .observation import Observation
-from .probe import probe
+from .probe import Findings, probe
+from .shares import Shares
+from .silence import Silence
 
 log = structlog.get_logger(__name__)
 
-FEWEST_FAILURES = 3
-"""A node isn't offline before this many tries failed, however long they took."""
 SAFETY_SECONDS = 900.0
 """How often everything is read again in full, in case an event stream missed something."""
 FIRST_ROUND, LATER_ROUNDS = (0.0, 1.0), (0.8, 1.2)
@@ -44,6 +46,29 @@ ROUND_SECONDS = 60.0
 
 Sooner where an engine doesn't answer that did: after pauses that grow up to `LONGEST_SECONDS`.
 """
+MOST_NAMES = 100
+"""So many workspaces are named in one event."""
+LISTEN_SECONDS = 1.0
+"""How often it is looked who has fallen silent. Nothing is asked for it: the links tell."""
+
+
+def clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """A node that is watched. `kinds` are the technologies of its workspaces; `nudge` is set when it's worth a look."""
+
+    claim: Claim
+    silence: Silence
+    nudge: asyncio.Event = field(default_factory=asyncio.Event)
+    kinds: set[str] = field(default_factory=set)
+    task: "asyncio.Task[None] | None" = None
+
+    @property
+    def goes_on(self) -> bool:
+        return self.task is not None and not self.task.done()
 
 
 class Monitor:
@@ -55,6 +80,7 @@ class Monitor:
         engines: Engines,
         links: Links,
         observation: Observation,
+        shares: Shares,
         *,
         node_timeout_seconds: float,
     ) -> None:
@@ -64,75 +90,104 @@ class Monitor:
         self._engines = engines
         self._links = links
         self._observation = observation
+        self._shares = shares
         self._node_timeout = node_timeout_seconds
-        self._watches: dict[str, asyncio.Task[None]] = {}
-        self._nudges: dict[str, asyncio.Event] = {}
+        self._watched: dict[str, Watched] = {}
+        self._listening: asyncio.Task[None] | None = None
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._links.on_connected(self._nudge)
-        for node in await self._store.nodes.all():
-            if node.status != "unknown":
-                self.follow(node.name)
+        self._observation.on_transition(self._expect)
+        self._listening = asyncio.create_task(self._listen(), name="listen for silent nodes")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._watches.values():
+        watches = (each.task for each in self._watched.values())
+        tasks = [task for task in (self._listening, *watches, *self._telling) if task]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._watches.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def follow(self, name: str) -> None:
+    def follow(self, claim: Claim) -> None:
         """The node's link is wanted. Followed already: it is tried again now rather than later."""
-        if name in self._watches and not self._watches[name].done():
-            self._nudge(name)
+        name = claim.node
+        known = self._watched.get(name)
+        if known and known.goes_on and known.claim == claim:
+            known.nudge.set()
             return
-        self._nudges[name] = asyncio.Event()
-        self._watches[name] = asyncio.create_task(self._watch(name), name=f"monitor {name}")
+        if known and known.task:
+            known.task.cancel()  # under an older claim
+        watched = self._watched[name] = Watched(claim, Silence(clock()))
+        watched.task = asyncio.create_task(self._watch(watched), name=f"monitor {name}")
 
     async def unfollow(self, name: str) -> None:
-        if task := self._watches.pop(name, None):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        self._nudges.pop(name, None)
+        watched = self._watched.pop(name, None)
+        if watched and watched.task:
+            watched.task.cancel()
+            await asyncio.gather(watched.task, return_exceptions=True)
+
+    def follows(self, name: str) -> bool:
+        return name in self._watched
+
+    def release(self, name: str) -> None:
+        """Another replica watches it now: its link is closed, unless somebody uses it."""
+        self._pool.release(name)
 
     async def refresh(self, name: str) -> Node:
-        """Asks the node everything, now. Raises `NodeNotFound`, `LinkError`."""
+        """Asks the node everything, now, for somebody who asked here. Raises `NodeNotFound`, `LinkError`."""
         async with self._engines.connection(name) as connection:
-            return await self._learn(await self._store.nodes.get(name), connection)
+            return await self._learn(await self._store.nodes.get(name), connection, self._shares.claim(name))
 
-    async def _watch(self, name: str) -> None:
-        failures, setbacks, spread, had = 0, 0, FIRST_ROUND, await self._healthy(name)
-        with self._pool.watching(name):
+    async def _watch(self, watched: Watched) -> None:
+        """Until the node is gone, or another replica's to watch."""
+        claim = watched.claim
+        with self._pool.watching(claim.node):
             while True:
                 try:
-                    connection, node = await self._visit(name)
-                    failures, setbacks = 0, setbacks + 1 if is_unwell(node, had) else 0
-                    had |= {kind for kind, status in node.providers.items() if status.state == "healthy"}
-                    listened = await self._stay(connection, node, setbacks, random.uniform(*spread))  # noqa: S311
-                    spread = LATER_ROUNDS
-                    if not listened:
-                        await self._nudged(name, build_pause(1, random.random()))  # noqa: S311
+                    return await self._keep_asking(watched)
                 except NodeNotFound:
-                    return
-                except HOPELESS as exc:
-                    await self._lost(name, exc)
-                    await self._nudged(name, None)
-                except LinkError as exc:
-                    failures += 1
-                    await self._lost(name, exc)
-                    await self._check_offline(name, failures, exc)
-                    await self._nudged(name, self._pause(name, failures))
-                except Busy as exc:
-                    self._links.waiting(name, exc.message)
-                    await self._nudged(name, ROUND_SECONDS)
-                except VendettaError as exc:
-                    log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
-                    await self._nudged(name, ROUND_SECONDS)
+                    return None
+                except LeaseLost:
+                    self._shares.lost(claim)
+                    return None
                 except Exception:
                     # what goes wrong with one node must not end the watch over it
-                    log.exception("watching a node failed", node=name)
-                    await self._nudged(name, ROUND_SECONDS)
+                    log.exception("watching a node failed", node=claim.node)
+                await nudged(watched, ROUND_SECONDS)
+
+    async def _keep_asking(self, watched: Watched) -> None:
+        name, silence = watched.claim.node, watched.silence
+        failures, setbacks, spread, had = 0, 0, FIRST_ROUND, await self._healthy(name)
+        listened = True
+        while True:
+            try:
+                connection, node = await self._visit(watched, listens=listened)
+                silence.answered(clock())
+                failures, setbacks = 0, setbacks + 1 if is_unwell(node, had) else 0
+                had |= {kind for kind, status in node.providers.items() if status.state == "healthy"}
+                listened = await self._stay(watched, connection, node, setbacks, random.uniform(*spread))  # noqa: S311
+                spread = LATER_ROUNDS
+                if not listened:
+                    await nudged(watched, build_pause(1, random.random()))  # noqa: S311
+            except NodeNotFound:
+                raise
+            except HOPELESS as exc:
+                await self._lost(watched.claim, exc)
+                await nudged(watched, None)
+            except LinkError as exc:
+                failures += 1
+                silence.failed(clock(), exc.message)
+                await self._lost(watched.claim, exc)
+                await nudged(watched, self._pause(name, failures))
+            except Busy as exc:
+                self._links.waiting(name, exc.message)
+                await nudged(watched, ROUND_SECONDS)
+            except VendettaError as exc:
+                log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
+                await nudged(watched, ROUND_SECONDS)
 
     async def _healthy(self, name: str) -> set[str]:
         """The engines that answered when the node was asked last."""
@@ -141,15 +196,18 @@ class Monitor:
             return {kind for kind, status in known.items() if status.state == "healthy"}
         return set()
 
-    async def _visit(self, name: str) -> tuple[Connection, Node]:
-        node = await self._store.nodes.get(name)
+    async def _visit(self, watched: Watched, *, listens: bool) -> tuple[Connection, Node]:
+        """`listens`: an engine whose events are followed from now on is read in full then, and not before."""
+        claim = watched.claim
+        node = await self._store.nodes.get(claim.node)
         async with self._pool.visit(build_endpoint(node)) as connection:
-            node = await self._learn(node, connection)
+            watched.kinds |= await self._store.workspaces.kinds(claim.node)
+            node = await self._learn(node, connection, claim, followed=watched.kinds if listens else ())
         # that it was connected just now needs no second visit
-        self._nudges[name].clear()
+        watched.nudge.clear()
         return connection, node
 
-    async def _stay(self, connection: Connection, node: Node, setbacks: int, jitter: float) -> bool:
+    async def _stay(self, watched: Watched, connection: Connection, node: Node, setbacks: int, jitter: float) -> bool:
         """Until everything is to be read again: with the engines' events for as long as the link stands.
 
         Raises `LinkError` where it is lost. Where it rests, whoever opens it ends the stay. False: an engine's events
@@ -157,11 +215,13 @@ class Monitor:
         """
         undisturbed = build_pause(setbacks) if setbacks else SAFETY_SECONDS
         seconds = ROUND_SECONDS if connection.spares_sessions else undisturbed
-        listened = await self._follow_engines(connection, node, seconds * jitter)
+        observation = self._observation.under(watched.claim)
+        following = Following(self._engines, observation, watched.kinds, watched.nudge)
+        listened = await following.follow(connection, node, seconds * jitter)
         if connection.closed:
             if connection.error:
                 raise connection.error
-            await self._nudged(node.name, ROUND_SECONDS * jitter)
+            await nudged(watched, ROUND_SECONDS * jitter)
             return True
         return listened
 
@@ -172,81 +232,114 @@ class Monitor:
             return breaker.wait_seconds()
         return build_pause(failures, random.random())  # noqa: S311
 
-    async def _learn(self, before: Node, connection: Connection) -> Node:
+    async def _learn(
+        self, before: Node, connection: Connection, claim: Claim | None, *, followed: Collection[str] = ()
+    ) -> Node:
         name = before.name
         findings = await probe(connection, self._engines)
         if before.status == "offline":
             self._links.answered(name)
             await self._links.settled()
-        node = await self._store.nodes.update(
-            name,
-            resources=findings.resources,
-            providers=findings.providers,
-            capabilities=findings.capabilities,
-            latency_seconds=findings.latency_seconds,
-            last_seen=datetime.now(UTC),
-        )
-        for kind, status in findings.providers.items():
-            known = before.providers.get(kind)
-            if known and known.state != status.state:
-                await self._events.emit(
-                    f"engine.{status.state}", name, provider=kind, before=known.state, reason=status.reason
-                )
-            if status.state == "healthy":
-                provider = self._engines.bind(connection, kind)
-                await self._observation.record_all(name, kind, await provider.list())
+        told: list[Event] = []
+        async with self._store.transaction(claim) as state:
+            node = await state.nodes.update(
+                name,
+                resources=findings.resources,
+                providers=findings.providers,
+                capabilities=findings.capabilities,
+                latency_seconds=findings.latency_seconds,
+                last_seen=datetime.now(UTC),
+                boot_id=findings.boot_id,
+            )
+            if before.boot_id and findings.boot_id and before.boot_id != findings.boot_id:
+                data = await self._describe_reboot(before, findings, state.workspaces)
+                told.append(await state.events.append("node.rebooted", name, "server", data))
+            for kind, status in findings.providers.items():
+                known = before.providers.get(kind)
+                if known and known.state != status.state:
+                    data = {"provider": kind, "before": known.state, "reason": status.reason}
+                    told.append(await state.events.append(f"engine.{status.state}", name, "server", data))
+        for event in told:
+            await self._events.announce(event)
+        await self._survey(node, connection, claim, followed)
         return node
 
-    async def _follow_engines(self, connection: Connection, node: Node, seconds: float) -> bool:
-        """Engine events as they come, until the link ends, or it is time; or those of an engine end, which is False."""
-        followers = [
-            asyncio.create_task(self._follow_engine(node.name, provider, provider.watch()))
-            for kind, status in node.providers.items()
-            # where sessions are short they belong to those who ask; everything is read again at times anyway
-            if status.state == "healthy" and not connection.spares_sessions
-            if isinstance(provider := self._engines.bind(connection, kind), Watch)
-        ]
-        end = asyncio.create_task(connection.wait_closed())
-        try:
-            ended, _ = await asyncio.wait([end, *followers], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            for task in ended:
-                task.result()
-        finally:
-            for task in (end, *followers):
-                task.cancel()
-            await asyncio.gather(end, *followers, return_exceptions=True)
-        return end in ended or not ended
+    async def _describe_reboot(self, before: Node, findings: Findings, workspaces: Workspaces) -> dict[str, Any]:
+        """With what should be running there."""
+        there = await workspaces.all(node=before.name)
+        wanted = [workspace.name for workspace in there if workspace.wanted == "running"]
+        return {
+            "before": before.boot_id,
+            "after": findings.boot_id,
+            "booted_at": findings.booted_at.isoformat() if findings.booted_at else None,
+            "wanted": wanted[:MOST_NAMES],
+            "wanted_count": len(wanted),
+        }
 
-    async def _follow_engine(self, name: str, provider: Provider, events: AsyncIterator[InstanceEvent]) -> None:
-        # the stream's end says that the engine or the link went: the next full reading tells which
-        with suppress(VendettaError):
-            async for event in events:
-                try:
-                    instance = await provider.inspect(event.name)
-                except InstanceNotFound:
-                    instance = None
-                await self._observation.record_one(name, event.name, instance)
+    async def _survey(self, node: Node, connection: Connection, claim: Claim | None, followed: Collection[str]) -> None:
+        """What became of the node's workspaces: unknown where their engine can't be asked."""
+        observation = self._observation.under(claim)
+        for kind in sorted(await self._store.workspaces.kinds(node.name)):
+            status = node.providers.get(kind)
+            if status and status.state == "healthy":
+                provider = self._engines.bind(connection, kind)
+                if kind not in followed or not is_followed(provider, connection):
+                    await observation.survey(node.name, kind, provider)
+            else:
+                why = status.reason if status and status.reason else "this server doesn't know it"
+                reason = f"{kind} on node {node.name} can't be asked: {why}"
+                await observation.lose(node.name, reason, kinds=[kind])
 
-    async def _lost(self, name: str, error: VendettaError) -> None:
-        await self._observation.lose(name, f"node {name} can't be asked: {error.message}")
+    async def _listen(self) -> None:
+        """Who is silent for long enough is offline, be it on a link that stands; and back as soon as it answers."""
+        while True:
+            await asyncio.sleep(LISTEN_SECONDS)
+            for name, watched in list(self._watched.items()):
+                if watched.goes_on:
+                    self._hear(name, watched)
 
-    async def _check_offline(self, name: str, failures: int, error: VendettaError) -> None:
-        await self._links.settled()
-        node = await self._store.nodes.get(name)
-        silent_since = node.last_seen or node.since
-        silent = (datetime.now(UTC) - silent_since).total_seconds()
-        if node.status != "offline" and failures >= FEWEST_FAILURES and silent >= self._node_timeout:
-            self._links.offline(name, f"no answer for {silent:.0f} s: {error.message}")
+    def _hear(self, name: str, watched: Watched) -> None:
+        now, silence = clock(), watched.silence
+        connection = self._pool.connection(name)
+        if connection and connection.unanswered:
+            since, questions = now - connection.silent_seconds, connection.unanswered
+            silence.unanswered(since, questions, f"{questions} times it was asked on the link that stands")
+        elif connection:
+            if silence.told:
+                # asked everything again, which tells what was missed
+                watched.nudge.set()
+            silence.answered(now)
+        if not silence.told and silence.is_over(now, self._node_timeout):
+            silence.told = True
+            reason = f"no answer for {now - silence.heard:.0f} s: {silence.error}"
+            self._links.offline(name, reason)
+            self._telling.add(task := asyncio.create_task(self._tell_lost(watched.claim, reason)))
+            task.add_done_callback(self._telling.discard)
+
+    async def _tell_lost(self, claim: Claim, reason: str) -> None:
+        with suppress(LeaseLost):
+            await self._observation.under(claim).lose(claim.node, reason)
+
+    async def _lost(self, claim: Claim, error: VendettaError) -> None:
+        await self._observation.under(claim).lose(claim.node, f"node {claim.node} can't be asked: {error.message}")
 
     def _nudge(self, name: str) -> None:
-        if nudge := self._nudges.get(name):
-            nudge.set()
+        if watched := self._watched.get(name):
+            watched.nudge.set()
 
-    async def _nudged(self, name: str, seconds: float | None) -> None:
-        nudge = self._nudges[name]
-        with suppress(TimeoutError):
-            await asyncio.wait_for(nudge.wait(), seconds)
-        nudge.clear()
+    def _expect(self, workspace: Workspace) -> None:
+        """An operation is about to change it: the engine's events are worth following from now on."""
+        watched = self._watched.get(workspace.node)
+        if watched and workspace.provider not in watched.kinds:
+            watched.kinds.add(workspace.provider)
+            watched.nudge.set()
+
+
+async def nudged(watched: Watched, seconds: float | None) -> None:
+    """Returns when it is worth a look, or the time is over."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(watched.nudge.wait(), seconds)
+    watched.nudge.clear()
 
 
 def is_unwell(node: Node, had: Collection[str]) -> bool:

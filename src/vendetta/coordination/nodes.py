@@ -26,6 +26,7 @@ from .links import Links
 from .monitor import Monitor
 from .placement import ENDED, build_room
 from .requests import ExecRequest, NodeEdit, NodeRequest
+from .wishes import Wishes
 
 
 class Nodes:
@@ -42,6 +43,7 @@ class Nodes:
         engines: Engines,
         links: Links,
         monitor: Monitor,
+        wishes: Wishes,
     ) -> None:
         self._store = store
         self._events = events
@@ -53,6 +55,7 @@ class Nodes:
         self._engines = engines
         self._links = links
         self._monitor = monitor
+        self._wishes = wishes
 
     async def add(
         self, request: NodeRequest, login: Login, *, connect: bool = True, install_key: bool = False, actor: str
@@ -63,6 +66,7 @@ class Nodes:
         """
         node = build_node(request)
         await self._store.nodes.add(node)
+        await self._wishes.add(node.name)
         if connect:
             try:
                 await self._pool.connect(build_endpoint(node), login)
@@ -72,7 +76,7 @@ class Nodes:
             except BaseException:
                 await self._forget(node.name)
                 raise
-            self._monitor.follow(node.name)
+            await self._wishes.follow(node.name)
         await self._links.settled()
         await self._events.emit("node.added", node.name, actor, address=node.address)
         return await self.get(node.name)
@@ -99,10 +103,8 @@ class Nodes:
         moved = any(getattr(node, key) != value for key, value in changes.items() if key in ROUTE)
         await self._store.nodes.update(name, **changes)
         await self._events.emit("node.edited", name, actor, changed=sorted(changes))
-        if moved and node.status != "unknown":
-            await self._monitor.unfollow(name)
-            await self._pool.disconnect(name)
-            self._monitor.follow(name)
+        if moved:
+            await self._wishes.reroute(name)
         return await self.get(name)
 
     async def connect(self, name: str, login: Login, actor: str) -> Node:
@@ -114,19 +116,24 @@ class Nodes:
             await self._pool.connect(build_endpoint(node), login)
             await self._monitor.refresh(name)
         finally:
-            self._monitor.follow(name)
+            await self._wishes.follow(name)
         await self._links.settled()
         return await self.get(name)
 
     async def disconnect(self, name: str, actor: str) -> Node:
         """Closes the link, until somebody asks for the node again. What runs there goes on."""
         await self.get(name)
-        await self._monitor.unfollow(name)
-        await self._pool.disconnect(name)
-        await self._links.settled()
-        await self._store.nodes.update(name, status="unknown", reason=f"disconnected by {actor}")
+        await self._wishes.rest(name, f"disconnected by {actor}")
         await self._events.emit("node.disconnected", name, actor)
         return await self.get(name)
+
+    async def cordon(self, name: str, actor: str) -> Node:
+        """Nothing new is placed there from now on; what is there goes on. Cordoned already: nothing happens."""
+        return await self._set_cordoned(name, True, actor)
+
+    async def uncordon(self, name: str, actor: str) -> Node:
+        """Open already: nothing happens."""
+        return await self._set_cordoned(name, False, actor)
 
     async def probe(self, name: str) -> Node:
         """Asks the node everything, now."""
@@ -194,6 +201,12 @@ class Nodes:
         await self._events.emit("node.key_installed", name, actor, fingerprint=key.fingerprint if key else None)
         return key
 
+    async def _set_cordoned(self, name: str, cordoned: bool, actor: str) -> Node:
+        if (await self._store.nodes.get(name)).cordoned != cordoned:
+            await self._store.nodes.update(name, cordoned=cordoned)
+            await self._events.emit("node.cordoned" if cordoned else "node.uncordoned", name, actor)
+        return await self.get(name)
+
     async def _filled_in(self, nodes: Sequence[Node]) -> builtins.list[Node]:
         """With what isn't kept but known: the breaker and the room."""
         promised = await self._store.workspaces.promised([node.name for node in nodes], without=ENDED)
@@ -207,8 +220,7 @@ class Nodes:
         ]
 
     async def _forget(self, name: str) -> None:
-        await self._monitor.unfollow(name)
-        await self._pool.disconnect(name)
+        await self._wishes.forget(name)
         await self._links.settled()
         self._host_keys.forget(name)
         await self._store.nodes.remove(name)

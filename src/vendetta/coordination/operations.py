@@ -10,7 +10,7 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +20,7 @@ import structlog
 
 from vendetta.errors import Conflict, ServerUnavailable, Unsupported, VendettaError, WrongState
 from vendetta.models import FINISHED, Operation, OperationState, Problem
-from vendetta.ssh.breaker import build_pause, utc_now
+from vendetta.ssh.breaker import build_pause
 from vendetta.store import Page, Store
 
 from .attempts import Pause, build_late
@@ -56,7 +56,7 @@ class Operations:
         drain_seconds: float = 30.0,
         keep: int = KEEP,
         pause: Pause = lambda failures: build_pause(failures, random.random()),  # noqa: S311
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._events = events

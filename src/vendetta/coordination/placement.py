@@ -5,9 +5,11 @@ Pure: decides on what the store holds, asks no node.
 
 from collections.abc import Mapping, Sequence
 
-from vendetta.errors import InvalidInput, OutOfResources
+from vendetta.errors import InvalidInput, OutOfResources, WrongState
 from vendetta.models import InstanceSpec, Node, Room
 from vendetta.store import Promised
+
+CORDONED = "cordoned"
 
 ENDED = frozenset({"missing", "removing"})
 """The states in which a workspace takes no room."""
@@ -47,11 +49,21 @@ def choose(
         why = "; ".join(f"{name}: {reason}" for name, reason in sorted(refusals.items())[:5])
         raise OutOfResources(
             f"no node fits ({why})",
-            hint="Add a node, free some room, or name the node with --node.",
+            hint=_hint(refusals),
             nodes=refusals,
         )
     # memory in whole GiB, so that nodes of one kind are filled evenly rather than by a few bytes of difference
     return min((-(free // 2**30), count, name, node) for free, count, name, node in fitting)[3]
+
+
+def check_open(node: Node) -> None:
+    """For a node that somebody names. Raises `WrongState` where it is cordoned: to name it doesn't open it."""
+    if node.cordoned:
+        raise WrongState(
+            f"node {node.name} is cordoned: nothing new is placed on it",
+            hint=f"Choose another node, or open it again: vendetta node uncordon {node.name}",
+            node=node.name,
+        )
 
 
 def build_room(node: Node, promised: Promised) -> Room | None:
@@ -66,9 +78,16 @@ def build_room(node: Node, promised: Promised) -> Room | None:
     )
 
 
+def _hint(refusals: Mapping[str, str]) -> str:
+    cordoned = sorted(name for name, reason in refusals.items() if reason == CORDONED)
+    if cordoned:
+        return f"Add a node, free some room, or open one again: vendetta node uncordon {cordoned[0]}"
+    return "Add a node, free some room, or name the node with --node."
+
+
 def _refusal(node: Node, provider: str, spec: InstanceSpec, room: Room | None) -> str | None:
     if node.cordoned:
-        return "cordoned"
+        return CORDONED
     if node.status != "connected":
         return f"{node.status}"
     status = node.providers.get(provider)

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from vendetta.errors import UnexpectedReply
 from vendetta.models import ProviderStatus, Resources
@@ -19,16 +20,22 @@ while read -r key value unit; do [ "$key" = MemTotal: ] && echo "memory_kib $val
 echo "disk_free_kib $(df -Pk /var/lib 2>/dev/null | awk 'NR == 2 { print $4 }')"
 [ -r /etc/os-release ] && . /etc/os-release && echo "os $PRETTY_NAME"
 [ -w /dev/kvm ] && echo "kvm yes"
+read -r boot < /proc/sys/kernel/random/boot_id && echo "boot_id $boot"
+while read -r key value; do [ "$key" = btime ] && echo "booted_at $value"; done < /proc/stat
 true
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
+    """`boot_id` and `booted_at` are of the machine's last start, as far as it tells."""
+
     resources: Resources
     providers: dict[str, ProviderStatus]
     capabilities: list[str]
     latency_seconds: float
+    boot_id: str | None = None
+    booted_at: datetime | None = None
 
 
 async def probe(connection: Connection, engines: Engines) -> Findings:
@@ -46,6 +53,8 @@ async def probe(connection: Connection, engines: Engines) -> Findings:
         providers=providers,
         capabilities=build_capabilities(values, providers),
         latency_seconds=latency,
+        boot_id=values.get("boot_id"),
+        booted_at=parse_seconds(values.get("booted_at", "")),
     )
 
 
@@ -53,6 +62,11 @@ def parse_facts(output: bytes) -> dict[str, str]:
     """`{"cpus": "4", …}`; lines of a talkative login are passed over by whoever looks up the keys."""
     lines = output.decode(errors="replace").splitlines()
     return {key: value.strip() for key, _, value in (line.partition(" ") for line in lines) if value.strip()}
+
+
+def parse_seconds(text: str) -> datetime | None:
+    """Since the epoch, as the node's clock has it."""
+    return datetime.fromtimestamp(int(text), UTC) if text.isdecimal() and len(text) < 12 else None
 
 
 def build_resources(facts: dict[str, str], node: str, *, said: bytes = b"") -> Resources:

@@ -252,6 +252,23 @@ class RunRequest(Request):
     timeout_seconds: float = Field(600.0, gt=0, description="on each node")
 
 
+class BulkRequest(Request):
+    """One change for several: those named, those with all of the labels, or every one."""
+
+    action: str
+    names: list[Name] = []
+    labels: dict[Label, str] = {}
+    all: bool = False
+    config: dict[str, Any] = Field({}, description="what the action takes of one")
+    deadline_seconds: float | None = Field(
+        None, gt=0, description="after which what is an operation fails; an hour without it"
+    )
+
+
+class WorkspaceBulkRequest(BulkRequest):
+    node: Name | None = Field(None, description="of those with the labels, or of all, the ones on this node")
+
+
 class CommandRequest(Request):
     action: str
     provider: str

@@ -6,6 +6,7 @@ asking the node what is true now, however they ended.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,13 +16,12 @@ import msgspec
 from vendetta.errors import (
     Cancelled,
     DeadlineExceeded,
-    InstanceNotFound,
     LinkError,
     NameTaken,
     VendettaError,
     WorkspaceNotFound,
 )
-from vendetta.models import Instance, InstanceSpec, Progress, Workspace, WorkspaceState
+from vendetta.models import InstanceSpec, Operation, Progress, Wanted, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
 from vendetta.providers.powers import Pausing, Resizing, require
 from vendetta.store import Store
@@ -30,18 +30,19 @@ from .attempts import RETRIES, build_left
 from .engines import Engines
 from .observation import Observation
 from .operations import Operations, Steps
-from .placement import ENDED, choose
+from .placement import ENDED, check_open, choose
+from .turns import Turns
 
 Input = dict[str, Any]
 Result = dict[str, Any]
 
 
 class Transitions:
-    def __init__(self, store: Store, engines: Engines, observation: Observation) -> None:
+    def __init__(self, store: Store, engines: Engines, observation: Observation, turns: Turns) -> None:
         self._store = store
         self._engines = engines
         self._observation = observation
-        self._placing = asyncio.Lock()
+        self._turns = turns
 
     def register(self, operations: Operations) -> None:
         operations.register("workspace.create", self._create)
@@ -111,7 +112,7 @@ class Transitions:
         except VendettaError as exc:
             seen = await steps.run("observe", lambda: self._observe(name), cleanup=True)
             raise build_left(exc, describe(seen)) from exc
-        await steps.run("forget", lambda: self._forget(name), cleanup=True)
+        await steps.run("forget", lambda: self._observation.forget(name), cleanup=True)
         return {"name": name}
 
     async def settle(
@@ -121,8 +122,9 @@ class Transitions:
 
         async def call(name: str) -> None:
             workspace = await self._store.workspaces.get(name)
-            steps.progress(Progress(message=doing or f"{verb} on {workspace.node}"))
-            await self._engines.call(workspace.node, workspace.provider, lambda provider: act(provider, name))
+            async with self._turn(steps, workspace.node):
+                steps.progress(Progress(message=doing or f"{verb} on {workspace.node}"))
+                await self._engines.call(workspace.node, workspace.provider, lambda provider: act(provider, name))
 
         return await self._settle(steps, verb, call)
 
@@ -148,81 +150,110 @@ class Transitions:
         """Takes the name and the node. Run again after a crash: the name is already this operation's."""
         operation = steps.operation
         spec = msgspec.convert(given["spec"], InstanceSpec)
-        async with self._placing:
+        async with self._store.exclusive("placement"):
+            claimed = await self._claimed(operation) or await self._add(operation, spec, given)
             try:
-                if (await self._store.workspaces.get(operation.target)).id == operation.id:
-                    return
-            except WorkspaceNotFound:
-                pass
-            node = given["node"] or await self._place(given["provider"], spec, given["placement"])
-            now = datetime.now(UTC)
-            await self._store.workspaces.add(
-                Workspace(
-                    id=operation.id,
-                    name=operation.target,
-                    node=node,
-                    provider=given["provider"],
-                    image=spec.image,
-                    state="pending",
-                    since=now,
-                    spec=spec,
-                    labels=spec.labels,
-                    owner=operation.actor,
-                    created_at=now,
-                )
+                # cordoned since it was chosen: whoever drains it may have looked before there was a record to see
+                check_open(await self._store.nodes.get(claimed.node))
+            except VendettaError:
+                await self._store.workspaces.remove(claimed.name)
+                raise
+
+    async def _claimed(self, operation: Operation) -> Workspace | None:
+        try:
+            workspace = await self._store.workspaces.get(operation.target)
+        except WorkspaceNotFound:
+            return None
+        return workspace if workspace.id == operation.id else None
+
+    async def _add(self, operation: Operation, spec: InstanceSpec, given: Input) -> Workspace:
+        node = given["node"] or await self._place(given["provider"], spec, given["placement"])
+        now = datetime.now(UTC)
+        return await self._store.workspaces.add(
+            Workspace(
+                id=operation.id,
+                name=operation.target,
+                node=node,
+                provider=given["provider"],
+                image=spec.image,
+                state="pending",
+                since=now,
+                spec=spec,
+                wanted="running" if given["start"] else "stopped",
+                labels=spec.labels,
+                owner=operation.actor,
+                created_at=now,
             )
+        )
 
     async def _place(self, provider: str, spec: InstanceSpec, labels: dict[str, str]) -> str:
         nodes, promised = await self._store.nodes.all(), await self._store.workspaces.promised(without=ENDED)
         return choose(nodes, promised, provider=provider, spec=spec, labels=labels).name
 
     async def _make(self, steps: Steps, name: str, on_sent: Callable[[], None]) -> None:
-        workspace = await self._enter(steps, name, "creating", "creating on {node} from {image}")
-
-        async def create(provider: Provider) -> Instance:
-            return await provider.create(name, workspace.spec, steps.progress)
-
-        await self._engines.call(workspace.node, workspace.provider, create, on_sent=on_sent)
+        spec = (await self._store.workspaces.get(name)).spec
+        await self._enter(
+            steps,
+            name,
+            "creating",
+            "creating on {node} from {image}",
+            lambda provider: provider.create(name, spec, steps.progress),
+            on_sent=on_sent,
+        )
 
     async def _begin(self, steps: Steps, name: str) -> None:
-        workspace = await self._enter(steps, name, "starting", "starting on {node}")
-        await self._engines.call(workspace.node, workspace.provider, lambda provider: provider.start(name))
+        await self._enter(
+            steps, name, "starting", "starting on {node}", lambda provider: provider.start(name), wanted="running"
+        )
 
     async def _end(self, steps: Steps, name: str, timeout_seconds: float) -> None:
-        workspace = await self._enter(steps, name, "stopping", "stopping on {node}")
-        await self._engines.call(
-            workspace.node,
-            workspace.provider,
-            lambda provider: provider.stop(name, timeout_seconds=timeout_seconds),
-        )
+        async def stop(provider: Provider) -> None:
+            await provider.stop(name, timeout_seconds=timeout_seconds)
+
+        await self._enter(steps, name, "stopping", "stopping on {node}", stop, wanted="stopped")
 
     async def _take_away(self, steps: Steps, name: str, force: bool) -> None:
-        workspace = await self._enter(steps, name, "removing", "removing from {node}")
-        await self._engines.call(
-            workspace.node, workspace.provider, lambda provider: provider.remove(name, force=force)
-        )
+        async def remove(provider: Provider) -> None:
+            await provider.remove(name, force=force)
 
-    async def _enter(self, steps: Steps, name: str, state: WorkspaceState, message: str) -> Workspace:
+        await self._enter(steps, name, "removing", "removing from {node}", remove)
+
+    async def _enter(
+        self,
+        steps: Steps,
+        name: str,
+        state: WorkspaceState,
+        message: str,
+        act: Callable[[Provider], Awaitable[object]],
+        *,
+        wanted: Wanted | None = None,
+        on_sent: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Into `state`, once there is room on the node for it, and does what the state stands for."""
         workspace = await self._store.workspaces.get(name)
-        steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
-        await self._observation.transition(name, state)
-        return workspace
+        async with self._turn(steps, workspace.node):
+            steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
+            await self._observation.transition(name, state, wanted)
+            await self._engines.call(workspace.node, workspace.provider, act, on_sent=on_sent)
+
+    def _turn(self, steps: Steps, node: str) -> AbstractAsyncContextManager[None]:
+        return self._turns.on(node, lambda: steps.progress(Progress(message=f"waiting for its turn on {node}")))
 
     async def _observe(self, name: str, *, patient: bool = False) -> Result:
         """What is true now: asked of the node, or unknown where it can't be asked (`patient`: a `LinkError` then)."""
         workspace = await self._store.workspaces.get(name)
         try:
-            instance = await self._engines.call(
-                workspace.node, workspace.provider, lambda provider: provider.inspect(name)
+            seen = await self._engines.call(
+                workspace.node,
+                workspace.provider,
+                lambda provider: self._observation.settle(name, provider),
             )
-        except InstanceNotFound:
-            seen = await self._observation.record(name, None)
+        except WorkspaceNotFound:
+            raise
         except VendettaError as exc:
             if patient and isinstance(exc, LinkError):
                 raise
             seen = await self._observation.unobserved(name, exc.message)
-        else:
-            seen = await self._observation.record(name, instance)
         result: Result = msgspec.to_builtins(seen)
         return result
 
@@ -248,14 +279,8 @@ class Transitions:
                 left = f"what was made could not be removed: {exc.message}"
                 await self._observation.unobserved(name, f"{cause.message}; and {left}")
                 return left
-        await self._store.workspaces.remove(name)
+        await self._observation.forget(name)
         return None
-
-    async def _forget(self, name: str) -> None:
-        try:
-            await self._store.workspaces.remove(name)
-        except WorkspaceNotFound:
-            return
 
 
 def describe(seen: Result) -> str:

@@ -16,6 +16,7 @@ from vendetta.transport import Output, Process, Stream, Terminal
 from .engines import Engines
 from .nodes import build_terminal
 from .operations import Operations
+from .placement import check_open
 from .requests import ExecRequest, RemoveRequest, ResizeRequest, StopRequest, WorkspaceRequest
 
 
@@ -30,11 +31,15 @@ class Workspaces:
     async def create(
         self, request: WorkspaceRequest, actor: str, key: str | None = None, within: float | None = None
     ) -> Operation:
-        """Raises `InvalidInput`, `UnknownProvider`, `NodeNotFound` and `NameTaken` before anything is begun."""
+        """Raises `InvalidInput`, `UnknownProvider`, `NodeNotFound`, `WrongState` (the node is cordoned) and `NameTaken`
+        before anything is begun.
+        """
         spec = request.spec()
         self._engines.registry.validate(request.provider, spec)
         if request.node is not None:
-            await self._store.nodes.get(request.node)
+            node = await self._store.nodes.get(request.node)
+            if not await self._operations.known(key):
+                check_open(node)
         given = {
             "provider": request.provider,
             "node": request.node,

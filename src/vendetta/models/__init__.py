@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .belonging import Belonging, BelongingKind, CleanupResult
+    from .bulk import BulkResult
     from .command import ACTIONS, Command, ExecutionResult, Service
     from .doctor import Check, CheckState, DoctorReport
     from .engine_socket import EngineSocket
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from .provider import ActionDescription, ProviderDescription
     from .rotation import KeyRotation, NodeRotation
     from .run import NodeRun
-    from .server import ServerStatus
+    from .server import Replica, ServerStatus
     from .snapshot import Snapshot
-    from .workspace import Workspace, WorkspaceState
+    from .workspace import Wanted, Workspace, WorkspaceState
 
 __all__ = [
     "ACTIONS",
@@ -42,6 +43,7 @@ __all__ = [
     "Breaker",
     "BreakerState",
     "BuildNews",
+    "BulkResult",
     "Check",
     "CheckState",
     "CleanupResult",
@@ -72,6 +74,7 @@ __all__ = [
     "ProviderDescription",
     "ProviderState",
     "ProviderStatus",
+    "Replica",
     "Resources",
     "Room",
     "ServerStatus",
@@ -80,12 +83,14 @@ __all__ = [
     "Stats",
     "Token",
     "TokenCreated",
+    "Wanted",
     "Workspace",
     "WorkspaceState",
 ]
 
 _HOMES = {
     "belonging": "Belonging BelongingKind CleanupResult",
+    "bulk": "BulkResult",
     "command": "ACTIONS Command ExecutionResult Service",
     "doctor": "Check CheckState DoctorReport",
     "engine_socket": "EngineSocket",
@@ -101,9 +106,9 @@ _HOMES = {
     "provider": "ActionDescription ProviderDescription",
     "rotation": "KeyRotation NodeRotation",
     "run": "NodeRun",
-    "server": "ServerStatus",
+    "server": "Replica ServerStatus",
     "snapshot": "Snapshot",
-    "workspace": "Workspace WorkspaceState",
+    "workspace": "Wanted Workspace WorkspaceState",
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
 

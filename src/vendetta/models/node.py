@@ -68,8 +68,8 @@ class Breaker:
 class Node:
     """`since` dates `status`; `last_seen` is when the node last answered; `latency_seconds` one round trip.
 
-    `breaker` is what the server knows since it started, None where it has not tried the node. `room` is None where the
-    resources aren't known.
+    `boot_id` is another one after each start of the machine. `breaker` is what the server knows since it started, None
+    where it has not tried the node. `room` is None where the resources aren't known.
     """
 
     id: str
@@ -93,4 +93,5 @@ class Node:
     resources: Resources | None = None
     room: Room | None = None
     providers: dict[str, ProviderStatus] = field(default_factory=dict)
+    boot_id: str | None = None
     breaker: Breaker | None = None

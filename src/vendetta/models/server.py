@@ -1,12 +1,27 @@
-"""What a server says of itself."""
+"""What a server says of itself, and of the replicas that share its state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerStatus:
+class Replica:
+    """One process of the server. `nodes` is how many it watches."""
+
     id: str
+    host: str
+    version: str
+    pid: int
+    started_at: datetime
+    nodes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStatus:
+    """`id` is of the state, `replica` of the process that answers; `replicas` are all that live."""
+
+    id: str
+    replica: str
     version: str
     pid: int
     started_at: datetime
@@ -17,3 +32,4 @@ class ServerStatus:
     connections: int
     operations_running: int
     memory_bytes: int
+    replicas: list[Replica] = field(default_factory=list)

@@ -20,12 +20,16 @@ WorkspaceState = Literal[
     "unknown",
 ]
 
+Wanted = Literal["running", "stopped"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
     """`spec` is what is desired, `state` what was observed at `observed_at`; `since` dates `state`.
 
-    `node` is the node's name. `missing`: the node no longer has it. `unknown`: the node can't be asked.
+    `node` is the node's name. `missing`: the node no longer has it. `unknown`: the node can't be asked. `wanted` is
+    what it was last told to be. `exit_status` and `last_lines`, the last of what it wrote, are of one that has ended
+    without being asked to. `boot_id` names the boot of the node in which it was last seen running.
     """
 
     id: str
@@ -43,3 +47,7 @@ class Workspace:
     owner: str
     created_at: datetime
     observed_at: datetime | None = None
+    wanted: Wanted = "stopped"
+    exit_status: int | None = None
+    last_lines: list[str] = field(default_factory=list)
+    boot_id: str | None = None

@@ -26,6 +26,14 @@ class InstanceEvent:
     name: str
     action: str
 
+    @property
+    def begins(self) -> bool:
+        """Says that the stream has begun, and nothing else."""
+        return self == BEGUN
+
+
+BEGUN = InstanceEvent("", "watching")
+
 
 @runtime_checkable
 class Logs(Protocol):
@@ -53,7 +61,13 @@ class Watch(Protocol):
     """The power to be told of changes rather than ask."""
 
     def watch(self) -> AsyncIterator[InstanceEvent]:
-        """Ours alone, as they happen, until the engine or the link ends it with an error."""
+        """Ours alone, as they happen, until the engine or the link ends it with an error.
+
+        The first is `BEGUN`: whatever happens from then on is told.
+        """
+
+    async def watch_takes_session(self) -> bool:
+        """Whether one of the link's sessions is held for as long as it lasts, rather than a socket, which is free."""
 
 
 @runtime_checkable

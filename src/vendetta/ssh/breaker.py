@@ -1,9 +1,11 @@
 """When a node whose link failed is tried again by itself: later after each failure, at most a minute apart.
 
-Pure: no clock, no chance but those given. A breaker never holds a request back; it only paces what nobody asked for.
+Pure: no clock and no chance but those given; durations are by a clock that nobody sets. A breaker never holds a
+request back; it only paces what nobody asked for.
 """
 
 import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -18,10 +20,6 @@ PROVEN_SECONDS = 30.0
 """A link that ended sooner than this counts as one more failure, so that one that flaps isn't tried every second."""
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def build_pause(failures: int, chance: float = 0.5) -> float:
     """Seconds until the next try; `chance`, from 0 to 1, spreads those who failed together."""
     return min(FIRST_SECONDS * 2.0 ** min(failures - 1, 16), LONGEST_SECONDS) * (0.7 + 0.6 * chance)
@@ -30,20 +28,21 @@ def build_pause(failures: int, chance: float = 0.5) -> float:
 class Breaker:
     """`closed`: nothing is wrong. `open`: the last try failed. `half_open`: after that, a try is under way."""
 
-    __slots__ = ("_chance", "_clock", "_closed_at", "_error", "_failures", "_next_try", "_state")
+    __slots__ = ("_chance", "_clock", "_closed_at", "_error", "_failures", "_next_try", "_shown", "_state")
 
     def __init__(
         self,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._clock = clock
         self._chance = chance
         self._state: BreakerState = "closed"
         self._failures = 0
-        self._next_try: datetime | None = None
+        self._next_try: float | None = None
+        self._shown: datetime | None = None
         self._error: str | None = None
-        self._closed_at: datetime | None = None
+        self._closed_at: float | None = None
 
     @property
     def state(self) -> BreakerState:
@@ -52,7 +51,7 @@ class Breaker:
     @property
     def snapshot(self) -> Snapshot:
         failures = 0 if self._state == "closed" else self._failures
-        return Snapshot(state=self._state, failures=failures, next_try=self._next_try, error=self._error)
+        return Snapshot(state=self._state, failures=failures, next_try=self._shown, error=self._error)
 
     def trying(self) -> None:
         if self._state == "open":
@@ -66,23 +65,25 @@ class Breaker:
     def succeeded(self) -> None:
         self._state = "closed"
         self._closed_at = self._clock()
-        self._next_try = self._error = None
+        self._next_try = self._shown = self._error = None
 
     def failed(self, error: VendettaError) -> None:
         """A login failed, or a link was lost. After a hopeless error there is no next try of its own."""
         now = self._clock()
-        if self._closed_at and now - self._closed_at >= timedelta(seconds=PROVEN_SECONDS):
+        if self._closed_at is not None and now - self._closed_at >= PROVEN_SECONDS:
             self._failures = 0
         self._closed_at = None
         self._state = "open"
         self._failures += 1
         self._error = error.message
-        hopeless = isinstance(error, HOPELESS)
-        self._next_try = None if hopeless else now + timedelta(seconds=build_pause(self._failures, self._chance()))
+        if isinstance(error, HOPELESS):
+            self._next_try = self._shown = None
+        else:
+            pause = build_pause(self._failures, self._chance())
+            self._next_try, self._shown = now + pause, datetime.now(UTC) + timedelta(seconds=pause)
 
     def wait_seconds(self) -> float | None:
         """How long the next try is still away; None: it waits for somebody to ask."""
         if self._next_try is None:
             return None
-        # never longer than the longest pause, whatever was done to the machine's clock
-        return min(max(0.0, (self._next_try - self._clock()).total_seconds()), 2 * LONGEST_SECONDS)
+        return max(0.0, self._next_try - self._clock())

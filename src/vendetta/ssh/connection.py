@@ -109,6 +109,21 @@ class Connection:
     def closed(self) -> bool:
         return bool(self._connection.is_closed())
 
+    @property
+    def unanswered(self) -> int:
+        """How many of the questions whether the node is still there, one every few seconds, it owes an answer to."""
+        return int(self._connection._keepalive_count)  # noqa: SLF001 - asyncssh keeps it to itself
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long nothing has come from the node, counted where it owes answers."""
+        timer = self._connection._keepalive_timer  # noqa: SLF001 - it starts anew with each packet, and each question
+        if not self.unanswered or timer is None:
+            return 0.0
+        interval = float(self._connection._keepalive_interval)  # noqa: SLF001
+        elapsed = interval - (timer.when() - asyncio.get_running_loop().time())
+        return max(0.0, elapsed) + self.unanswered * interval
+
     async def wait_closed(self) -> None:
         """Returns however it ended; `error` says whether it was lost."""
         await self._connection.wait_closed()

@@ -138,6 +138,12 @@ class Pool:
             await asyncio.wait([link.flight.outcome])
         await self._close(link, self._observer.closed)
 
+    def release(self, node: str) -> None:
+        """Closes it if nobody uses it: somebody else looks after the node from now on."""
+        link = self._links.get(node)
+        if link and link.is_idle:
+            self._evict(link)
+
     # leases
 
     @asynccontextmanager
@@ -250,7 +256,7 @@ class Pool:
         # one that is silent may only have stalled: it stays until there is another
         silent = link.live
         await self._room.take(link.node, instead=silent is not None, watching=watching)
-        breaker = self._breakers.setdefault(link.node, Breaker())
+        breaker = self._breakers.setdefault(link.node, Breaker(self._clock))
         try:
             breaker.trying()
             self._observer.connecting(link.node)
@@ -279,7 +285,7 @@ class Pool:
         if link.connection is connection:
             link.connection = None
             if error := connection.error:
-                self._breakers.setdefault(link.node, Breaker()).failed(error)
+                self._breakers.setdefault(link.node, Breaker(self._clock)).failed(error)
                 self._observer.lost(link.node, error)
             self._tidy(link)
         await connection.close()  # what was opened on this side

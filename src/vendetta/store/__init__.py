@@ -1,26 +1,42 @@
 """What the server remembers: nodes, workspaces, operations, events, tokens. No network call happens in here."""
 
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import insert, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from vendetta.errors import InvalidInput
+from vendetta.errors import InvalidInput, ServerUnavailable
+from vendetta.paths import describe_location
 
-from .database import Database
+from .claims import Claim, Claims, LeaseLost, Share, fence
+from .database import Database, Joined, hold
 from .events import Events
+from .news import News
 from .nodes import Nodes
 from .operations import Operations
+from .replicas import Peer, Replicas
 from .rows import Page
 from .schema import HEAD, current_version, upgrade
 from .tables import properties
 from .tokens import Tokens
 from .workspaces import Promised, Workspaces
 
-__all__ = ["Page", "Promised", "Store"]
+__all__ = ["Claim", "LeaseLost", "Page", "Peer", "Promised", "Share", "Store", "Transaction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What is read and written through these happens together, or not at all."""
+
+    nodes: Nodes
+    workspaces: Workspaces
+    events: Events
 
 
 class Store:
@@ -28,13 +44,34 @@ class Store:
 
     def __init__(self, location: str) -> None:
         self.location = location if "://" in location else str(Path(location).expanduser())
+        """May hold a password: `describe_location` says it to people."""
         self.server_id = ""
         self._database = Database(self.location)
+        self.news = News(self._database)
         self.nodes = Nodes(self._database)
         self.workspaces = Workspaces(self._database)
         self.operations = Operations(self._database)
-        self.events = Events(self._database)
+        self.events = Events(self._database, self.news)
         self.tokens = Tokens(self._database)
+        self.replicas = Replicas(self._database, shared=self.shared)
+        self.claims = Claims(self._database)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes, on other machines, may use the same state."""
+        return self._database.shared
+
+    @asynccontextmanager
+    async def transaction(self, claim: Claim | None = None) -> AsyncIterator[Transaction]:
+        """With a claim it is fenced: `LeaseLost` where the claim counts no more; until the end it does.
+
+        Events come last in it: from the first on, other servers wait with theirs.
+        """
+        async with self._database.write() as connection:
+            if claim is not None:
+                await fence(connection, claim)
+            joined = Joined(connection)
+            yield Transaction(Nodes(joined), Workspaces(joined), Events(joined, self.news))
 
     @classmethod
     def open(cls, state_file: str) -> Self:
@@ -48,9 +85,11 @@ class Store:
         try:
             await self._migrate()
             self.server_id = await self._identify()
-        except DatabaseError as exc:
+            await self.news.__aenter__()
+        except (DatabaseError, ServerUnavailable) as exc:
             await self._database.close()
-            raise InvalidInput(f"can't open state_file {self.location}: {exc.orig}") from exc
+            reason = exc.orig if isinstance(exc, DatabaseError) else self._database.trouble
+            raise InvalidInput(f"can't open state_file {describe_location(self.location)}: {reason}") from exc
         except BaseException:
             await self._database.close()
             raise
@@ -59,25 +98,42 @@ class Store:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.news.__aexit__(kind, error, trace)
         await self._database.close()
+
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[None]:
+        """`Database.exclusive`: one caller at a time, among all servers."""
+        return self._database.exclusive(name)
+
+    async def check(self) -> None:
+        """Raises `ServerUnavailable` where it can't be read, or where writing failed and still does."""
+        async with self._database.read() as connection:
+            await connection.execute(select(1))
+        if self._database.trouble:
+            async with self._database.write() as connection:
+                await connection.execute(update(properties).values(value=properties.c.value))
 
     async def _migrate(self) -> None:
         async with self._database.read() as connection:
             version = await connection.run_sync(current_version)
         if version != HEAD:
             async with self._database.write() as connection:
-                await connection.run_sync(upgrade, self.location)
+                # of several servers that start at once one migrates; the others then find nothing to do
+                await hold(connection, "schema")
+                await connection.run_sync(upgrade, describe_location(self.location))
 
     async def _identify(self) -> str:
+        if known := await self._known_id():
+            return known
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(insert(properties).values(name="server_id", value=uuid.uuid4().hex))
+        except IntegrityError:
+            pass  # another process was quicker
+        return await self._known_id() or ""
+
+    async def _known_id(self) -> str | None:
         query = select(properties.c.value).where(properties.c.name == "server_id")
         async with self._database.read() as connection:
             known: str | None = (await connection.execute(query)).scalar()
-        if known is not None:
-            return known
-        async with self._database.write() as connection:
-            # another process may have been quicker
-            known = (await connection.execute(query)).scalar()
-            if known is None:
-                known = uuid.uuid4().hex
-                await connection.execute(insert(properties).values(name="server_id", value=known))
         return known

@@ -1,102 +1,188 @@
-"""One database: SQLite in a private file, or PostgreSQL by URL. Owns the engine and what a transaction is.
+"""One database: SQLite in a private file, or PostgreSQL by URL. Owns what a transaction and a lock is.
 
 On SQLite a writer begins with `BEGIN IMMEDIATE`: what it reads is still true when it writes. Writers of this process
 take turns on a lock, because SQLite's own waiting sleeps; `busy_timeout` is for writers of other processes.
+
+On PostgreSQL writers run side by side and each statement sees what is committed by then: what one reads so as to write
+it again is read `with_for_update()`, which on SQLite says nothing.
+
+A database that can't be used just now (locked by others, gone, its disk full) is `ServerUnavailable`, not an error of
+whoever asked: the same again succeeds once it is back.
 """
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakValueDictionary
 
-import msgspec
-from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoneFree
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vendetta.errors import InvalidInput, Unsupported
+from vendetta.errors import ServerUnavailable
 
-BUSY_TIMEOUT_MS = 5000
-POOL_SIZE = 4
+from .connections import build_engine, build_lock_engine
+
+if TYPE_CHECKING:
+    import psycopg
+
+log = structlog.get_logger(__name__)
+
+TURN_SECONDS = 10.0
+"""How long a writer waits for those of its own process before it says that the database is stuck."""
+
+_AFTER = "what to do after the commit"
 
 
-class Database:
-    """`location` is the path of a SQLite file, or a `postgresql://` URL. Raises `InvalidInput`, `Unsupported`."""
+def is_shared(connection: AsyncConnection) -> bool:
+    """Whether processes on other machines may use its database too."""
+    return connection.dialect.name != "sqlite"
 
-    def __init__(self, location: str) -> None:
-        self._engine = _build_engine(location)
-        self._turn: AbstractAsyncContextManager[Any] = nullcontext()
-        if self._engine.dialect.name == "sqlite":
-            self._turn = asyncio.Lock()
-            event.listen(self._engine.sync_engine, "connect", _set_up_connection)
-            event.listen(self._engine.sync_engine, "begin", _begin)
+
+def after_commit(connection: AsyncConnection, act: Callable[[], None]) -> None:
+    """`act` is called once the transaction that `write` gave is committed, and only then."""
+    connection.info[_AFTER].append(act)
+
+
+async def hold(connection: AsyncConnection, name: str) -> None:
+    """From here to the end of its transaction, no other one holds `name`. On SQLite there is no other one."""
+    if is_shared(connection):
+        await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+class Access(Protocol):
+    """To a database, or to one transaction of it."""
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+
+
+class Joined:
+    """Takes part in a transaction that somebody else has begun, and ends."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.connect() as connection:
-            yield connection
+        yield self._connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction: all of it when the block ends, nothing of it when the block raises."""
-        async with self._turn, self._engine.connect() as connection:
-            await connection.execution_options(writes=True)
-            async with connection.begin():
+        yield self._connection
+
+
+class Database:
+    """`location` is the path of a SQLite file, or a `postgresql://` URL. Raises `InvalidInput`."""
+
+    def __init__(self, location: str) -> None:
+        self._engine = build_engine(location)
+        self.trouble: str | None = None
+        """Why the last use failed, until something is written again."""
+        self._turn = asyncio.Lock()
+        self._lock_engine = build_lock_engine(location) if self.shared else None
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def shared(self) -> bool:
+        """Whether processes on other machines may use it too."""
+        return self._engine.dialect.name != "sqlite"
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Raises `ServerUnavailable`."""
+        with self._noticing_trouble():
+            async with self._engine.connect() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: all of it when the block ends, nothing of it when the block raises.
+
+        Raises `ServerUnavailable`.
+        """
+        with self._noticing_trouble():
+            async with self._taking_turns(), self._engine.connect() as connection:
+                await connection.execution_options(writes=True)
+                after: list[Callable[[], None]] = []
+                connection.info[_AFTER] = after
+                async with connection.begin():
+                    yield connection
+                self.trouble = None
+        for act in after:
+            act()
+
+    @asynccontextmanager
+    async def exclusive(self, name: str) -> AsyncIterator[None]:
+        """The block runs for one caller at a time, among all processes on this database. Raises `ServerUnavailable`.
+
+        For a short while, and not within another one. A process that dies, or is stopped for as long as
+        `connections.IDLE_SECONDS`, lets go of it.
+        """
+        lock = self._locks.setdefault(name, asyncio.Lock())
+        async with lock:
+            if self._lock_engine is None:
+                yield
+                return
+            async with AsyncExitStack() as stack:
+                with self._noticing_trouble():
+                    connection = await stack.enter_async_context(self._lock_engine.connect())
+                    await hold(connection, f"exclusive {name}")
+                try:
+                    yield
+                finally:
+                    await _let_go(connection, name)
+
+    async def connect_alone(self) -> "psycopg.AsyncConnection":
+        """A connection of PostgreSQL outside of every pool, each statement a transaction. Raises `psycopg.Error`."""
+        from psycopg import AsyncConnection as Connection
+
+        _, arguments = self._engine.dialect.create_connect_args(self._engine.url)
+        return await Connection.connect(**arguments, autocommit=True)
 
     async def close(self) -> None:
         await self._engine.dispose()
+        if self._lock_engine:
+            await self._lock_engine.dispose()
 
-
-def make_private_file(path: Path) -> None:
-    """An empty file that its owner alone can read, in a folder that is the owner's too where it had to be made."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    path.chmod(0o600)
-
-
-def _build_engine(location: str) -> AsyncEngine:
-    codec: dict[str, Any] = {"json_serializer": _encode, "json_deserializer": msgspec.json.decode}
-    if "://" not in location:
+    @asynccontextmanager
+    async def _taking_turns(self) -> AsyncIterator[None]:
+        if self.shared:
+            yield
+            return
         try:
-            make_private_file(Path(location))
-        except OSError as exc:
-            raise InvalidInput(f"can't open state_file {location}: {exc.strerror}") from exc
-        return create_async_engine(
-            URL.create("sqlite+aiosqlite", database=location),
-            connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
-            pool_size=POOL_SIZE,
-            max_overflow=0,
-            **codec,
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError as exc:
+            raise self._unavailable("it is busy with what was asked before") from exc
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _noticing_trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except NoneFree as exc:
+            raise self._unavailable("all connections to it are in use") from exc
+        except (OperationalError, InterfaceError) as exc:
+            raise self._unavailable(" ".join(str(exc.orig).split())) from exc
+
+    def _unavailable(self, reason: str) -> ServerUnavailable:
+        self.trouble = reason
+        return ServerUnavailable(
+            f"the server can't use its database: {reason}",
+            hint="Try again: it goes on by itself once the database answers. `vendetta server logs` says more.",
         )
+
+
+async def _let_go(connection: AsyncConnection, name: str) -> None:
     try:
-        url = make_url(location)
-        if url.get_backend_name() != "postgresql":
-            raise InvalidInput(
-                f'state_file is a "{url.drivername}" URL', hint="It is a path for SQLite, or a postgresql:// URL."
-            )
-        return create_async_engine(url.set(drivername="postgresql+psycopg"), pool_size=POOL_SIZE, **codec)
-    except ModuleNotFoundError as exc:
-        raise Unsupported("PostgreSQL needs psycopg", hint='Install it: pip install "psycopg[binary]"') from exc
-    except (ArgumentError, NoSuchModuleError) as exc:
-        raise InvalidInput("state_file is no URL of a database") from exc
-
-
-def _encode(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _set_up_connection(connection: DBAPIConnection, record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    # reads need no transaction of their own: each is one statement
-    if connection.get_execution_options().get("writes"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        await connection.rollback()
+    except DBAPIError as exc:
+        log.warning("a lock was lost while it was held", name=name, reason=str(exc.orig))

@@ -1,4 +1,4 @@
-"""The events, numbered in the order of happening."""
+"""The events, numbered in the order in which they can be read: who has read one number will see no lower one later."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,20 +7,32 @@ from sqlalchemy import delete, func, insert, select
 
 from vendetta.models import Event
 
-from .database import Database
+from .database import Access, hold
+from .news import News
 from .rows import Page, build_page
-from .tables import events
+from .tables import events, properties
+
+TOPIC = "events"
+"""Of the news of them: the number of the newest, as `{"sequence": 7}`."""
+
+_LINE, _FORGOTTEN = "events", "events_forgotten"
+
+_APPEND = insert(events).returning(events.c.sequence)
 
 
 class Events:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Access, news: News) -> None:
         self._database = database
+        self._news = news
 
     async def append(self, kind: str, subject: str, actor: str, data: dict[str, Any]) -> Event:
         time = datetime.now(UTC)
-        query = insert(events).values(time=time, kind=kind, subject=subject, actor=actor, data=data)
+        values = {"time": time, "kind": kind, "subject": subject, "actor": actor, "data": data}
         async with self._database.write() as connection:
-            sequence: int = (await connection.execute(query.returning(events.c.sequence))).scalar_one()
+            # numbers are given as rows are made, but rows are seen as transactions end: so those stand in line
+            await hold(connection, _LINE)
+            sequence: int = (await connection.execute(_APPEND, values)).scalar_one()
+            await self._news.notify_within(connection, TOPIC, {"sequence": sequence})
         return Event(sequence=sequence, time=time, kind=kind, subject=subject, actor=actor, data=data)
 
     async def last(self) -> int:
@@ -30,9 +42,21 @@ class Events:
 
     async def prune(self, keep: int) -> int:
         """Forgets all but the newest `keep` numbers; how many were forgotten."""
-        newest = select(func.max(events.c.sequence)).scalar_subquery()
+        newest, forgotten = select(func.max(events.c.sequence)), properties.c.name == _FORGOTTEN
         async with self._database.write() as connection:
-            return (await connection.execute(delete(events).where(events.c.sequence <= newest - keep))).rowcount
+            await hold(connection, _LINE)
+            last = ((await connection.execute(newest)).scalar() or 0) - keep
+            removed = (await connection.execute(delete(events).where(events.c.sequence <= last))).rowcount
+            if removed:
+                await connection.execute(delete(properties).where(forgotten))
+                await connection.execute(insert(properties).values(name=_FORGOTTEN, value=str(last)))
+        return removed
+
+    async def forgotten(self) -> int:
+        """The number up to which they were pruned; 0 where none was."""
+        query = select(properties.c.value).where(properties.c.name == _FORGOTTEN)
+        async with self._database.read() as connection:
+            return int((await connection.execute(query)).scalar() or 0)
 
     async def list(self, since: int = 0, limit: int = 100) -> Page[Event]:
         """Those with a number above `since`, the oldest first; the cursor of a page is the `since` of the next."""

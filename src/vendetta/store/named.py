@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import Table, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import NameTaken, NotFound, nearest
 
-from .database import Database
-from .rows import Page, build_page, build_values, match_given, match_labels, parse_row
+from .database import Access
+from .rows import Page, build_page, build_values, match_given, match_labels, parse_row, parse_rows
+from .statements import KEY, NOW, new_value, select_by, update_by
 
 Named = TypeVar("Named")
 
@@ -24,7 +25,7 @@ class NamedTable(Generic[Named]):
     dated: ClassVar[str]
     absent: ClassVar[type[NotFound]]
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Access) -> None:
         self._database = database
 
     async def add(self, row: Named) -> Named:
@@ -43,24 +44,17 @@ class NamedTable(Generic[Named]):
     async def get(self, name: str) -> Named:
         """Raises `absent`, with the nearest name as its hint."""
         async with self._database.read() as connection:
-            row = (await connection.execute(select(self.table).where(self.table.c.name == name))).first()
+            row = (await connection.execute(select_by(self.table.c.name), {KEY: name})).first()
         if row is None:
             raise await self._absent(name)
         return parse_row(self.model, row)
 
     async def update(self, name: str, **changes: Any) -> Named:
         """Sets the fields that are named, in one statement, so that nobody's change is lost. Raises `absent`."""
-        # the name too, so that there is something to set where nothing changes
-        values = {"name": name, **self._kept(changes)}
-        if self.dated in values and "since" not in values:
-            same = self.table.c[self.dated] == values[self.dated]
-            values["since"] = case((same, self.table.c.since), else_=datetime.now(UTC))
-        query = update(self.table).where(self.table.c.name == name).values(values).returning(*self.table.c)
-        async with self._database.write() as connection:
-            row = (await connection.execute(query)).first()
-        if row is None:
+        updated = await self._update(name, changes)
+        if updated is None:
             raise await self._absent(name)
-        return parse_row(self.model, row)
+        return updated
 
     async def remove(self, name: str) -> None:
         """Raises `absent`."""
@@ -73,12 +67,25 @@ class NamedTable(Generic[Named]):
         async with self._database.read() as connection:
             return (await connection.execute(select(func.count()).select_from(self.table))).scalar_one()
 
+    async def _update(self, name: str, changes: Mapping[str, Any], *conditions: ColumnElement[bool]) -> Named | None:
+        """None: there is none of that name for which the conditions hold."""
+        # the name too, so that there is something to set where nothing changes
+        values = {"name": name, **self._kept(changes)}
+        dated = self.dated if self.dated in values and "since" not in values else None
+        query = update_by(self.table.c.name, tuple(values), dated).where(*conditions)
+        parameters = {KEY: name, **{new_value(column): value for column, value in values.items()}}
+        if dated:
+            parameters[NOW] = datetime.now(UTC)
+        async with self._database.write() as connection:
+            row = (await connection.execute(query, parameters)).first()
+        return None if row is None else parse_row(self.model, row)
+
     async def _all(self, **wanted: str | None) -> Sequence[Named]:
         """In the order of their names; `wanted` are columns, None for any."""
         query = select(self.table).where(match_given(self.table, **wanted)).order_by(self.table.c.name)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [parse_row(self.model, row) for row in rows]
+        return parse_rows(self.model, rows)
 
     async def _page(
         self, labels: Mapping[str, str] | None, limit: int, cursor: str | None, **wanted: str | None

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, insert, or_, select
+from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import OperationNotFound
 from vendetta.models import FINISHED, Operation
 
 from .database import Database
-from .rows import Page, build_page, build_values, match_given, parse_number, parse_row
+from .rows import Page, build_page, build_values, match_given, parse_number, parse_row, parse_rows
+from .statements import KEY, new_value, select_by, update_by
 from .tables import operations
 
 
@@ -22,12 +24,15 @@ class Operations:
         """Records it; where `key` is known already, nothing, and what is known is returned with False."""
         values = build_values(operation)
         del values["progress"]
-        async with self._database.write() as connection:
-            if key is not None:
-                row = (await connection.execute(select(operations).where(operations.c.key == key))).first()
-                if row is not None:
-                    return parse_row(Operation, row), False
-            await connection.execute(insert(operations).values(**values, input=input, key=key, cancelling=False))
+        query = insert(operations).values(**values, input=input, key=key, cancelling=False)
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(query)
+        except IntegrityError:
+            known = await self.by_key(key) if key is not None else None
+            if known is None:
+                raise
+            return known, False
         return operation, True
 
     async def get(self, id: str) -> Operation:
@@ -45,15 +50,16 @@ class Operations:
 
     async def by_key(self, key: str) -> Operation | None:
         async with self._database.read() as connection:
-            row = (await connection.execute(select(operations).where(operations.c.key == key))).first()
+            row = (await connection.execute(select_by(operations.c.key), {KEY: key})).first()
         return None if row is None else parse_row(Operation, row)
 
     async def update(self, id: str, **changes: Any) -> Operation:
         """Sets the fields that are named. Raises `OperationNotFound`."""
         values = {"id": id, **build_values(changes)}
-        query = update(operations).where(operations.c.id == id).values(values).returning(*operations.c)
+        query = update_by(operations.c.id, tuple(values))
+        parameters = {new_value(column): value for column, value in values.items()}
         async with self._database.write() as connection:
-            row = (await connection.execute(query)).first()
+            row = (await connection.execute(query, {KEY: id, **parameters})).first()
         if row is None:
             raise _absent(id)
         return parse_row(Operation, row)
@@ -63,7 +69,7 @@ class Operations:
         query = select(operations).where(operations.c.state.not_in(FINISHED)).order_by(operations.c.sequence)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [parse_row(Operation, row) for row in rows]
+        return parse_rows(Operation, rows)
 
     async def prune(self, *, keep: int, before: datetime | None = None) -> Sequence[str]:
         """Forgets finished ones but for the `keep` newest, and those that finished before a time. Returns their ids."""
@@ -94,7 +100,7 @@ class Operations:
 
     async def _row(self, id: str) -> Any:
         async with self._database.read() as connection:
-            row = (await connection.execute(select(operations).where(operations.c.id == id))).first()
+            row = (await connection.execute(select_by(operations.c.id), {KEY: id})).first()
         if row is None:
             raise _absent(id)
         return row

@@ -32,13 +32,19 @@ def build_values(value: Any) -> dict[str, Any]:
 
 def parse_row(kind: type[T], row: Row[Any]) -> T:
     """Columns that the model has no field for are left out."""
+    return parse_rows(kind, [row])[0]
+
+
+def parse_rows(kind: type[T], rows: Sequence[Row[Any]]) -> list[T]:
+    """As `parse_row`, of the rows of one query: their names are asked for once, which takes as long as a row itself."""
     # msgspec wants plain strings for keys, and a column's name may be SQLAlchemy's own kind of string
-    return msgspec.convert({str(name): value for name, value in zip(row._fields, row, strict=True)}, kind)
+    names = [str(name) for name in rows[0]._fields] if rows else []
+    return msgspec.convert([dict(zip(names, row, strict=True)) for row in rows], list[kind])  # type: ignore[valid-type]
 
 
 def build_page(kind: type[T], rows: Sequence[Row[Any]], limit: int, cursor: Callable[[Row[Any]], object]) -> Page[T]:
     """From `limit + 1` rows, of which the last only says that there are more."""
-    items = [parse_row(kind, row) for row in rows[:limit]]
+    items = parse_rows(kind, rows[:limit])
     return Page(items=items, next_cursor=str(cursor(rows[limit - 1])) if len(rows) > limit else None)
 
 

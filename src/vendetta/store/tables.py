@@ -45,8 +45,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC)
 
 
-def _json(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, JSON(none_as_null=True), nullable=nullable)
+def _json(name: str, *, nullable: bool = False, server_default: str | None = None) -> Column[Any]:
+    return Column(name, JSON(none_as_null=True), nullable=nullable, server_default=server_default)
 
 
 properties = Table(
@@ -79,6 +79,34 @@ nodes = Table(
     _json("resources", nullable=True),
     _json("providers"),
     Column("sudo", Boolean, nullable=False, server_default=false()),
+    Column("boot_id", String),
+    # whose link somebody wants; who watches it, and by which claim: see `claims`
+    Column("wanted", Boolean, nullable=False, server_default=false()),
+    Column("watcher", String, index=True),
+    Column("term", Integer, nullable=False, server_default="0"),
+)
+
+# the processes that share this database; on SQLite one, whose lease never ends
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("version", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("watches", Boolean, nullable=False),
+    Column("expires_at", UtcDateTime),
+)
+
+# what replicas on different machines must all know to log in to the nodes; content is null where it is no more
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("content", Text),
+    Column("changed_at", UtcDateTime, nullable=False, index=True),
 )
 
 workspaces = Table(
@@ -99,6 +127,10 @@ workspaces = Table(
     Column("owner", String, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("observed_at", UtcDateTime),
+    Column("wanted", String, nullable=False, server_default="stopped"),
+    Column("exit_status", Integer),
+    _json("last_lines", server_default="[]"),
+    Column("boot_id", String),
 )
 
 operations = Table(

@@ -10,7 +10,7 @@ from vendetta.errors import NameTaken, TokenNotFound
 from vendetta.models import Token
 
 from .database import Database
-from .rows import build_values, parse_row
+from .rows import build_values, parse_row, parse_rows
 from .tables import tokens
 
 
@@ -55,4 +55,4 @@ class Tokens:
         """The oldest first, revoked ones too."""
         async with self._database.read() as connection:
             rows = (await connection.execute(select(tokens).order_by(tokens.c.created_at, tokens.c.id))).all()
-        return [parse_row(Token, row) for row in rows]
+        return parse_rows(Token, rows)

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, cast, func, select, update
 
 from vendetta.errors import WorkspaceNotFound
 from vendetta.models import Workspace
@@ -11,6 +13,9 @@ from vendetta.models import Workspace
 from .named import NamedTable
 from .rows import Page
 from .tables import workspaces
+
+_AT_ONCE = 500
+"""Names in one statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,29 @@ class Workspaces(NamedTable[Workspace]):
     ) -> Page[Workspace]:
         return await self._page(labels, limit, cursor, node=node, provider=provider, state=state)
 
+    async def observe(self, before: Workspace, findings: Mapping[str, Any], *, guarded: bool) -> Workspace | None:
+        """Writes what was found. `guarded`: only if nobody has written what they saw, or did, since `before` was read.
+
+        None: somebody has, or it is gone.
+        """
+        columns = self.table.c
+        as_before = (columns.state == before.state, columns.observed_at.is_not_distinct_from(before.observed_at))
+        conditions = (columns.id == before.id, *(as_before if guarded else ()))
+        return await self._update(before.name, findings, *conditions)
+
+    async def seen(self, names: Sequence[str], observed_at: datetime) -> None:
+        """They are as they were."""
+        for start in range(0, len(names), _AT_ONCE):
+            query = update(self.table).where(self.table.c.name.in_(names[start : start + _AT_ONCE]))
+            async with self._database.write() as connection:
+                await connection.execute(query.values(observed_at=observed_at))
+
+    async def kinds(self, node: str) -> frozenset[str]:
+        """The technologies of the workspaces on a node."""
+        query = select(self.table.c.provider).distinct().where(self.table.c.node == node)
+        async with self._database.read() as connection:
+            return frozenset((await connection.execute(query)).scalars())
+
     async def promised(
         self, nodes: Collection[str] | None = None, *, without: Collection[str] = ()
     ) -> Mapping[str, Promised]:
@@ -55,7 +83,8 @@ class Workspaces(NamedTable[Workspace]):
             node,
             func.count().label("workspaces"),
             func.coalesce(func.sum(spec["cpus"].as_float()), 0.0).label("cpus"),
-            func.coalesce(func.sum(spec["memory_bytes"].as_integer()), 0).label("memory_bytes"),
+            # more than PostgreSQL's INTEGER holds
+            func.coalesce(func.sum(cast(spec["memory_bytes"].as_string(), BigInteger)), 0).label("memory_bytes"),
         ).where(self.table.c.state.not_in(without))
         if nodes is not None:
             query = query.where(node.in_(nodes))

@@ -1,11 +1,13 @@
 """The whole server but its sockets: HTTP goes straight into the application."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from tests.integration.api.home import Home
 
 from vendetta.api.app import create_app
 from vendetta.api.composition import running_services
@@ -43,3 +45,16 @@ async def far(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, client=("192.0.2.1", 4711))
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         yield client
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """The path is short: it holds a socket."""
+    with TemporaryDirectory(prefix="vdt-", dir="/var/tmp") as path:
+        home = Home(Path(path))
+        try:
+            yield home
+        finally:
+            for process in home.servers:
+                process.kill()
+                process.communicate()

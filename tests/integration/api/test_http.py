@@ -85,6 +85,18 @@ async def test_a_node_is_changed_and_forgotten(local: httpx.AsyncClient) -> None
     assert (await local.get("/api/v1/nodes")).json()["items"] == []
 
 
+async def test_a_node_is_cordoned_once_and_by_somebody(services: Services, local: httpx.AsyncClient) -> None:
+    await local.post("/api/v1/nodes", json=NODE)
+    for verb, cordoned in (("cordon", True), ("cordon", True), ("uncordon", False), ("uncordon", False)):
+        assert (await local.post(f"/api/v1/nodes/far/{verb}")).json()["cordoned"] is cordoned
+    told = [(event.kind, event.actor) for event in (await services.events.list()).items if "cordon" in event.kind]
+    assert told == [("node.cordoned", "uid:1000"), ("node.uncordoned", "uid:1000")]
+    await local.post("/api/v1/nodes/far/cordon")
+    image = {"name": "web", "provider": "docker", "image": "x", "node": "far"}
+    problem(await local.post("/api/v1/workspaces", json=image), 409, "wrong_state")
+    problem(await local.post("/api/v1/nodes/nowhere/cordon"), 404, "node_not_found")
+
+
 async def test_over_tcp_a_token_says_who_is_calling(local: httpx.AsyncClient, far: httpx.AsyncClient) -> None:
     answer = await far.get("/api/v1/nodes")
     problem(answer, 401, "unauthorized")

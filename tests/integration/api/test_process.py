@@ -1,81 +1,19 @@
 """The server as a process: one a home, ready when it says so, ended cleanly, its log in JSON."""
 
 import json
-import os
 import signal
 import socket
 import stat
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
+from tests.integration.api.home import Home
 
 PATIENCE_SECONDS = 60.0
-
-
-@dataclass
-class Home:
-    """A folder of its own, and the servers that were started in it."""
-
-    path: Path
-    servers: list["subprocess.Popen[str]"] = field(default_factory=list)
-
-    @property
-    def socket(self) -> Path:
-        return self.path / "server.sock"
-
-    def start(self, **environment: str) -> "subprocess.Popen[str]":
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("VENDETTA", "SSH"))}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "vendetta.api"],
-            env={**inherited, "HOME": str(self.path), "VENDETTA_HOME": str(self.path), **environment},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.servers.append(process)
-        return process
-
-    def wait_until_ready(self, process: "subprocess.Popen[str]") -> dict[str, Any]:
-        """The line of its log that says so."""
-        assert process.stderr is not None
-        for line in process.stderr:
-            entry: dict[str, Any] = json.loads(line)
-            if entry["event"] == "ready":
-                return entry
-        raise AssertionError(f"the server ended with {process.wait()}")
-
-    def wait_until_refusing(self) -> None:
-        while True:
-            with closing(socket.socket(socket.AF_UNIX)) as asking:
-                try:
-                    asking.connect(str(self.socket))
-                except ConnectionRefusedError:
-                    return
-            time.sleep(0.01)
-
-    def client(self) -> httpx.Client:
-        return httpx.Client(transport=httpx.HTTPTransport(uds=str(self.socket)), base_url="http://server")
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    """The path is short: it holds a socket."""
-    with TemporaryDirectory(prefix="vdt-", dir="/var/tmp") as path:
-        home = Home(Path(path))
-        try:
-            yield home
-        finally:
-            for process in home.servers:
-                process.kill()
-                process.communicate()
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, list[dict[str, Any]]]:

@@ -1,6 +1,6 @@
 """A server in small: the steps of its operations write down what they did, and stop for ever where they are told to.
 
-    worker.py FOLDER [--submit KIND:TARGET]… [--stop-at POINT] [--cancel-at POINT]
+    worker.py FOLDER LOCATION [--submit KIND:TARGET]… [--stop-at POINT] [--cancel-at POINT]
 
 It prints each point at which it stops, and once everything is finished, every operation as a line of JSON.
 """
@@ -26,7 +26,7 @@ class Worker:
         self.tasks: list[asyncio.Task[Any]] = []
 
     async def run(self) -> None:
-        async with Store.open(f"{self.options.folder}/state.db") as store, Events(store) as events:
+        async with Store.open(self.options.location) as store, Events(store) as events:
             self.operations = Operations(store, events)
             self.operations.register("thing.three", self.three)
             self.operations.register("thing.undone", self.undone)
@@ -87,6 +87,7 @@ class Worker:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder")
+    parser.add_argument("location")
     parser.add_argument("--submit", action="append", default=[])
     parser.add_argument("--stop-at")
     parser.add_argument("--cancel-at")

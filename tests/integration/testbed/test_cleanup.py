@@ -24,6 +24,7 @@ with TestBed() as bed:
     node.load_image()
     node.run(["docker", "run", "-d", "busybox", "sleep", "1000"])
     bed.registry()
+    bed.postgres()
     print(json.dumps({"keeper": bed.keeper_pid, "bridge": bed.bridge, "directory": str(bed.directory)}), flush=True)
     signal.pause()
 """

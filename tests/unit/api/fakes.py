@@ -27,19 +27,21 @@ from tests.unit.client.samples import (
 
 from vendetta.api.services import Services
 from vendetta.coordination.descriptions import Descriptions
-from vendetta.coordination.requests import ExecRequest, RunRequest
+from vendetta.coordination.requests import BulkRequest, ExecRequest, RunRequest
 from vendetta.errors import (
     NodeNotFound,
     OperationNotFound,
     PathNotFound,
     TokenNotFound,
     Unauthorized,
+    UnknownAction,
     VendettaError,
     WorkspaceNotFound,
 )
 from vendetta.models import (
     Belonging,
     BuildNews,
+    BulkResult,
     DoctorReport,
     EngineSocket,
     Event,
@@ -153,7 +155,7 @@ class FakeNodes:
     async def list(self, **filters: Any) -> Page[Node]:
         return Page(items=list(self.nodes.values()), next_cursor=None)
 
-    edit = connect = disconnect = probe = trust = get
+    edit = connect = disconnect = probe = trust = cordon = uncordon = get
 
     async def remove(self, name: str, *, force: bool, actor: str) -> None:
         await self.get(name)
@@ -354,6 +356,22 @@ class FakeCleanup:
         return replace(OPERATION, kind="node.cleanup", target=node)
 
 
+@dataclass
+class FakeBulk:
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def change_workspaces(
+        self, request: BulkRequest, actor: str, key: str | None = None
+    ) -> AsyncIterator[BulkResult]:
+        if request.action == "no":
+            raise UnknownAction("nobody knows the action no")
+        self.asked.append((request, actor, key))
+        for name in request.names:
+            yield BulkResult(name=name)
+
+    change_nodes = change_workspaces
+
+
 class FakeDispatcher:
     async def execute(self, node: str, command: Any, actor: str, key: str | None = None) -> ExecutionResult:
         return ExecutionResult(success=True, output=f"{node} {command.action} {actor}")
@@ -457,6 +475,7 @@ def build_services() -> Services:
         "workspaces": FakeWorkspaces(),
         "images": FakeImages(),
         "cleanup": FakeCleanup(),
+        "bulk": FakeBulk(),
         "descriptions": Descriptions(Registry({DockerProvider: DockerProvider, MemoryProvider: MemoryEngines().bind})),
         "dispatcher": FakeDispatcher(),
         "operations": FakeOperations(),

@@ -158,7 +158,7 @@ async def test_a_mistake_of_ours_has_a_number_and_leaks_nothing(
 async def test_each_route_reaches_its_service(served: Served) -> None:
     get, post = served.local.get, served.local.post
     assert (await get("/api/v1/nodes?label=a=b&label=c=d&status=connected")).json()["items"][0]["name"] == "gpu"
-    for verb in ("connect", "disconnect", "probe"):
+    for verb in ("connect", "disconnect", "cordon", "uncordon", "probe"):
         assert (await post(f"/api/v1/nodes/gpu/{verb}")).json()["name"] == "gpu"
         problem(await post(f"/api/v1/nodes/none/{verb}"), 404, "node_not_found")
     assert (await post("/api/v1/nodes/gpu/trust", json={"host_key": None})).json()["name"] == "gpu"

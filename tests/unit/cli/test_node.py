@@ -241,3 +241,24 @@ def test_a_socket_is_for_who_is_on_the_servers_machine(fake: FakeServer, cli: Cl
     away = cli("--server", "http://127.0.0.1:9", "--token", "t", "node", "socket", "gpu")
     assert away.status == 1
     assert "not on this one" in away.err
+
+
+def test_a_node_is_cordoned(fake: FakeServer, cli: Cli) -> None:
+    fake.routes |= {"POST /nodes/a/cordon": replace(NODE, name="a"), "POST /nodes/a/uncordon": replace(NODE, name="a")}
+    assert cli("node", "cordon", "a").out == "node a cordoned\n"
+    assert cli("node", "uncordon", "a").out == "node a uncordoned\n"
+
+
+def test_many_nodes_are_changed_by_the_server(fake: FakeServer, cli: Cli) -> None:
+    fake.routes |= {
+        "GET /nodes": items(replace(NODE, name="a"), replace(NODE, name="b")),
+        "POST /nodes/bulk": Reply(pieces=[b'{"name": "a"}\n\n{"na', b'me": "b"}\n'], type="application/x-ndjson"),
+    }
+    assert cli("node", "cordon", "--label", "zone=lab").out == "node a cordoned\nnode b cordoned\n"
+    assert fake.requests[0].query == {"label": ["zone=lab"]}
+    assert fake.requests[1].body == {"action": "cordon", "names": ["a", "b"], "config": {}}
+    assert cli("node", "disconnect", "--all", "-o", "name").out == "a\nb\n"
+    assert cli("node", "connect", "a", "b", "--accept-new").status == 2
+    assert cli("node", "remove", "a", "b").status == 2
+    assert cli("node", "remove", "a", "b", "--force", "--yes").status == 0
+    assert fake.requests[-1].body == {"action": "remove", "names": ["a", "b"], "config": {"force": True}}

@@ -232,6 +232,9 @@ def test_config(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert sources["node_timeout"] == ["90.0", f"{tmp_path}/config.yaml"]
     assert sources["max_connections"] == ["5", "VENDETTA_MAX_CONNECTIONS"]
     assert json.loads(cli("config", "show", "-o", "json").out)["node_timeout"] == 90
+    monkeypatch.setenv("VENDETTA_STATE_FILE", "postgresql://me:s3cret@db/vendetta")
+    for shown in (cli("config", "show"), cli("config", "show", "-o", "json")):
+        assert ("s3cret" in shown.out, "postgresql://me:***@db/vendetta" in shown.out) == (False, True)
     (tmp_path / "config.yaml").write_text("node_timeuot: 90\n")
     ended = cli("config", "check")
     assert (ended.status, 'Did you mean "node_timeout"?' in ended.err) == (2, True)

@@ -5,13 +5,14 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.unit.cli.conftest import Cli
-from tests.unit.client.fake_server import FakeServer, Reply, Request, sse
+from tests.unit.client.fake_server import FakeServer, Reply, Request, items, sse
 from tests.unit.client.samples import OPERATION, WORKSPACE, operation
 
 from vendetta.errors import ImageNotFound, NameTaken, WorkspaceNotFound
-from vendetta.models import Problem, Stats
+from vendetta.models import BulkResult, Problem, Stats
 
 CREATE = ("workspace", "create", "web", "--provider", "docker", "--image", "nginx")
 
@@ -132,22 +133,65 @@ def test_a_second_ctrl_c_leaves_at_once(made: FakeServer, cli: Cli, monkeypatch:
     left.set()
 
 
-def test_several_side_by_side_end_with_the_worst(fake: FakeServer, cli: Cli) -> None:
-    fake.routes |= {
-        "POST /workspaces/a/stop": operation("succeeded"),
-        "POST /workspaces/b/stop": WorkspaceNotFound("no workspace b"),
-        "POST /workspaces/c/stop": operation("succeeded"),
-        "GET /workspaces/a": replace(WORKSPACE, name="a"),
-        "GET /workspaces/c": replace(WORKSPACE, name="c"),
-    }
+def results(*results: BulkResult) -> Reply:
+    lines = b"".join(msgspec.json.encode(result) + b"\n" for result in results)
+    return Reply(pieces=[lines[:10], lines[10:]], type="application/x-ndjson")
+
+
+FAILED = BulkResult(name="b", problem=Problem.from_error(WorkspaceNotFound("no workspace b")))
+
+
+def test_several_are_told_one_by_one_and_summed_up(fake: FakeServer, cli: Cli) -> None:
+    fake.routes["POST /workspaces/bulk"] = results(BulkResult(name="c"), FAILED, BulkResult(name="a"))
     ended = cli("workspace", "stop", "a", "b", "c", "a", "--timeout", "3")
-    assert ended.status == 3
-    assert ended.out == "workspace a stopped\nworkspace c stopped\n"
-    assert ended.err == "error: b: no workspace b\n"
-    assert len(fake.requests) == 3
-    assert fake.requests[0].body == {"timeout_seconds": 3}
-    ended = cli("workspace", "stop", "a", "c", "-o", "json")
-    assert [found["name"] for found in json.loads(ended.out)] == ["a", "c"]
+    assert ended.status == 1
+    assert ended.out == "workspace c stopped\nworkspace a stopped\n"
+    assert ended.err == "error: b: no workspace b\n2 stopped, 1 failed: b\n"
+    [asked] = fake.requests
+    assert asked.body == {"action": "stop", "names": ["a", "b", "c"], "config": {"timeout_seconds": 3}}
+    ended = cli("workspace", "stop", "a", "b", "c", "-o", "json")
+    assert [json.loads(line)["name"] for line in ended.out.splitlines()] == ["c", "b", "a"]
+    assert json.loads(ended.out.splitlines()[1])["problem"]["code"] == "workspace_not_found"
+    assert cli("workspace", "stop", "a", "b", "c", "-o", "name").out == "c\na\n"
+    assert "- name: c\n" in cli("workspace", "stop", "a", "b", "c", "-o", "yaml").out
+
+
+def test_those_of_a_label_or_all_are_asked_for_by_name(fake: FakeServer, cli: Cli) -> None:
+    """What goes is what was shown, whatever has come since."""
+    fake.routes |= {
+        "GET /workspaces": items(*(replace(WORKSPACE, name=f"w{number}") for number in range(7))),
+        "POST /workspaces/bulk": results(*(BulkResult(name=f"w{number}") for number in range(7))),
+    }
+    refused = cli("workspace", "remove", "--label", "run=7", "--node", "gpu")
+    assert (refused.status, len(fake.requests)) == (2, 1)
+    assert "workspaces w0, w1, w2, w3, w4 and 2 more (7 in all)" in refused.err
+    assert fake.requests[0].query == {"label": ["run=7"], "node": ["gpu"]}
+    ended = cli("workspace", "remove", "--all", "--force", "--yes")
+    assert (ended.status, ended.err) == (0, "7 removed\n")
+    assert fake.requests[-1].body["names"] == [f"w{number}" for number in range(7)]
+    assert fake.requests[-1].body["config"] == {"force": True}
+
+
+def test_nobody_is_meant(fake: FakeServer, cli: Cli) -> None:
+    fake.routes["GET /workspaces"] = items()
+    assert cli("workspace", "stop", "--all") == (0, "", "there is no workspace\n")
+    assert cli("workspace", "stop", "-l", "a=b", "--node", "gpu") == (
+        0,
+        "",
+        "no workspace has this label on node gpu\n",
+    )
+    for args in ((), ("web", "--all"), ("--all", "--label", "a=b"), ("--node", "gpu"), ("web", "--node", "gpu")):
+        assert cli("workspace", "stop", *args).status == 2
+
+
+def test_a_server_that_stops_leaves_some_untold(fake: FakeServer, cli: Cli) -> None:
+    def cut(request: Request) -> Reply:
+        return Reply(pieces=[b'{"name": "a"}\n'], type="application/x-ndjson", cut=True)
+
+    fake.routes["POST /workspaces/bulk"] = cut
+    ended = cli("workspace", "stop", "a", "b")
+    assert (ended.status, ended.out) == (5, "workspace a stopped\n")
+    assert ended.err.startswith("1 stopped, 1 not heard of: vendetta operation list\n")
 
 
 def test_start_restart_and_remove(fake: FakeServer, cli: Cli) -> None:

@@ -18,6 +18,7 @@ from vendetta.models import (
     Operation,
     PathStat,
     ProviderStatus,
+    Replica,
     Resources,
     ServerStatus,
     Snapshot,
@@ -107,6 +108,7 @@ TOKEN = Token(id="t1", name="ci", role="admin", created_at=THEN)
 
 SERVER = ServerStatus(
     id="s1",
+    replica="r1",
     version="0.1.0",
     pid=42,
     started_at=THEN,
@@ -117,6 +119,7 @@ SERVER = ServerStatus(
     connections=1,
     operations_running=0,
     memory_bytes=80 * 2**20,
+    replicas=[Replica(id="r1", host="here", version="0.1.0", pid=42, started_at=THEN, nodes=1)],
 )
 
 

@@ -38,6 +38,8 @@ CALLS: list[tuple[str, object, Callable[[Client], object], Any]] = [
     ("PATCH /nodes/gpu", NODE, lambda c: c.nodes.edit("gpu", {"port": 22}), {"port": 22}),
     ("POST /nodes/gpu/connect", NODE, lambda c: c.nodes.connect("gpu"), {"login": {}}),
     ("POST /nodes/gpu/disconnect", NODE, lambda c: c.nodes.disconnect("gpu"), None),
+    ("POST /nodes/gpu/cordon", NODE, lambda c: c.nodes.cordon("gpu"), None),
+    ("POST /nodes/gpu/uncordon", NODE, lambda c: c.nodes.uncordon("gpu"), None),
     ("POST /nodes/gpu/probe", NODE, lambda c: c.nodes.probe("gpu"), None),
     ("GET /nodes/gpu/doctor", REPORT, lambda c: c.nodes.doctor("gpu"), None),
     ("POST /nodes/gpu/socket", SOCKET, lambda c: c.nodes.socket("gpu", "docker"), None),

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from vendetta.coordination.events import Events
+from vendetta.errors import EventsMissed, ServerUnavailable
 from vendetta.models import Event
-from vendetta.store import Store
+from vendetta.store import Page, Store
 
 
 @pytest.fixture
@@ -91,3 +92,64 @@ async def test_old_events_are_forgotten_as_new_ones_come(store: Store, monkeypat
 
 async def take_all(watch: AsyncIterator[Event]) -> list[int]:
     return [event.sequence async for event in watch]
+
+
+async def test_a_watcher_is_told_what_it_missed_and_goes_on(store: Store, events: Events) -> None:
+    watch = events.watch()
+    await events.emit("a.b", "first")
+    assert (await anext(watch)).subject == "first"
+    for _ in range(9):
+        await events.emit("a.b", "x")
+    await store.events.prune(keep=2)
+    missed = await anext(watch)
+    assert (missed.kind, missed.sequence, missed.data) == ("events.missed", 8, {"from": 2, "to": 8})
+    assert await take(2, watch) == [9, 10]
+
+
+async def test_who_asks_for_what_is_not_kept_is_told_where_to_go_on(store: Store, events: Events) -> None:
+    for _ in range(10):
+        await events.emit("a.b", "x")
+    await store.events.prune(keep=2)
+    with pytest.raises(EventsMissed) as caught:
+        await events.list(since=3)
+    assert (caught.value.message, caught.value.details) == ("events 4 to 8 are not kept any more", {"forgotten": 8})
+    for since in (0, 8):
+        assert [event.sequence for event in (await events.list(since=since)).items] == [9, 10]
+    assert await take(2, events.watch(0)) == [9, 10]
+
+
+async def test_a_number_above_the_newest_counts_from_there(
+    store: Store, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after the state was restored to an earlier one."""
+    begun = asyncio.Event()
+    read = store.events.list
+
+    async def tell_and_read(since: int = 0, limit: int = 100) -> Page[Event]:
+        begun.set()
+        return await read(since, limit)
+
+    monkeypatch.setattr(store.events, "list", tell_and_read)
+    await events.emit("a.b", "x")
+    reading = asyncio.create_task(take(1, events.watch(500)))
+    await begun.wait()
+    await events.emit("a.b", "x")
+    assert await reading == [2]
+
+
+async def test_a_watcher_survives_a_store_that_fails_for_a_while(
+    store: Store, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vendetta.coordination.events.PAUSE_SECONDS", 0.01)
+    read, failures = store.events.list, 3
+
+    async def fail_for_a_while(since: int = 0, limit: int = 100) -> Page[Event]:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise ServerUnavailable("the database is gone")
+        return await read(since, limit)
+
+    monkeypatch.setattr(store.events, "list", fail_for_a_while)
+    await events.emit("a.b", "x")
+    assert await take(1, events.watch(0)) == [1]

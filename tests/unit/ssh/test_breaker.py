@@ -11,13 +11,13 @@ ERROR = LinkTimeout("no answer in time")
 
 
 class Clock:
-    now = datetime(2030, 1, 1, tzinfo=UTC)
+    now = 1000.0
 
-    def __call__(self) -> datetime:
+    def __call__(self) -> float:
         return self.now
 
     def pass_(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
+        self.now += seconds
 
 
 @pytest.fixture
@@ -41,7 +41,8 @@ def test_a_failure_opens_it_and_a_try_half_opens_it(breaker: Breaker, clock: Clo
     breaker.failed(ERROR)
     shown = breaker.snapshot
     assert (shown.state, shown.failures, shown.error) == ("open", 1, "no answer in time")
-    assert shown.next_try == clock.now + timedelta(seconds=1)
+    assert shown.next_try is not None
+    assert timedelta(0) < shown.next_try - datetime.now(UTC) <= timedelta(seconds=1)
     breaker.trying()
     assert breaker.snapshot.state == "half_open"
     breaker.succeeded()
@@ -101,9 +102,3 @@ def test_a_link_that_stood_for_a_while_begins_anew(breaker: Breaker, clock: Cloc
     clock.pass_(PROVEN_SECONDS)
     breaker.failed(ERROR)
     assert breaker.snapshot.failures == 1
-
-
-def test_a_clock_that_was_put_back_holds_nobody_up(breaker: Breaker, clock: Clock) -> None:
-    breaker.failed(ERROR)
-    clock.pass_(-86400)
-    assert breaker.wait_seconds() == 2 * LONGEST_SECONDS

@@ -1,6 +1,4 @@
 import asyncio
-import stat
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -14,7 +12,7 @@ from vendetta.store.tables import properties
 
 async def increment(database: Database) -> None:
     async with database.write() as connection:
-        value = int((await connection.execute(select(properties.c.value))).scalar_one())
+        value = int((await connection.execute(select(properties.c.value).with_for_update())).scalar_one())
         await connection.execute(update(properties).values(value=str(value + 1)))
 
 
@@ -51,11 +49,29 @@ async def test_a_transaction_that_raises_writes_nothing(state_file: str, store: 
     assert names == ["server_id"]
 
 
-async def test_the_file_and_its_new_folder_are_private(store: Store, state_file: str) -> None:
-    path = Path(state_file)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+async def test_what_is_exclusive_by_name_never_overlaps(store: Store, state_file: str) -> None:
+    """Also between two servers, where there may be two."""
+    inside, most = 0, 0
+
+    async def enter(database: Database, name: str) -> None:
+        nonlocal inside, most
+        async with database.exclusive(name):
+            inside += 1
+            most = max(most, inside)
+            async with database.read() as connection:
+                await connection.execute(select(properties))
+            inside -= 1
+
+    mine, other = Database(state_file), Database(state_file)
+    servers = [mine, other] if mine.shared else [mine]
+    try:
+        await asyncio.gather(*(enter(database, "x") for database in servers for _ in range(20)))
+        assert most == 1
+        async with mine.exclusive("x"), asyncio.timeout(30):
+            await enter(other, "y")
+    finally:
+        await mine.close()
+        await other.close()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ async def test_a_number_is_never_given_twice(store: Store) -> None:
 async def test_pruning_keeps_the_newest(store: Store) -> None:
     for _ in range(5):
         await store.events.append("a.b", "x", "server", {})
+    assert await store.events.forgotten() == 0
     assert await store.events.prune(keep=2) == 3
+    assert await store.events.forgotten() == 3
     assert [event.sequence for event in (await store.events.list()).items] == [4, 5]
     assert await store.events.prune(keep=10) == 0
+    assert await store.events.forgotten() == 3

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,7 +10,7 @@ from sqlalchemy import Connection, text
 from tests.unit.store.samples import make_node
 
 import vendetta.store
-from vendetta.errors import InvalidInput, Unsupported
+from vendetta.errors import Unsupported
 from vendetta.store import Store
 from vendetta.store.database import Database
 from vendetta.store.schema import HEAD, VERSION_TABLE
@@ -58,19 +57,6 @@ async def test_the_state_of_a_newer_program_is_refused(state_file: str) -> None:
             pass
 
 
-async def test_what_is_no_state_of_ours_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "state.db").write_text("this is a letter, not a database" * 100)
-    with pytest.raises(InvalidInput, match="not a database"):
-        async with Store.open(str(tmp_path / "state.db")):
-            pass
-
-
-async def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
-    async with Store.open(str(tmp_path / "50% off?#&.db")) as store:
-        assert store.server_id
-    assert (tmp_path / "50% off?#&.db").exists()
-
-
 async def test_alembic_is_imported_only_to_migrate(state_file: str) -> None:
     async with Store.open(state_file):
         pass
@@ -83,3 +69,31 @@ async def test_alembic_is_imported_only_to_migrate(state_file: str) -> None:
         "assert 'alembic' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program, state_file], check=True, timeout=60)
+
+
+def test_servers_that_start_at_once_migrate_once_and_agree(state_file: str) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from vendetta.store import Store\n"
+        "async def main():\n"
+        "    async with Store.open(sys.argv[1]) as store: print(store.server_id)\n"
+        "sys.stdin.readline()\n"
+        "asyncio.run(main())\n"
+    )
+    argv = [sys.executable, "-c", program, state_file]
+    starting = [
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    try:
+        for process in starting:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=60) for process in starting]
+    finally:
+        for process in starting:
+            process.kill()
+            process.wait()
+    assert {error for _, error in said} == {""}
+    assert len({server_id for server_id, _ in said}) == 1

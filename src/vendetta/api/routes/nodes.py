@@ -97,6 +97,17 @@ async def disconnect(name: str, services: Offered, caller: Called) -> Response:
     return json_response(await services.nodes.disconnect(name, caller.actor))
 
 
+@router.post("/{name}/cordon", response_model=Node)
+async def cordon(name: str, services: Offered, caller: Called) -> Response:
+    """Nothing new is placed there; what is there goes on."""
+    return json_response(await services.nodes.cordon(name, caller.actor))
+
+
+@router.post("/{name}/uncordon", response_model=Node)
+async def uncordon(name: str, services: Offered, caller: Called) -> Response:
+    return json_response(await services.nodes.uncordon(name, caller.actor))
+
+
 @router.post("/{name}/probe", response_model=Node)
 async def probe(name: str, services: Offered) -> Response:
     return json_response(await services.nodes.probe(name))

@@ -14,6 +14,8 @@ node = Group(
             "edit": "vendetta.cli.node.change:edit",
             "connect": "vendetta.cli.node.link:connect",
             "disconnect": "vendetta.cli.node.link:disconnect",
+            "cordon": "vendetta.cli.node.maintain:cordon",
+            "uncordon": "vendetta.cli.node.maintain:uncordon",
             "trust": "vendetta.cli.node.link:trust",
             "exec": "vendetta.cli.node.run:exec_",
             "shell": "vendetta.cli.node.run:shell",

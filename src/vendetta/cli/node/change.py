@@ -1,12 +1,13 @@
 """`vendetta node edit` and `vendetta node remove`."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import click
 
-from vendetta.cli import complete
+from vendetta.cli import complete, exits
 from vendetta.cli.command import command, pass_session
+from vendetta.cli.many import Verb, change_many, choose, selecting
 from vendetta.cli.output import write_done
 from vendetta.cli.params import LABEL_CHANGE, only_given
 from vendetta.cli.prompts import confirm_removal
@@ -64,14 +65,20 @@ def edit(
     write_done(session, node, node.name, f"node {node.name} changed")
 
 
-@command("remove")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete.node_names)
+@command("remove", examples="vendetta node remove gpu")
+@selecting("node")
 @click.option("--force", "-f", is_flag=True, help="Forget its workspaces too; what runs on the node goes on running.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @pass_session
-def remove(session: Session, names: Sequence[str], force: bool, yes: bool) -> None:
+def remove(session: Session, force: bool, yes: bool, **chosen: Any) -> int:
     """Forget nodes. Nothing is stopped or removed on them."""
-    confirm_removal(session, f"node {', '.join(names)}", yes=yes)
-    for name in names:
-        session.client.nodes.remove(name, force=force)
-        write_done(session, {"name": name}, name, f"node {name} removed")
+    selection = choose(session, "node", **chosen)
+    if selection is None:
+        return exits.DONE
+    confirm_removal(session, f"node{'' if len(selection.names) == 1 else 's'} {selection}", yes=yes)
+    if not selection.is_one:
+        return change_many(session, Verb("node", "remove", "removed"), selection, {"force": force})
+    [name] = selection.names
+    session.client.nodes.remove(name, force=force)
+    write_done(session, {"name": name}, name, f"node {name} removed")
+    return exits.DONE

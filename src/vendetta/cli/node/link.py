@@ -1,11 +1,13 @@
 """`vendetta node connect`, `disconnect` and `trust`."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from vendetta.cli import complete
+from vendetta.cli import complete, exits
 from vendetta.cli.command import command, pass_session
+from vendetta.cli.many import Selection, Verb, change_many, choose, selecting
 from vendetta.cli.output import colored_state, write_done
 from vendetta.cli.prompts import accept_host_key, log_in
 from vendetta.cli.session import Session
@@ -15,23 +17,35 @@ from vendetta.models import Node
 from .login import build_login, login_options
 
 
-@command("connect", examples="vendetta node connect gpu")
-@click.argument("name", shell_complete=complete.node_names)
+@command("connect", examples="vendetta node connect gpu\nvendetta node connect --all")
+@selecting("node")
 @login_options
 @pass_session
-def connect(session: Session, name: str, **given: Any) -> None:
-    """Log in to a node now, and look again what is there."""
+def connect(
+    session: Session, names: Sequence[str], labels: Sequence[tuple[str, str]], everything: bool, **given: Any
+) -> int:
+    """Log in to nodes now, and look again what is there.
+
+    Passwords and host keys are for one node: of several nobody is asked for them.
+    """
     login = build_login(**given)
-    _tell(session, log_in(session, lambda login: session.client.nodes.connect(name, login), login))
+
+    def attempt(name: str) -> Node:
+        return log_in(session, lambda login: session.client.nodes.connect(name, login), login)
+
+    selection = choose(session, "node", names, labels, everything)
+    if selection is not None and login and not selection.is_one:
+        raise click.UsageError("how to log in is said for one node at a time")
+    return change_nodes(session, Verb("node", "connect", "connected"), selection, attempt)
 
 
-@command("disconnect")
-@click.argument("name", shell_complete=complete.node_names)
+@command("disconnect", examples="vendetta node disconnect gpu\nvendetta node disconnect --label zone=lab")
+@selecting("node")
 @pass_session
-def disconnect(session: Session, name: str) -> None:
-    """Close the link to a node. What runs there goes on."""
-    node = session.client.nodes.disconnect(name)
-    write_done(session, node, node.name, f"node {node.name} disconnected")
+def disconnect(session: Session, **chosen: Any) -> int:
+    """Close the links to nodes. What runs there goes on."""
+    verb = Verb("node", "disconnect", "disconnected")
+    return change_nodes(session, verb, choose(session, "node", **chosen), session.client.nodes.disconnect)
 
 
 @command(
@@ -60,5 +74,16 @@ def trust(session: Session, name: str, host_key: str | None) -> None:
     _tell(session, node)
 
 
-def _tell(session: Session, node: Node) -> None:
-    write_done(session, node, node.name, f"node {node.name} is {colored_state(node.status)}")
+def change_nodes(session: Session, verb: Verb, selection: Selection | None, change: Callable[[str], Node]) -> int:
+    """One that is named by `change`, many by the server."""
+    if selection is None:
+        return exits.DONE
+    if not selection.is_one:
+        return change_many(session, verb, selection)
+    _tell(session, change(selection.names[0]), verb.done)
+    return exits.DONE
+
+
+def _tell(session: Session, node: Node, done: str = "connected") -> None:
+    text = f"is {colored_state(node.status)}" if done == "connected" else done
+    write_done(session, node, node.name, f"node {node.name} {text}")

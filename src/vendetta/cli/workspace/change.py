@@ -1,19 +1,20 @@
-"""`vendetta workspace start`, `stop`, `restart`, `pause`, `resume`, `resize` and `remove`: several side by side."""
+"""`vendetta workspace start`, `stop`, `restart`, `pause`, `resume`, `resize` and `remove`: of one, or of many."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import click
 
-from vendetta.cli import complete, exits
+from vendetta.cli import exits
 from vendetta.cli.command import command, pass_session
-from vendetta.cli.following import Following, Submit
+from vendetta.cli.following import Submit, follow
+from vendetta.cli.many import Verb, change_many, choose, selecting
 from vendetta.cli.output import write_done
-from vendetta.cli.params import DEADLINE
+from vendetta.cli.params import DEADLINE, only_given
 from vendetta.cli.prompts import confirm_removal
 from vendetta.cli.session import Session
 
-_names = click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete.workspace_names)
 _timeout = click.option(
     "--timeout",
     type=click.FloatRange(min=0, max=3600),
@@ -22,104 +23,133 @@ _timeout = click.option(
 )
 
 
-@command("start")
-@_names
+@command("start", examples="vendetta workspace start web\nvendetta workspace start --label team=red")
+@selecting("workspace")
 @DEADLINE
 @pass_session
-def start(session: Session, names: Sequence[str], deadline: float | None) -> int:
+def start(session: Session, deadline: float | None, **chosen: Any) -> int:
     """Start workspaces. One that runs already is left alone."""
-    return _change(session, names, partial(session.client.workspaces.start, deadline_seconds=deadline), "started")
+    workspaces = session.client.workspaces
+    verb = Verb("workspace", "start", "started")
+    return _change(session, verb, chosen, partial(workspaces.start, deadline_seconds=deadline), deadline)
 
 
-@command("stop")
-@_names
+@command("stop", examples="vendetta workspace stop web db\nvendetta workspace stop --all --node gpu")
+@selecting("workspace")
 @_timeout
 @DEADLINE
 @pass_session
-def stop(session: Session, names: Sequence[str], timeout: float | None, deadline: float | None) -> int:
+def stop(session: Session, timeout: float | None, deadline: float | None, **chosen: Any) -> int:
     """Stop workspaces. What they hold is kept."""
     workspaces = session.client.workspaces
+    config = only_given(timeout_seconds=timeout)
     return _change(
-        session, names, partial(workspaces.stop, timeout_seconds=timeout, deadline_seconds=deadline), "stopped"
+        session,
+        Verb("workspace", "stop", "stopped"),
+        chosen,
+        partial(workspaces.stop, timeout_seconds=timeout, deadline_seconds=deadline),
+        deadline,
+        config,
     )
 
 
 @command("restart")
-@_names
+@selecting("workspace")
 @_timeout
 @DEADLINE
 @pass_session
-def restart(session: Session, names: Sequence[str], timeout: float | None, deadline: float | None) -> int:
+def restart(session: Session, timeout: float | None, deadline: float | None, **chosen: Any) -> int:
     """Stop workspaces and start them again."""
     workspaces = session.client.workspaces
+    config = only_given(timeout_seconds=timeout)
     return _change(
-        session, names, partial(workspaces.restart, timeout_seconds=timeout, deadline_seconds=deadline), "restarted"
+        session,
+        Verb("workspace", "restart", "restarted"),
+        chosen,
+        partial(workspaces.restart, timeout_seconds=timeout, deadline_seconds=deadline),
+        deadline,
+        config,
     )
 
 
 @command("pause")
-@_names
+@selecting("workspace")
 @DEADLINE
 @pass_session
-def pause(session: Session, names: Sequence[str], deadline: float | None) -> int:
+def pause(session: Session, deadline: float | None, **chosen: Any) -> int:
     """Freeze workspaces: they keep their memory, and use no processor until they are resumed."""
-    return _change(session, names, partial(session.client.workspaces.pause, deadline_seconds=deadline), "paused")
+    workspaces = session.client.workspaces
+    verb = Verb("workspace", "pause", "paused")
+    return _change(session, verb, chosen, partial(workspaces.pause, deadline_seconds=deadline), deadline)
 
 
 @command("resume")
-@_names
+@selecting("workspace")
 @DEADLINE
 @pass_session
-def resume(session: Session, names: Sequence[str], deadline: float | None) -> int:
+def resume(session: Session, deadline: float | None, **chosen: Any) -> int:
     """Let paused workspaces go on."""
-    return _change(session, names, partial(session.client.workspaces.resume, deadline_seconds=deadline), "resumed")
+    workspaces = session.client.workspaces
+    verb = Verb("workspace", "resume", "resumed")
+    return _change(session, verb, chosen, partial(workspaces.resume, deadline_seconds=deadline), deadline)
 
 
 @command("resize", examples="vendetta workspace resize web --disk 20G")
-@_names
+@selecting("workspace")
 @click.option("--disk", required=True, metavar="SIZE", help="How much it shall have: no less than it has now.")
 @DEADLINE
 @pass_session
-def resize(session: Session, names: Sequence[str], disk: str, deadline: float | None) -> int:
+def resize(session: Session, disk: str, deadline: float | None, **chosen: Any) -> int:
     """Give the disks of workspaces more room, also while they are used."""
-    return _change(
-        session, names, partial(session.client.workspaces.resize, disk=disk, deadline_seconds=deadline), "resized"
-    )
+    workspaces = session.client.workspaces
+    verb = Verb("workspace", "resize", "resized")
+    submit = partial(workspaces.resize, disk=disk, deadline_seconds=deadline)
+    return _change(session, verb, chosen, submit, deadline, {"disk": disk})
 
 
-@command("remove")
-@_names
+@command("remove", examples="vendetta workspace remove web\nvendetta workspace remove --label run=417 --force --yes")
+@selecting("workspace")
 @click.option("--force", "-f", is_flag=True, help="Also while it runs.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @DEADLINE
 @pass_session
-def remove(session: Session, names: Sequence[str], force: bool, yes: bool, deadline: float | None) -> int:
+def remove(session: Session, force: bool, yes: bool, deadline: float | None, **chosen: Any) -> int:
     """Remove workspaces and what they hold."""
-    confirm_removal(session, f"workspace {', '.join(names)}", yes=yes)
+    workspaces = session.client.workspaces
     return _change(
-        session, names, partial(session.client.workspaces.remove, force=force, deadline_seconds=deadline), "removed"
+        session,
+        Verb("workspace", "remove", "removed"),
+        chosen,
+        partial(workspaces.remove, force=force, deadline_seconds=deadline),
+        deadline,
+        {"force": force},
+        ask=lambda what: confirm_removal(session, what, yes=yes),
     )
 
 
-def _change(session: Session, names: Sequence[str], submit: Submit, done: str) -> int:
-    """Each to its end; a line for each that succeeded, and the status of the worst."""
-    unique = list(dict.fromkeys(names))
-    outcomes = Following(session, unique, submit).run()
-    succeeded = [name for name in unique if outcomes[name] is None]
-    if session.output in ("json", "yaml") and len(unique) > 1:
-        found = [_result(session, name, done) for name in succeeded]
-        write_done(session, found, "", "")
-    else:
-        for name in succeeded:
-            item = _result(session, name, done) if session.output != "table" else None
-            write_done(session, item, name, f"workspace {name} {done}")
-    worst = exits.DONE
-    for name in unique:
-        if (error := outcomes[name]) is not None:
-            session.report(error, about=name if len(unique) > 1 else None)
-            worst = max(worst, exits.exit_status(error))
-    return worst
+def _change(
+    session: Session,
+    verb: Verb,
+    chosen: Mapping[str, Any],
+    submit: Submit,
+    deadline: float | None,
+    config: Mapping[str, Any] | None = None,
+    *,
+    ask: Callable[[str], None] = lambda what: None,
+) -> int:
+    """One that is named is followed step by step, and Ctrl-C cancels it; of many each is told as it ends."""
+    selection = choose(session, "workspace", **chosen)
+    if selection is None:
+        return exits.DONE
+    ask(f"workspace{'' if len(selection.names) == 1 else 's'} {selection}")
+    if not selection.is_one:
+        return change_many(session, verb, selection, config, deadline=deadline)
+    [name] = selection.names
+    follow(session, name, submit)
+    item = _result(session, name, verb.action) if session.output != "table" else None
+    write_done(session, item, name, f"workspace {name} {verb.done}")
+    return exits.DONE
 
 
-def _result(session: Session, name: str, done: str) -> object:
-    return {"name": name} if done == "removed" else session.client.workspaces.get(name)
+def _result(session: Session, name: str, action: str) -> object:
+    return {"name": name} if action == "remove" else session.client.workspaces.get(name)

@@ -15,6 +15,10 @@ def _lines(workspace: Workspace) -> Iterator[tuple[str, str]]:
     yield "State", colored_state(workspace.state)
     if workspace.reason:
         yield "Reason", workspace.reason
+    if workspace.exit_status is not None:
+        yield "Exit status", str(workspace.exit_status)
+    for number, line in enumerate(workspace.last_lines):
+        yield "" if number else "Last lines", line.expandtabs()
     yield "Since", format_time(workspace.since)
     yield "Observed", format_time(workspace.observed_at)
     yield "Address", workspace.address or NOTHING

@@ -14,7 +14,7 @@ from vendetta.errors import ConnectFailed, EngineUnavailable, WrongState
 from vendetta.models import Belonging, Check, Image, Instance, InstanceSpec, PathStat, ProviderStatus, Snapshot, Stats
 from vendetta.providers.base import OnProgress
 from vendetta.providers.options import Rules
-from vendetta.providers.powers import InstanceEvent
+from vendetta.providers.powers import BEGUN, InstanceEvent
 from vendetta.providers.relay import build_relay, open_relay
 from vendetta.transport import Output, Stream, Terminal, Transport
 
@@ -187,10 +187,14 @@ class DockerProvider:
             self._engine.doing("watch workspaces"),
             self._engine.stream("GET", "events", params=events.build_params(self._owner)) as response,
         ):
+            yield BEGUN
             async for line in response.content:
                 if (event := events.parse_event(line, self._owner)) is not None:
                     yield event
             raise EngineUnavailable(f"the engine on node {self._engine.node} ended its stream of events")
+
+    async def watch_takes_session(self) -> bool:
+        return False
 
     async def checks(self) -> Sequence[Check]:
         return await checkup.examine(self._engine, self._transport)

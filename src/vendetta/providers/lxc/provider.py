@@ -111,6 +111,9 @@ class LxcProvider:
             async for event in events:
                 yield event
 
+    async def watch_takes_session(self) -> bool:
+        return await (await self._backend()).watch_takes_session()
+
     async def checks(self) -> Sequence[Check]:
         try:
             return await (await self._backend()).checks()

@@ -14,8 +14,8 @@ from vendetta.errors import (
 )
 from vendetta.models import Check, Instance, InstanceSpec, Progress, ProviderStatus, Stats
 from vendetta.providers.base import OnProgress
-from vendetta.providers.options import Rules, parse_options
-from vendetta.providers.powers import InstanceEvent
+from vendetta.providers.options import Rules, boolean, parse_options
+from vendetta.providers.powers import BEGUN, InstanceEvent
 from vendetta.transport import Output, Terminal, Transport
 
 from .engine import MemoryEngine
@@ -44,7 +44,7 @@ class MemoryEngines:
 
 class MemoryProvider:
     kind: ClassVar[str] = "memory"
-    rules: ClassVar[Rules] = {}
+    rules: ClassVar[Rules] = {"autostart": boolean("it is started again after the node was restarted")}
     lacks: ClassVar[Mapping[str, str]] = {}
     conditions: ClassVar[Mapping[str, str]] = {}
 
@@ -142,12 +142,16 @@ class MemoryProvider:
         queue: asyncio.Queue[tuple[str, InstanceEvent]] = asyncio.Queue()
         self._engine.watchers.add(queue)
         try:
+            yield BEGUN
             while True:
                 owner, event = await queue.get()
                 if owner == self._owner:
                     yield event
         finally:
             self._engine.watchers.discard(queue)
+
+    async def watch_takes_session(self) -> bool:
+        return False
 
     async def checks(self) -> Sequence[Check]:
         status = self._engine.status

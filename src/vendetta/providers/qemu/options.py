@@ -52,6 +52,7 @@ RULES: Rules = {
     "accel": choice("how it is run: by KVM, emulated, or by KVM where that works", "auto", "kvm", "tcg"),
     "append": text("the kernel's command line, with `kernel`"),
     "arch": choice("the processor it has; without it the node's", *ARCHITECTURES),
+    "autostart": boolean("it is started again after the node was restarted"),
     "boot_timeout": whole("seconds that it may take until it is reached by SSH", 1, 3600),
     "cpu": matching("the model of its processor, as qemu names it", r"[A-Za-z0-9][A-Za-z0-9_.,=+-]*", "a CPU model"),
     "disks": sizes("further disks, empty, by their sizes: 10G,500M"),
@@ -81,6 +82,7 @@ class Choices:
     accel: str = "auto"
     append: str | None = None
     arch: str | None = None
+    autostart: bool = False
     boot_timeout: int | None = None
     cpu: str | None = None
     disks: tuple[int, ...] = ()

@@ -174,6 +174,9 @@ class QemuProvider:
             async for event in events:
                 yield event
 
+    async def watch_takes_session(self) -> bool:
+        return True
+
     async def checks(self) -> Sequence[Check]:
         return await checkup.examine(self._scripts)
 

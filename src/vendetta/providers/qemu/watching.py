@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
 
 from vendetta.errors import EngineUnavailable, VendettaError
-from vendetta.providers.powers import InstanceEvent
+from vendetta.providers.powers import BEGUN, InstanceEvent
 from vendetta.transport import Process, Transport
 
 from .argv import WATCHING
@@ -74,6 +74,7 @@ class Watching:
                 break
             there.append(line)
         self._listen(parse_found("".join(f"{line}\n" for line in there).encode()))
+        self.news.put_nowait(BEGUN)
         async for line in lines:
             owner, _, rest = line.partition(" ")
             name, _, action = rest.partition(" ")

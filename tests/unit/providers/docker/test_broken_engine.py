@@ -143,8 +143,10 @@ async def test_a_watch_never_ends_quietly(tmp_path: Path) -> None:
         return web.Response()
 
     async with _provider(tmp_path, {"/v1.41/events": end}) as provider:
+        events = provider.watch()
+        assert (await anext(events)).begins
         with pytest.raises(EngineUnavailable):
-            await anext(provider.watch())
+            await anext(events)
 
 
 async def test_an_exec_that_is_refused(tmp_path: Path) -> None:

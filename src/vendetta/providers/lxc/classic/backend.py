@@ -162,6 +162,9 @@ class Classic:
     def watch(self) -> AsyncGenerator[InstanceEvent, None]:
         return streams.watch(self._host)
 
+    async def watch_takes_session(self) -> bool:
+        return True
+
     async def stats(self, name: str) -> Stats:
         return parse_stats(await self._host.ask(f"measure {name}", "stats", name))
 

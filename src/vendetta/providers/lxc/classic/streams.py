@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from vendetta.errors import EngineUnavailable, Unsupported
-from vendetta.providers.powers import InstanceEvent
+from vendetta.providers.powers import BEGUN, InstanceEvent
 from vendetta.transport import CommandResult, Output
 
 from .host import Host
@@ -37,6 +37,8 @@ async def watch(host: Host) -> AsyncGenerator[InstanceEvent, None]:
 
 def parse_event(line: bytes) -> InstanceEvent:
     name, _, state = line.decode().partition(" ")
+    if not name:
+        return BEGUN
     return InstanceEvent(name=name, action=state.lower())
 
 

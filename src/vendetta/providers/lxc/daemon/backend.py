@@ -141,6 +141,9 @@ class Daemon:
             async for event in seen:
                 yield event
 
+    async def watch_takes_session(self) -> bool:
+        return False
+
     async def checks(self) -> Sequence[Check]:
         return await checkup.examine(self._engine)
 

@@ -8,7 +8,7 @@ from aiohttp import WSMsgType
 
 from vendetta.errors import EngineUnavailable
 from vendetta.providers.identity import ENGINE_PREFIX
-from vendetta.providers.powers import InstanceEvent
+from vendetta.providers.powers import BEGUN, InstanceEvent
 
 from .engine import Engine, receive
 from .lookup import Lookup
@@ -20,6 +20,7 @@ async def watch(engine: Engine, lookup: Lookup) -> AsyncGenerator[InstanceEvent,
     async with engine.doing("watch workspaces"):
         params = {"type": "lifecycle", "all-projects": "true"}
         async with await engine.websocket("events", **params) as events:
+            yield BEGUN
             # asked after the stream has begun, so that nothing comes between
             ours = {found.engine_name.removeprefix(ENGINE_PREFIX) for found in await lookup.list()}
             while (message := await receive(events)).type is WSMsgType.TEXT:

@@ -1,14 +1,13 @@
 """Three hundred nodes: what it costs to reach them, to hold them, to run a command on all; and bulk over one of them.
 
-`scripts/bench fleet`, or as a part of `scripts/bench`.
+`scripts/bench reach`, or as a part of `scripts/bench`.
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,13 +17,13 @@ from tests.e2e.harness import Vendetta, fresh_vendetta
 
 from .farm import Farm, running_farm
 from .measure import Report, alternate
+from .processes import cpu_seconds
 from .ways import Pyinfra
 
 NODES = 300
 IDLE_SECONDS = 60.0
 SETTLING_SECONDS = 5.0
 """What adding them began is over."""
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def run(report: Report, folder: Path) -> None:
@@ -95,9 +94,3 @@ def idle_percent(pid: int) -> float:
     used, started = cpu_seconds(pid), time.perf_counter()
     time.sleep(IDLE_SECONDS)
     return 100 * (cpu_seconds(pid) - used) / (time.perf_counter() - started)
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time (proc(5), stat)."""
-    fields: Sequence[str] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS

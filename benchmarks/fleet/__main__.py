@@ -1,0 +1,26 @@
+"""The fleet alone, which needs neither root nor engines: `python -m benchmarks.fleet [--nodes N]`."""
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.measure import Report
+
+from .bench import Scale, run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
+    parser.add_argument("--nodes", type=int, default=Scale.nodes)
+    parser.add_argument("--idle", type=float, default=Scale.idle_seconds, metavar="SECONDS")
+    given = parser.parse_args()
+    report = Report()
+    with TemporaryDirectory(prefix="vdt-bench-", dir="/var/tmp") as folder:
+        run(report, Path(folder), Scale(nodes=given.nodes, idle_seconds=given.idle))
+    print(f"\n{report.summary()}")
+    sys.exit(0 if all(line[3] for line in report.lines) else 1)
+
+
+if __name__ == "__main__":
+    main()

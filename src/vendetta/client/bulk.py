@@ -1,0 +1,37 @@
+"""One change on many nodes or workspaces, as both nouns ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypedDict
+
+import msgspec
+
+from vendetta import models
+
+from .http import Http, new_key
+from .lines import split_lines
+
+
+class BulkFields(TypedDict, total=False):
+    """`names`, `labels` (all of them) or `all`: one of the three. `config` is what the action takes of one."""
+
+    action: str
+    names: Sequence[str]
+    labels: Mapping[str, str]
+    all: bool
+    config: Mapping[str, Any]
+    deadline_seconds: float
+
+
+class WorkspaceBulkFields(BulkFields, total=False):
+    """`node` narrows `labels` and `all`."""
+
+    node: str
+
+
+def stream_results(http: Http, path: str, change: BulkFields, key: str | None) -> Iterator[models.BulkResult]:
+    with http.stream(path, method="POST", body=change, key=key or new_key()) as pieces:
+        for line in split_lines(pieces):
+            if line:
+                yield msgspec.json.decode(line, type=models.BulkResult)

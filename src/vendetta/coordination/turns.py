@@ -1,0 +1,31 @@
+"""How much is changed on one node at a time, whoever asks for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
+
+AT_ONCE = 8
+"""Changes on one node: more of them together take an engine and its disk longer than in turns."""
+
+
+class Turns:
+    """A place for each change that an engine is to make; the rest wait, in the order in which they came.
+
+    Nodes don't wait for each other. Whoever holds a place asks for no second one.
+    """
+
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._at_once = at_once
+        self._nodes: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def on(self, node: str, tell_waiting: Callable[[], None]) -> AsyncIterator[None]:
+        """`tell_waiting` is called where there is no place yet."""
+        places = self._nodes.get(node)
+        if places is None:
+            places = self._nodes[node] = asyncio.Semaphore(self._at_once)
+        if places.locked():
+            tell_waiting()
+        async with places:
+            yield

@@ -1,0 +1,123 @@
+"""Who watches which node. Raised with each claim, a node's `term` tells the claim of now from all before it.
+
+What the watcher writes is fenced by its claim: it holds the node's row meanwhile, so that either the write was there
+before the next claim, or it is refused.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from .database import Access
+from .replicas import build_alive
+from .tables import nodes, replicas
+
+AT_ONCE = 1000
+"""Of the values that one statement takes."""
+
+
+class LeaseLost(Exception):
+    """What was about to be written is another replica's to say by now. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """That a replica watches a node. `node` is its name; the id tells it from a later one of that name."""
+
+    node: str
+    node_id: str
+    watcher: str
+    term: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A node that was claimed, and whether somebody wants its link."""
+
+    claim: Claim
+    wanted: bool
+
+
+class Claims:
+    def __init__(self, database: Access) -> None:
+        self._database = database
+
+    async def free(self) -> Mapping[str, str]:
+        """The nodes that no living replica watches: id to name."""
+        query = select(nodes.c.id, nodes.c.name).where(_FREE)
+        async with self._database.read() as connection:
+            return {row.id: row.name for row in await connection.execute(query)}
+
+    async def take(self, watcher: str, node_ids: Collection[str]) -> Sequence[Share]:
+        """Claims those of the nodes that are free, or the watcher's own; nothing for a watcher whose lease is over.
+
+        A link that nobody wants isn't watched: its status is unknown from now on.
+        """
+        living = select(replicas.c.id).where(replicas.c.id == watcher, build_alive()).exists()
+        unwatched = and_(~nodes.c.wanted, nodes.c.status != "unknown")
+        shares: list[Share] = []
+        for ids in _in_pieces(node_ids):
+            query = (
+                update(nodes)
+                .where(nodes.c.id.in_(ids), or_(_FREE, nodes.c.watcher == watcher), living)
+                .values(
+                    watcher=watcher,
+                    term=nodes.c.term + 1,
+                    status=case((unwatched, "unknown"), else_=nodes.c.status),
+                    since=case((unwatched, datetime.now(UTC)), else_=nodes.c.since),
+                )
+                .returning(nodes.c.id, nodes.c.name, nodes.c.term, nodes.c.wanted)
+            )
+            async with self._database.write() as connection:
+                for row in await connection.execute(query):
+                    claim = Claim(node=row.name, node_id=row.id, watcher=watcher, term=row.term)
+                    shares.append(Share(claim=claim, wanted=row.wanted))
+        return shares
+
+    async def give(self, watcher: str, node_ids: Collection[str] | None = None) -> None:
+        """Lets go of those that are the watcher's; None: of all."""
+        query = update(nodes).where(nodes.c.watcher == watcher).values(watcher=None)
+        if node_ids is None:
+            async with self._database.write() as connection:
+                await connection.execute(query)
+            return
+        for ids in _in_pieces(node_ids):
+            async with self._database.write() as connection:
+                await connection.execute(query.where(nodes.c.id.in_(ids)))
+
+    async def held(self, watcher: str) -> Mapping[Claim, bool]:
+        """What the watcher holds, as the database knows it, and whether somebody wants the link."""
+        query = select(nodes.c.id, nodes.c.name, nodes.c.term, nodes.c.wanted).where(nodes.c.watcher == watcher)
+        async with self._database.read() as connection:
+            return {
+                Claim(node=row.name, node_id=row.id, watcher=watcher, term=row.term): row.wanted
+                for row in await connection.execute(query)
+            }
+
+    async def count(self) -> Mapping[str, int]:
+        """How many nodes each replica holds."""
+        query = select(nodes.c.watcher, func.count().label("number")).where(nodes.c.watcher.is_not(None))
+        async with self._database.read() as connection:
+            return {row.watcher: row.number for row in await connection.execute(query.group_by(nodes.c.watcher))}
+
+
+async def fence(connection: AsyncConnection, claim: Claim) -> None:
+    """Nobody claims the node before the transaction ends. Raises `LeaseLost` where somebody has, or it is gone."""
+    query = select(nodes.c.term).where(
+        nodes.c.id == claim.node_id, nodes.c.watcher == claim.watcher, nodes.c.term == claim.term
+    )
+    # the lock of an update that leaves the keys alone: two of them take turns instead of waiting for each other
+    if (await connection.execute(query.with_for_update(key_share=True))).first() is None:
+        raise LeaseLost(f"node {claim.node} is watched by another replica")
+
+
+_FREE = or_(nodes.c.watcher.is_(None), nodes.c.watcher.not_in(select(replicas.c.id).where(build_alive())))
+
+
+def _in_pieces(ids: Collection[str]) -> Iterator[Sequence[str]]:
+    ordered = sorted(ids)  # in one order, so that two replicas never wait for each other's rows
+    for start in range(0, len(ordered), AT_ONCE):
+        yield ordered[start : start + AT_ONCE]

@@ -1,0 +1,117 @@
+"""Short messages by topic, to every process on this database and to oneself. Nobody keeps them.
+
+On SQLite there is one process, and a message arrives as its transaction ends. On PostgreSQL it is a NOTIFY of the same
+transaction, heard on a connection of its own. Who listens must be able to find out by reading what it has missed: it
+is told when that may have happened, which is once that connection is lost, now and then until it is back, and then.
+"""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from .database import Database, after_commit, is_shared
+
+if TYPE_CHECKING:
+    import psycopg
+
+log = structlog.get_logger(__name__)
+
+Payload = dict[str, Any]
+Hear = Callable[[Payload | None], None]
+
+CHANNEL = "vendetta"
+LONGEST = 7_999
+"""Bytes that PostgreSQL carries."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
+
+
+class News:
+    """Entered before anything is heard from other processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._hearers: dict[str, list[Hear]] = {}
+        self._listening: asyncio.Task[None] | None = None
+        self._tried = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        if self._database.shared:
+            self._listening = asyncio.create_task(self._listen())
+            await self._tried.wait()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._listening:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+
+    def listen(self, topic: str, hear: Hear) -> Callable[[], None]:
+        """`hear` is called in the event loop with each payload, and with None where some may have been missed.
+
+        It must not take long. Returns what ends it.
+        """
+        hearers = self._hearers.setdefault(topic, [])
+        hearers.append(hear)
+        return lambda: hearers.remove(hear)
+
+    async def notify(self, topic: str, payload: Payload) -> None:
+        """Raises `ServerUnavailable`."""
+        async with self._database.write() as connection:
+            await self.notify_within(connection, topic, payload)
+
+    async def notify_within(self, connection: AsyncConnection, topic: str, payload: Payload) -> None:
+        """Told if and when the transaction that `Database.write` gave is committed. Raises `ValueError` if too long."""
+        if not is_shared(connection):
+            after_commit(connection, lambda: self._tell(topic, payload))
+            return
+        message = msgspec.json.encode((topic, payload)).decode()
+        if len(message.encode()) > LONGEST:
+            raise ValueError(f"a message on {topic} is longer than {LONGEST} bytes")
+        await connection.execute(text("SELECT pg_notify(:channel, :message)"), {"channel": CHANNEL, "message": message})
+
+    async def _listen(self) -> None:
+        import psycopg
+
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                async with await self._database.connect_alone() as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    pause = FIRST_PAUSE_SECONDS
+                    await self._hear(connection)
+            except psycopg.Error as exc:
+                log.warning("news of other servers are not heard", reason=" ".join(str(exc).split()))
+            self._tried.set()
+            self._tell_all()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _hear(self, connection: "psycopg.AsyncConnection") -> None:
+        self._tried.set()
+        self._tell_all()
+        async for notification in connection.notifies():
+            try:
+                topic, payload = msgspec.json.decode(notification.payload, type=tuple[str, Payload])
+            except msgspec.DecodeError:
+                continue  # somebody else's
+            self._tell(topic, payload)
+
+    def _tell_all(self) -> None:
+        for topic in self._hearers:
+            self._tell(topic, None)
+
+    def _tell(self, topic: str, payload: Payload | None) -> None:
+        for hear in list(self._hearers.get(topic, ())):
+            try:
+                hear(payload)
+            except Exception:
+                # the others are to hear of it too
+                log.exception("news were not taken well", topic=topic)

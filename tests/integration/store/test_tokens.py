@@ -1,0 +1,1 @@
+from tests.unit.store.test_tokens import *  # noqa: F403 - the same promises

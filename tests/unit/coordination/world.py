@@ -1,0 +1,110 @@
+"""A server without HTTP and SSH: the real store, operations and steps, over nodes whose engines are in memory."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from tests.unit.fakes import FakeTransport
+
+from vendetta.coordination.engines import Engines
+from vendetta.coordination.events import Events
+from vendetta.coordination.observation import Observation
+from vendetta.coordination.operations import Operations
+from vendetta.coordination.requests import WorkspaceRequest
+from vendetta.coordination.transitions import Transitions
+from vendetta.coordination.turns import Turns
+from vendetta.coordination.workspaces import Workspaces
+from vendetta.errors import ConnectFailed
+from vendetta.models import Event, Node, Operation, ProviderStatus, Resources, Workspace
+from vendetta.providers.base import Provider
+from vendetta.providers.memory import MemoryEngines, MemoryProvider
+from vendetta.providers.registry import Registry
+from vendetta.ssh.pool import Pool
+from vendetta.store import Store
+
+ACTOR = "uid:0"
+GIB = 2**30
+
+
+class MemoryLinks(Engines):
+    """Without a pool: every node is reached, but for those in `down`."""
+
+    def __init__(self, store: Store, memory: MemoryEngines) -> None:
+        super().__init__(store, cast(Pool, None), Registry({MemoryProvider: memory.bind}))
+        self.down: set[str] = set()
+        self._memory = memory
+
+    @asynccontextmanager
+    async def provider(self, node_name: str, kind: str) -> AsyncIterator[Provider]:
+        await self._store.nodes.get(node_name)
+        if node_name in self.down:
+            raise ConnectFailed(f"connect to node {node_name}: nobody answers", node=node_name)
+        transport = FakeTransport()
+        transport.node = node_name
+        yield self._memory.bind(transport, self._store.server_id)
+
+
+@dataclass
+class World:
+    store: Store
+    events: Events
+    memory: MemoryEngines
+    engines: MemoryLinks
+    observation: Observation
+    operations: Operations
+    transitions: Transitions
+    workspaces: Workspaces
+
+    async def add_node(self, name: str, **fields: Any) -> Node:
+        resources = Resources(
+            cpus=4, memory_bytes=8 * GIB, disk_free_bytes=100 * GIB, arch="x86_64", kernel="Linux 6.1", os="Debian"
+        )
+        given: dict[str, Any] = {
+            "status": "connected",
+            "resources": resources,
+            "providers": {"memory": ProviderStatus(state="healthy")},
+            **fields,
+        }
+        now = datetime.now(UTC)
+        return await self.store.nodes.add(
+            Node(id=name, name=name, address="192.0.2.1", user=None, port=None, since=now, **given)
+        )
+
+    async def create(self, name: str, **fields: Any) -> Operation:
+        request = WorkspaceRequest(name=name, provider="memory", **{"image": "busybox", **fields})
+        return await self.end(await self.workspaces.create(request, ACTOR))
+
+    async def end(self, operation: Operation) -> Operation:
+        return await self.operations.wait(operation.id, 30)
+
+    async def get(self, name: str) -> Workspace:
+        return await self.store.workspaces.get(name)
+
+    async def told(self, *kinds: str) -> list[Event]:
+        return [event for event in (await self.store.events.list(limit=1000)).items if event.kind in kinds]
+
+
+@asynccontextmanager
+async def open_world(folder: Path, memory: MemoryEngines) -> AsyncIterator[World]:
+    """Opened again on the same folder and engines it is the next process: what is unfinished goes on at once."""
+    async with AsyncExitStack() as stack:
+        yield await enter_world(stack, folder, memory)
+
+
+async def enter_world(stack: AsyncExitStack, folder: Path, memory: MemoryEngines) -> World:
+    store = await stack.enter_async_context(Store.open(str(folder / "state.db")))
+    events = await stack.enter_async_context(Events(store))
+    engines = MemoryLinks(store, memory)
+    observation = Observation(store, events)
+    turns = Turns()
+    operations = Operations(store, events, drain_seconds=0.0)
+    transitions = Transitions(store, engines, observation, turns)
+    transitions.register(operations)
+    world = World(
+        store, events, memory, engines, observation, operations, transitions, Workspaces(store, engines, operations)
+    )
+    await stack.enter_async_context(operations)
+    return world
