@@ -135,6 +135,7 @@ async def running_services(
             rotation=rotation,
             sockets=sockets,
             status=build_status(paths, config, store, pool, operations, replicas),
+            check_state=store.check,
             nodes_by_status=store.nodes.count_by_status,
             breakers_by_state=pool.breakers_by_state,
             stopping=stopping or asyncio.Event(),

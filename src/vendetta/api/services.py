@@ -44,6 +44,8 @@ class Services:
     rotation: Rotation
     sockets: Sockets
     status: Callable[[], Awaitable[ServerStatus]]
+    check_state: Callable[[], Awaitable[None]]
+    """Raises `ServerUnavailable` where the state can't be read or written."""
     nodes_by_status: Callable[[], Awaitable[Mapping[str, int]]]
     breakers_by_state: Callable[[], Mapping[str, int]] = dict
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

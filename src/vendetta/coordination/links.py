@@ -21,6 +21,7 @@ from vendetta.ssh.connection import Connection
 from vendetta.store import Claim, LeaseLost, Store
 
 from .events import Events
+from .patience import until_stored
 from .shares import Shares
 
 log = structlog.get_logger(__name__)
@@ -151,7 +152,7 @@ class Links:
             try:
                 # a node that was removed in the meantime, or isn't recorded yet, has no status to keep
                 with suppress(NodeNotFound, LeaseLost):
-                    await change()
+                    await until_stored(change, stopping=lambda: self._shutting_down)
             except Exception:
                 # one status that could not be written must not stop all that follow
                 log.exception("status not written")

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,8 +24,9 @@ from vendetta.ssh.breaker import build_pause
 from vendetta.store import Page, Store
 
 from .attempts import Pause, build_late
-from .durable import Durable, Json
+from .durable import Durable, Json, build_location
 from .events import Events
+from .patience import until_stored
 from .runs import Run, Runs
 from .steps import Steps, Surroundings, as_ours, build_cancelled, build_problem
 from .waiting import Waiting
@@ -310,8 +311,8 @@ class Operations:
             started_at = before.started_at or self._clock()
             attempts = before.attempts + 1
             run.tell(
-                await self._store.operations.update(
-                    before.id, state="running", attempts=attempts, started_at=started_at, deadline=before.deadline
+                await self._write(
+                    run, state="running", attempts=attempts, started_at=started_at, deadline=before.deadline
                 )
             )
             await self._tell(run.operation)
@@ -338,8 +339,8 @@ class Operations:
 
     async def _settle(self, run: Run, state: OperationState, outcome: Json) -> None:
         problem = msgspec.convert(outcome["problem"], Problem) if "problem" in outcome else None
-        finished = await self._store.operations.update(
-            run.operation.id,
+        finished = await self._write(
+            run,
             state=state,
             finished_at=self._clock(),
             result=outcome.get("value"),
@@ -357,9 +358,16 @@ class Operations:
     async def _keep_history(self, operation: Operation) -> None:
         await self._store.operations.update(operation.id, history=operation.history)
 
+    async def _write(self, run: Run, **changes: Any) -> Operation:
+        """Once the store can be used: nothing is called failed because it could not be written down."""
+        return await until_stored(
+            lambda: self._store.operations.update(run.operation.id, **changes), stopping=lambda: self._stopping
+        )
+
     async def _tell(self, operation: Operation) -> None:
         verb = "started" if operation.state == "running" else operation.state
-        await self._events.emit(
+        emit = partial(
+            self._events.emit,
             f"operation.{verb}",
             operation.id,
             operation.actor,
@@ -367,18 +375,11 @@ class Operations:
             target=operation.target,
             code=operation.error.code if operation.error else None,
         )
+        await until_stored(emit, stopping=lambda: self._stopping)
 
     def _with_progress(self, operation: Operation) -> Operation:
         run = self._runs.get(operation.id)
         return run.operation if run else operation
-
-
-def build_location(state: str) -> str:
-    """Where the steps are kept: a file of its own beside SQLite's, the same PostgreSQL."""
-    if "://" in state:
-        return state
-    path = Path(state)
-    return str(path.with_name(f"{path.stem}-operations{path.suffix}"))
 
 
 def _build_state(outcome: Json) -> OperationState:

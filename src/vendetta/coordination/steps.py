@@ -20,6 +20,7 @@ from vendetta.models import LONGEST_HISTORY, Attempt, Operation, Problem, Progre
 
 from .attempts import RETRIES, Pause, build_late, build_unknown, build_waiting, describe_wait, is_unknown, pause_after
 from .durable import Durable, Json
+from .patience import until_stored
 from .runs import Run
 from .waiting import Waiting, pause
 
@@ -63,8 +64,8 @@ class Steps:
     ) -> T:
         """What `fn` returns, as JSON would give it back; after a crash, what it returned before it.
 
-        `fn` must be able to run twice: what a crash interrupts does, and what a lost link interrupts is tried again
-        until the operation's deadline. Raises what `fn` raises, by class and fields, `DeadlineExceeded` past the
+        `fn` must be able to run twice: what a crash or a database that is away interrupts does, and what a lost link
+        interrupts is tried again until the operation's deadline. Raises what `fn` raises, by class and fields, `DeadlineExceeded` past the
         deadline. Once the operation is being cancelled, a step that isn't `cleanup` is stopped, or never begun, and
         raises `Cancelled`. A `cleanup` step runs once, whatever the time.
         """
@@ -132,7 +133,7 @@ class Steps:
                 for number in count(1):
                     attempt = _Open(name, number, self._around.clock, history)
                     try:
-                        value = await fn()
+                        value = await (fn() if rule.once else until_stored(fn))
                     except asyncio.CancelledError:
                         attempt.ended("cancelled" if self._run.cancelling else "interrupted")
                         raise

@@ -465,6 +465,9 @@ def build_services() -> Services:
     async def status() -> Any:
         return SERVER
 
+    async def check_state() -> None:
+        return
+
     async def nodes_by_status() -> dict[str, int]:
         return {"connected": 2, "offline": 1}
 
@@ -485,4 +488,4 @@ def build_services() -> Services:
         "rotation": FakeRotation(),
         "sockets": FakeSockets(),
     }
-    return Services(**fakes, status=status, nodes_by_status=nodes_by_status)
+    return Services(**fakes, status=status, check_state=check_state, nodes_by_status=nodes_by_status)

@@ -26,11 +26,13 @@ async def healthz() -> Response:
 
 @router.get("/readyz", response_model=Health)
 async def readyz(services: Offered) -> Response:
-    """The store answers, and the server isn't about to stop."""
+    """The state can be read and written, and the server isn't about to stop."""
     if services.stopping.is_set():
         raise ServerUnavailable("the server is stopping")
     try:
-        await services.nodes_by_status()
+        await services.check_state()
+    except ServerUnavailable:
+        raise
     except Exception as exc:
         raise ServerUnavailable("the store does not answer") from exc
     return json_response(Health("ready"))
