@@ -147,8 +147,7 @@ def build_location(state: str) -> str:
     """Where the steps are kept: a file of its own beside SQLite's, the same PostgreSQL."""
     if "://" in state:
         return state
-    path = Path(state)
-    return str(path.with_name(f"{path.stem}-operations{path.suffix}"))
+    return str(operations_file(Path(state)))
 
 
 def _connect(path: str) -> sqlite3.Connection:

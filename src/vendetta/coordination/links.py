@@ -136,6 +136,9 @@ class Links:
             # an offline node stays offline while it is tried again: it is told when that changes, not every round
             if before.status == "offline" and status == "connecting":
                 return
+            # its new watcher logs in beside the one before: that it can't would be news
+            if before.status == "connected" and status == "connecting" and reason is None:
+                return
             # whoever disconnected it has said so already
             if before.status == "unknown" == status:
                 return

@@ -65,9 +65,9 @@ class Steps:
         """What `fn` returns, as JSON would give it back; after a crash, what it returned before it.
 
         `fn` must be able to run twice: what a crash or a database that is away interrupts does, and what a lost link
-        interrupts is tried again until the operation's deadline. Raises what `fn` raises, by class and fields, `DeadlineExceeded` past the
-        deadline. Once the operation is being cancelled, a step that isn't `cleanup` is stopped, or never begun, and
-        raises `Cancelled`. A `cleanup` step runs once, whatever the time.
+        interrupts is tried again until the operation's deadline. Raises what `fn` raises, by class and fields, and
+        `DeadlineExceeded` past the deadline. Once the operation is being cancelled, a step that isn't `cleanup` is
+        stopped, or never begun, and raises `Cancelled`. A `cleanup` step is tried once, whatever the time.
         """
         return await self._outcome(name, fn, _Rule(cleanup=cleanup, retries=retries))
 

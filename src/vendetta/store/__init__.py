@@ -15,6 +15,7 @@ from vendetta.errors import InvalidInput
 from vendetta.paths import describe_location
 
 from .claims import Claim, Claims, LeaseLost, Share, fence
+from .credentials import Credential, Credentials
 from .database import Database, Joined, StoreUnavailable, hold
 from .events import Events
 from .news import News
@@ -27,7 +28,18 @@ from .tables import properties
 from .tokens import Tokens
 from .workspaces import Promised, Workspaces
 
-__all__ = ["Claim", "LeaseLost", "Page", "Peer", "Promised", "Share", "Store", "StoreUnavailable", "Transaction"]
+__all__ = [
+    "Claim",
+    "Credential",
+    "LeaseLost",
+    "Page",
+    "Peer",
+    "Promised",
+    "Share",
+    "Store",
+    "StoreUnavailable",
+    "Transaction",
+]
 
 
 PROBE_BYTES = 2**16
@@ -56,8 +68,9 @@ class Store:
         self.operations = Operations(self._database)
         self.events = Events(self._database, self.news)
         self.tokens = Tokens(self._database)
-        self.replicas = Replicas(self._database, shared=self.shared)
-        self.claims = Claims(self._database)
+        self.replicas = Replicas(self._database, self.news, shared=self.shared)
+        self.claims = Claims(self._database, self.news)
+        self.credentials = Credentials(self._database)
 
     @property
     def shared(self) -> bool:

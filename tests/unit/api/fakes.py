@@ -451,6 +451,18 @@ class FakeRotation:
         return replace(OPERATION, kind="key.rotate", target="server")
 
 
+class FakeCredentials:
+    async def pull(self) -> bool:
+        return False
+
+    async def share_keys(self) -> None:
+        return
+
+
+class FakeReplicas:
+    member = True
+
+
 class FakeSockets:
     async def open(self, name: str, kind: str | None = None) -> EngineSocket:
         if name != NODE.name:
@@ -486,6 +498,8 @@ def build_services() -> Services:
         "tokens": FakeTokens(),
         "keys": FakeKeys(),
         "rotation": FakeRotation(),
+        "credentials": FakeCredentials(),
+        "replicas": FakeReplicas(),
         "sockets": FakeSockets(),
     }
     return Services(**fakes, status=status, check_state=check_state, nodes_by_status=nodes_by_status)

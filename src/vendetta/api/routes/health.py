@@ -26,9 +26,11 @@ async def healthz() -> Response:
 
 @router.get("/readyz", response_model=Health)
 async def readyz(services: Offered) -> Response:
-    """The state can be read and written, and the server isn't about to stop."""
+    """The state can be read and written, the server has its place among the replicas, and isn't about to stop."""
     if services.stopping.is_set():
         raise ServerUnavailable("the server is stopping")
+    if not services.replicas.member:
+        raise ServerUnavailable("this replica has lost its place: the database did not answer in time")
     try:
         await services.check_state()
     except ServerUnavailable:
