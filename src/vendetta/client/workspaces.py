@@ -110,11 +110,29 @@ class Workspaces:
         path = build_path("workspaces", name, "resize")
         return self._change("POST", path, key, deadline_seconds, body={"disk": disk})
 
+<<<<<<< HEAD
     def remove(
         self, name: str, *, force: bool = False, key: str | None = None, deadline_seconds: float | None = None
     ) -> models.Operation:
         path = build_path("workspaces", name)
         return self._change("DELETE", path, key, deadline_seconds, query={"force": force})
+=======
+    def move(
+        self,
+        name: str,
+        *,
+        node: str | None = None,
+        placement: Mapping[str, str] | None = None,
+        timeout_seconds: float | None = None,
+        key: str | None = None,
+    ) -> models.Operation:
+        """To `node`, or one that is chosen among those with all of the labels. The result is a `MoveResult`."""
+        body = {"node": node, "placement": placement or {}, **(_patience(timeout_seconds) or {})}
+        return self._change("POST", build_path("workspaces", name, "move"), key, body=body)
+
+    def remove(self, name: str, *, force: bool = False, key: str | None = None) -> models.Operation:
+        return self._change("DELETE", build_path("workspaces", name), key, query={"force": force})
+>>>>>>> main
 
     def stats(self, name: str) -> models.Stats:
         return self._http.fetch(models.Stats, "GET", build_path("workspaces", name, "stats"))

@@ -17,10 +17,14 @@ from vendetta.ssh.endpoint import Login
 from vendetta.store import Store
 
 from .cleanup import Cleanup
+from .draining import Draining
+from .moves import Moves
 from .nodes import Nodes
 from .operations import Operations
 from .requests import (
     BulkRequest,
+    DrainRequest,
+    MoveRequest,
     NoConfig,
     NodeCleanupRequest,
     RemoveRequest,
@@ -47,7 +51,14 @@ class Action:
 
 class Bulk:
     def __init__(
-        self, store: Store, operations: Operations, workspaces: Workspaces, nodes: Nodes, cleanup: Cleanup
+        self,
+        store: Store,
+        operations: Operations,
+        workspaces: Workspaces,
+        nodes: Nodes,
+        cleanup: Cleanup,
+        moves: Moves,
+        draining: Draining,
     ) -> None:
         self._store = store
         self._operations = operations
@@ -59,14 +70,25 @@ class Bulk:
             "pause": Action(lambda name, _, actor, key, within: workspaces.pause(name, actor, key, within)),
             "resume": Action(lambda name, _, actor, key, within: workspaces.resume(name, actor, key, within)),
             "resize": Action(workspaces.resize, ResizeRequest),
+            "move": Action(moves.submit, MoveRequest),
             "remove": Action(workspaces.remove, RemoveRequest),
         }
         self._of_nodes: Mapping[str, Action] = {
+<<<<<<< HEAD
             "connect": Action(lambda name, _, actor, key, within: nodes.connect(name, Login(), actor)),
             "disconnect": Action(lambda name, _, actor, key, within: nodes.disconnect(name, actor)),
             "cordon": Action(lambda name, _, actor, key, within: nodes.cordon(name, actor)),
             "uncordon": Action(lambda name, _, actor, key, within: nodes.uncordon(name, actor)),
             "probe": Action(lambda name, _, actor, key, within: nodes.probe(name)),
+=======
+            "connect": Action(lambda name, _, actor, key: nodes.connect(name, Login(), actor)),
+            "disconnect": Action(lambda name, _, actor, key: nodes.disconnect(name, actor)),
+            "cordon": Action(lambda name, _, actor, key: nodes.cordon(name, actor)),
+            "uncordon": Action(lambda name, _, actor, key: nodes.uncordon(name, actor)),
+            "drain": Action(draining.submit, DrainRequest),
+            "undrain": Action(lambda name, _, actor, key: draining.undrain(name, actor, key)),
+            "probe": Action(lambda name, _, actor, key: nodes.probe(name)),
+>>>>>>> main
             "cleanup": Action(cleanup.submit, NodeCleanupRequest),
             "remove": Action(
                 lambda name, config, actor, key, within: nodes.remove(name, force=config.force, actor=actor),

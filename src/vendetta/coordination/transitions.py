@@ -144,6 +144,10 @@ class Transitions:
         except (LinkError, DeadlineExceeded, Cancelled):
             return await steps.run("observe in vain", lambda: self._observe(name), cleanup=True)
 
+    async def observe(self, name: str) -> Result:
+        """A step: what is true of it now, as JSON. Raises `WorkspaceNotFound`."""
+        return await self._observe(name)
+
     # the steps
 
     async def _claim(self, steps: Steps, given: Input) -> None:

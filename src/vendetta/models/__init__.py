@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .image import BuildNews, Image
     from .instance import Instance, InstanceSpec, InstanceState, Mount, Stats
     from .key import Key, Token, TokenCreated
+    from .move import Drained, DrainOutcome, DrainResult, MoveResult
     from .node import Breaker, BreakerState, HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources, Room
     from .operation import FINISHED, LONGEST_HISTORY, Attempt, Operation, OperationState, Progress
     from .option import Option
@@ -49,6 +50,9 @@ __all__ = [
     "CleanupResult",
     "Command",
     "DoctorReport",
+    "DrainOutcome",
+    "DrainResult",
+    "Drained",
     "EngineSocket",
     "Event",
     "ExecutionResult",
@@ -60,6 +64,7 @@ __all__ = [
     "Key",
     "KeyRotation",
     "Mount",
+    "MoveResult",
     "Node",
     "NodeRotation",
     "NodeRun",
@@ -99,6 +104,7 @@ _HOMES = {
     "image": "BuildNews Image",
     "instance": "Instance InstanceSpec InstanceState Mount Stats",
     "key": "Key Token TokenCreated",
+    "move": "DrainOutcome DrainResult Drained MoveResult",
     "node": "Breaker BreakerState HostKey Node NodeStatus ProviderState ProviderStatus Resources Room",
     "operation": "FINISHED LONGEST_HISTORY Attempt Operation OperationState Progress",
     "option": "Option",
