@@ -110,13 +110,6 @@ class Workspaces:
         path = build_path("workspaces", name, "resize")
         return self._change("POST", path, key, deadline_seconds, body={"disk": disk})
 
-<<<<<<< HEAD
-    def remove(
-        self, name: str, *, force: bool = False, key: str | None = None, deadline_seconds: float | None = None
-    ) -> models.Operation:
-        path = build_path("workspaces", name)
-        return self._change("DELETE", path, key, deadline_seconds, query={"force": force})
-=======
     def move(
         self,
         name: str,
@@ -128,11 +121,13 @@ class Workspaces:
     ) -> models.Operation:
         """To `node`, or one that is chosen among those with all of the labels. The result is a `MoveResult`."""
         body = {"node": node, "placement": placement or {}, **(_patience(timeout_seconds) or {})}
-        return self._change("POST", build_path("workspaces", name, "move"), key, body=body)
+        return self._change("POST", build_path("workspaces", name, "move"), key, None, body=body)
 
-    def remove(self, name: str, *, force: bool = False, key: str | None = None) -> models.Operation:
-        return self._change("DELETE", build_path("workspaces", name), key, query={"force": force})
->>>>>>> main
+    def remove(
+        self, name: str, *, force: bool = False, key: str | None = None, deadline_seconds: float | None = None
+    ) -> models.Operation:
+        path = build_path("workspaces", name)
+        return self._change("DELETE", path, key, deadline_seconds, query={"force": force})
 
     def stats(self, name: str) -> models.Stats:
         return self._http.fetch(models.Stats, "GET", build_path("workspaces", name, "stats"))

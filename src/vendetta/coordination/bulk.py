@@ -74,21 +74,13 @@ class Bulk:
             "remove": Action(workspaces.remove, RemoveRequest),
         }
         self._of_nodes: Mapping[str, Action] = {
-<<<<<<< HEAD
             "connect": Action(lambda name, _, actor, key, within: nodes.connect(name, Login(), actor)),
             "disconnect": Action(lambda name, _, actor, key, within: nodes.disconnect(name, actor)),
             "cordon": Action(lambda name, _, actor, key, within: nodes.cordon(name, actor)),
             "uncordon": Action(lambda name, _, actor, key, within: nodes.uncordon(name, actor)),
-            "probe": Action(lambda name, _, actor, key, within: nodes.probe(name)),
-=======
-            "connect": Action(lambda name, _, actor, key: nodes.connect(name, Login(), actor)),
-            "disconnect": Action(lambda name, _, actor, key: nodes.disconnect(name, actor)),
-            "cordon": Action(lambda name, _, actor, key: nodes.cordon(name, actor)),
-            "uncordon": Action(lambda name, _, actor, key: nodes.uncordon(name, actor)),
             "drain": Action(draining.submit, DrainRequest),
-            "undrain": Action(lambda name, _, actor, key: draining.undrain(name, actor, key)),
-            "probe": Action(lambda name, _, actor, key: nodes.probe(name)),
->>>>>>> main
+            "undrain": Action(lambda name, _, actor, key, within: draining.undrain(name, actor, key, within)),
+            "probe": Action(lambda name, _, actor, key, within: nodes.probe(name)),
             "cleanup": Action(cleanup.submit, NodeCleanupRequest),
             "remove": Action(
                 lambda name, config, actor, key, within: nodes.remove(name, force=config.force, actor=actor),

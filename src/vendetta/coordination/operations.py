@@ -42,6 +42,8 @@ It decides on nothing but its input and what its steps returned or raised, so th
 """
 
 DEADLINE_SECONDS = 3600.0
+LONG_SECONDS = 86400.0
+"""For what moves whole workspaces."""
 KEEP = 10_000
 PRUNE_EVERY = 500
 
