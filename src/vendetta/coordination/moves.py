@@ -69,14 +69,16 @@ class Moves:
         self._turns = turns
         operations.register(KIND, self._move)
 
-    async def submit(self, name: str, request: MoveRequest, actor: str, key: str | None = None) -> Operation:
+    async def submit(
+        self, name: str, request: MoveRequest, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
         """Its result is a `MoveResult`. Raises `WorkspaceNotFound`, `NodeNotFound`, `WrongState` (it is cordoned)."""
         if not await self._operations.known(key):
             await self._store.workspaces.get(name)
             if request.node is not None:
                 check_open(await self._store.nodes.get(request.node))
         return await self._operations.submit(
-            KIND, name, request.model_dump(), actor=actor, key=key, deadline_seconds=LONG_SECONDS
+            KIND, name, request.model_dump(), actor=actor, key=key, deadline_seconds=within or LONG_SECONDS
         )
 
     async def check(self, workspace: Workspace) -> None:
