@@ -74,7 +74,6 @@ async def test_what_it_held_is_there_again(site: Site, wanted: InstanceSpec) -> 
 async def test_it_may_go_on_and_on(site: Site, wanted: InstanceSpec) -> None:
     provider = site.provider()
     assert isinstance(provider, Moving)
-    """Whatever was made on the way goes with it."""
     await started_web(site, wanted)
     for number in range(3):
         await run(site, f"echo {number} >>/work/state && sync")
