@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import URL, Engine, create_engine
 
+from vendetta.paths import operations_file
 from vendetta.store.connections import build_postgresql_url, make_private_file
 
 if TYPE_CHECKING:
@@ -166,6 +167,13 @@ class Repetitions(logging.Filter):
         lines = [line for line in record.getMessage().splitlines() if line.strip()]
         record.msg, record.args = " … ".join(dict.fromkeys([*lines[:1], *lines[-1:]])), ()
         return True
+
+
+def build_location(state: str) -> str:
+    """Where the steps are kept: a file of its own beside SQLite's, the same PostgreSQL."""
+    if "://" in state:
+        return state
+    return str(operations_file(Path(state)))
 
 
 def _connect(path: str) -> sqlite3.Connection:

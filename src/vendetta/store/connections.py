@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from vendetta.errors import InvalidInput
 
+from .unbroken import UnbrokenEngine
+
 BUSY_TIMEOUT_MS = 5000
 POOL_SIZE = 4
 MORE_ON_POSTGRESQL = 6
@@ -52,7 +54,7 @@ def build_engine(location: str) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", _set_up_connection)
     event.listen(engine.sync_engine, "begin", _begin)
-    return engine
+    return UnbrokenEngine(engine.sync_engine)
 
 
 def build_lock_engine(location: str) -> AsyncEngine:
