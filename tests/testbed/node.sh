@@ -59,6 +59,9 @@ mount_files() {
     mount -t tmpfs -o mode=755 tmpfs /var/log
     mount -t tmpfs -o mode=1777 tmpfs /tmp
     mkdir -p /run/sshd /run/lock
+    # each boot has its own, as on any machine; the kernel's is this machine's
+    cat /proc/sys/kernel/random/uuid >/run/boot_id
+    mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
     for engine in $ENGINES; do "mount_$engine"; done
 }
 

@@ -303,6 +303,7 @@ class Operations:
             operation=operation.kind,
             target=operation.target,
             code=operation.error.code if operation.error else None,
+            **({"seconds": seconds} if (seconds := _seconds_of(operation)) is not None else {}),
         )
         await until_stored(emit, stopping=lambda: self._stopping)
 
@@ -322,6 +323,13 @@ def _build_state(outcome: Json) -> OperationState:
     if "problem" not in outcome:
         return "succeeded"
     return "cancelled" if outcome["problem"]["code"] == "cancelled" else "failed"
+
+
+def _seconds_of(operation: Operation) -> float | None:
+    """How long it took; None where it hasn't ended, or was never begun."""
+    if operation.started_at is None or operation.finished_at is None:
+        return None
+    return max(0.0, round((operation.finished_at - operation.started_at).total_seconds(), 3))
 
 
 def _check_cancelled(operation: Operation) -> Operation:
