@@ -28,7 +28,7 @@ from vendetta.store import Promised, Store
 
 from .moves import Moves
 from .nodes import Nodes
-from .operations import Operations, Steps
+from .operations import LONG_SECONDS, Operations, Steps
 from .placement import ENDED
 from .requests import DrainRequest, MoveRequest, StopRequest, validated
 from .workspaces import Workspaces
@@ -55,18 +55,24 @@ class Draining:
         operations.register("node.drain", self._drain)
         operations.register("node.undrain", self._undrain)
 
-    async def submit(self, node: str, request: DrainRequest, actor: str, key: str | None = None) -> Operation:
+    async def submit(
+        self, node: str, request: DrainRequest, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
         """The operation's result is a `DrainResult`. Raises `NodeNotFound`.
 
         Where a workspace is left the operation fails, and `details["workspaces"]` of its error are what came of each.
         """
         await self._store.nodes.get(node)
-        return await self._operations.submit("node.drain", node, request.model_dump(), actor=actor, key=key)
+        return await self._operations.submit(
+            "node.drain", node, request.model_dump(), actor=actor, key=key, deadline_seconds=within or LONG_SECONDS
+        )
 
-    async def undrain(self, node: str, actor: str, key: str | None = None) -> Operation:
+    async def undrain(self, node: str, actor: str, key: str | None = None, within: float | None = None) -> Operation:
         """The same, for the way back. Raises `NodeNotFound`."""
         await self._store.nodes.get(node)
-        return await self._operations.submit("node.undrain", node, {}, actor=actor, key=key)
+        return await self._operations.submit(
+            "node.undrain", node, {}, actor=actor, key=key, deadline_seconds=within or LONG_SECONDS
+        )
 
     async def plan(self, node: str, request: DrainRequest) -> DrainResult:
         """What a drain would do with each workspace, and where it would go. Raises `NodeNotFound`."""

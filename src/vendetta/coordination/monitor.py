@@ -145,9 +145,12 @@ class Monitor:
         self._pool.release(name)
 
     async def refresh(self, name: str) -> Node:
-        """Asks the node everything, now, for somebody who asked here. Raises `NodeNotFound`, `LinkError`."""
-        async with self._engines.connection(name) as connection:
-            return await self._learn(await self._store.nodes.get(name), connection, self._shares.claim(name))
+        """Asks the node everything, now, for somebody who asked here. Raises `NodeNotFound`, `LinkError`, `Busy`."""
+        try:
+            async with self._engines.connection(name) as connection:
+                return await self._learn(await self._store.nodes.get(name), connection, self._shares.claim(name))
+        except LeaseLost as exc:
+            raise Busy(f"node {name} went to another replica while it was asked", hint="Ask again.") from exc
 
     async def _watch(self, watched: Watched) -> None:
         """Until the node is gone, or another replica's to watch."""
@@ -253,6 +256,8 @@ class Monitor:
         if before.status == "offline":
             self._links.answered(name)
             await self._links.settled()
+        if claim is None:
+            self._shares.check_place()  # asked for here, and watched by another: nothing else keeps out what is old
         told: list[Event] = []
         async with self._store.transaction(claim) as state:
             node = await state.nodes.update(
@@ -354,8 +359,10 @@ class Monitor:
 
 async def nudged(watched: Watched, seconds: float | None) -> None:
     """Returns when it is worth a look, or the time is over."""
+    # not `wait_for`: before Python 3.12 it may swallow that it is cancelled, and the watch would never end
     with suppress(TimeoutError):
-        await asyncio.wait_for(watched.nudge.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await watched.nudge.wait()
     watched.nudge.clear()
 
 
