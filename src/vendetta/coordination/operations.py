@@ -27,7 +27,7 @@ from .attempts import Pause, build_late
 from .durable import Durable, Json, build_location
 from .events import Events
 from .patience import until_stored
-from .runs import Run, Runs
+from .runs import Run, Runs, build_duration
 from .steps import Steps, Surroundings, as_ours, build_cancelled, build_problem
 from .waiting import Waiting
 
@@ -376,7 +376,7 @@ class Operations:
             operation=operation.kind,
             target=operation.target,
             code=operation.error.code if operation.error else None,
-            **({"seconds": seconds} if (seconds := _seconds_of(operation)) is not None else {}),
+            **build_duration(operation),
         )
         await until_stored(emit, stopping=lambda: self._stopping)
 
@@ -389,13 +389,6 @@ def _build_state(outcome: Json) -> OperationState:
     if "problem" not in outcome:
         return "succeeded"
     return "cancelled" if outcome["problem"]["code"] == "cancelled" else "failed"
-
-
-def _seconds_of(operation: Operation) -> float | None:
-    """How long it took; None where it hasn't ended, or was never begun."""
-    if operation.started_at is None or operation.finished_at is None:
-        return None
-    return max(0.0, round((operation.finished_at - operation.started_at).total_seconds(), 3))
 
 
 def _check_cancelled(operation: Operation) -> Operation:
