@@ -68,6 +68,9 @@ class Vendetta(RuleBasedStateMachine):
         for machine in self.machines.values():
             self.run(self._add(machine.name))
             machine.lag = lag
+        for name, node in zip(NAMES, ("one", "two", "one"), strict=True):
+            self.create(name, node, start=True)
+        self.run(self._settle())
 
     # what people ask for
 
@@ -273,7 +276,7 @@ def test_what_is_said_is_what_is() -> None:
     run_state_machine_as_test(
         Vendetta,
         settings=settings(
-            max_examples=12,
+            max_examples=20,
             stateful_step_count=25,
             deadline=None,
             phases=[Phase.generate],
