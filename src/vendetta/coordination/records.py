@@ -21,7 +21,7 @@ from vendetta.store import Store
 
 from .events import Events
 from .patience import until_stored
-from .runs import Run
+from .runs import Run, build_duration
 
 TOPIC = "operations"
 PROGRESS_SECONDS = 0.5
@@ -147,6 +147,7 @@ class Records:
             operation=operation.kind,
             target=operation.target,
             code=operation.error.code if operation.error else None,
+            **build_duration(operation),
         )
         await until_stored(emit, stopping=self._stopping)
         await self._notify({"id": operation.id})
