@@ -71,3 +71,8 @@ def describe_location(state_file: str) -> str:
     # up to the last @: a password that should have been quoted is hidden as a whole too
     hidden = re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", state_file)
     return re.sub(r"(pass\w*=)[^&]*", r"\1***", hidden)
+
+
+def operations_file(state_file: Path) -> Path:
+    """Where the recorded steps of operations are, beside a state in SQLite."""
+    return state_file.with_name(f"{state_file.stem}-operations{state_file.suffix}")

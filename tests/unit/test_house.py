@@ -21,6 +21,7 @@ MAY_IMPORT: Mapping[str, str] = {
     "models": "models errors",
     "transport": "",
     "paths": "",
+    "home_lock": "errors paths",
     "settings": "errors paths",
     "ssh": "ssh models errors transport",
     "store": "store models errors paths",
@@ -33,10 +34,12 @@ MAY_IMPORT: Mapping[str, str] = {
     "providers.registry": "providers.base providers.options providers.powers models errors transport",
     "coordination": "coordination providers.base providers.powers providers.registry ssh store models errors transport "
     "settings paths",
-    "api": "api coordination ssh.endpoint ssh.keys store.Page models errors transport settings paths",
+    "api": "api coordination ssh.endpoint ssh.keys store.Page models errors transport settings paths home_lock",
     "api.composition": "api coordination providers ssh store models errors transport settings paths",
     "client": "client models errors transport paths",
     "cli": "cli client models errors transport paths",
+    # it works on the files of a server that may not run; in functions that load what they need
+    "cli.backup": "cli client settings store.schema home_lock models errors paths",
     "cli.config": "cli settings models errors paths",  # it shows and checks the settings, in functions that load them
 }
 """Each part with all that it may import of ours; the longest name counts. A technology gets its line by rule."""

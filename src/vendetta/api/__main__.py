@@ -6,9 +6,9 @@ import sys
 import structlog
 
 from vendetta.errors import VendettaError
+from vendetta.home_lock import AlreadyRunning, one_server
 from vendetta.paths import Paths
 
-from .lock import AlreadyRunning, one_server
 from .logs import LEVEL_VARIABLE, configure, parse_level
 
 

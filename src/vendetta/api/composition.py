@@ -13,6 +13,7 @@ from vendetta import __version__
 from vendetta.coordination.authorization import Authorization
 from vendetta.coordination.bulk import Bulk
 from vendetta.coordination.cleanup import Cleanup
+from vendetta.coordination.credentials import Credentials
 from vendetta.coordination.descriptions import Descriptions
 from vendetta.coordination.dispatch import Dispatcher
 from vendetta.coordination.doctor import Doctor
@@ -62,6 +63,8 @@ async def running_services(
     host_keys, keys, connector = build_ssh(paths, config)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(config.state_file))
+        credentials = await stack.enter_async_context(Credentials(store, host_keys, keys, paths.keys_dir))
+        connector.on_refusal(credentials.pull)
         told = await stack.enter_async_context(Events(store))
         replicas = await stack.enter_async_context(Replicas(store.replicas, shared=store.shared))
         shares = Shares(store, replicas)
@@ -88,13 +91,14 @@ async def running_services(
         monitor = Monitor(
             store, told, pool, engines, links, observation, shares, node_timeout_seconds=config.node_timeout
         )
-        wishes = Wishes(store, shares, pool, links, monitor)
+        wishes = Wishes(store, shares, pool, links, monitor, credentials)
         authorization = Authorization(connector)
         rotation = Rotation(
             store=store,
             events=told,
             connector=connector,
             authorization=authorization,
+            credentials=credentials,
             succession=Succession(paths.keys_dir),
             operations=operations,
             keep=[config.ssh_key_path] if config.ssh_key_path else [],
@@ -106,7 +110,7 @@ async def running_services(
             connector=connector,
             authorization=authorization,
             host_keys=host_keys,
-            keys=keys,
+            credentials=credentials,
             engines=engines,
             links=links,
             monitor=monitor,
@@ -131,9 +135,12 @@ async def running_services(
             events=told,
             tokens=Tokens(store, told),
             keys=keys,
+            credentials=credentials,
+            replicas=replicas,
             rotation=rotation,
             sockets=sockets,
             status=build_status(paths, config, store, pool, operations, replicas),
+            check_state=store.check,
             nodes_by_status=store.nodes.count_by_status,
             breakers_by_state=pool.breakers_by_state,
             stopping=stopping or asyncio.Event(),

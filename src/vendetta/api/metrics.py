@@ -35,6 +35,8 @@ class Metrics:
         self._breakers = Gauge(
             "vendetta_breakers", "Nodes tried, by the state of their breaker.", ["state"], registry=registry
         )
+        self._replicas = Gauge("vendetta_replicas", "Servers on this state.", registry=registry)
+        self._share = Gauge("vendetta_nodes_held", "Nodes that this server watches.", registry=registry)
         self._held = {field: Gauge(f"vendetta_{field}", text, registry=registry) for field, text in HELD.items()}
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -46,6 +48,8 @@ class Metrics:
     ) -> bytes:
         for field, gauge in self._held.items():
             gauge.set(getattr(status, field))
+        self._replicas.set(len(status.replicas))
+        self._share.set(sum(each.nodes for each in status.replicas if each.id == status.replica))
         for gauge, numbers in ((self._nodes, nodes_by_status), (self._breakers, breakers_by_state)):
             gauge.clear()  # a status that no node has any more must not stay
             for name, number in numbers.items():

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from vendetta.coordination.bulk import Bulk
 from vendetta.coordination.cleanup import Cleanup
+from vendetta.coordination.credentials import Credentials
 from vendetta.coordination.descriptions import Descriptions
 from vendetta.coordination.dispatch import Dispatcher
 from vendetta.coordination.doctor import Doctor
@@ -18,6 +19,7 @@ from vendetta.coordination.fleet import Fleet
 from vendetta.coordination.images import Images
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.operations import Operations
+from vendetta.coordination.replicas import Replicas
 from vendetta.coordination.rotation import Rotation
 from vendetta.coordination.sockets import Sockets
 from vendetta.coordination.tokens import Tokens
@@ -41,9 +43,13 @@ class Services:
     events: Events
     tokens: Tokens
     keys: Keys
+    credentials: Credentials
+    replicas: Replicas
     rotation: Rotation
     sockets: Sockets
     status: Callable[[], Awaitable[ServerStatus]]
+    check_state: Callable[[], Awaitable[None]]
+    """Raises `ServerUnavailable` where the state can't be read or written."""
     nodes_by_status: Callable[[], Awaitable[Mapping[str, int]]]
     breakers_by_state: Callable[[], Mapping[str, int]] = dict
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

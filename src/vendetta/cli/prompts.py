@@ -20,11 +20,16 @@ _PASSPHRASE_TRIES = 3
 
 def confirm_removal(session: Session, what: str, *, yes: bool) -> None:
     """Asks on a terminal. Raises `InvalidInput` without one, unless `yes`."""
+    confirm(session, f"remove {what}", yes=yes)
+
+
+def confirm(session: Session, deed: str, *, yes: bool) -> None:
+    """Asks on a terminal. Raises `InvalidInput` without one, unless `yes`."""
     if yes:
         return
     if not session.interactive:
-        raise InvalidInput(f"refusing to remove {what} without a yes", hint="Nobody can be asked here: add --yes.")
-    if not click.confirm(f"Remove {what}?", err=True):
+        raise InvalidInput(f"refusing to {deed} without a yes", hint="Nobody can be asked here: add --yes.")
+    if not click.confirm(f"{deed[:1].upper()}{deed[1:]}?", err=True):
         raise click.Abort
 
 

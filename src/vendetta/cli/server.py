@@ -10,7 +10,7 @@ from typing import BinaryIO
 import click
 
 from vendetta.errors import InvalidInput, NotFound
-from vendetta.models import ServerStatus
+from vendetta.models import Replica, ServerStatus
 from vendetta.paths import Paths
 
 from .command import Group, command, pass_session
@@ -20,6 +20,8 @@ from .session import Session
 
 _FOLLOW_SECONDS = 0.25
 _BLOCK_BYTES = 65536
+SHORT = 12
+"""Of an id, for people."""
 
 server = Group(
     "server",
@@ -31,9 +33,21 @@ server = Group(
             "stop": "vendetta.cli.server:stop",
             "status": "vendetta.cli.server:status",
             "logs": "vendetta.cli.server:logs",
+            "backup": "vendetta.cli.backup:backup",
+            "restore": "vendetta.cli.backup:restore",
         }
     },
 )
+
+
+def _name_replica(status: ServerStatus, replica: Replica) -> str:
+    return "This replica" if replica.id == status.replica else "Replica"
+
+
+def _describe_replica(replica: Replica) -> str:
+    where = f"{replica.host}, version {replica.version}, pid {replica.pid}"
+    return f"{replica.id[:SHORT]} ({where}), nodes: {replica.nodes}"
+
 
 SERVER = View[ServerStatus](
     name=lambda status: status.id,
@@ -47,6 +61,7 @@ SERVER = View[ServerStatus](
         ("Workspaces", str(status.workspaces)),
         ("Operations", f"{status.operations_running} running"),
         ("Memory", format_bytes(status.memory_bytes)),
+        *((_name_replica(status, each), _describe_replica(each)) for each in status.replicas),
     ],
 )
 
@@ -66,7 +81,7 @@ def start(session: Session) -> None:
     """Start the server in the background. One that runs already is left alone."""
     from vendetta.client.local import server_pid
 
-    paths = _own_paths(session)
+    paths = own_paths(session)
     before = server_pid(paths)
     status = session.client.status()
     how = "was running already" if before == status.pid else "started"
@@ -87,7 +102,7 @@ def stop(session: Session, timeout: float) -> None:
     """Stop the server: it finishes what runs and closes its connections. Workspaces go on running."""
     from vendetta.client.local import stop_server
 
-    stopped = stop_server(_own_paths(session), timeout_seconds=timeout)
+    stopped = stop_server(own_paths(session), timeout_seconds=timeout)
     text = "server stopped" if stopped else "no server was running"
     write_done(session, {"stopped": stopped}, "", text)
 
@@ -106,7 +121,7 @@ def status(session: Session) -> None:
 @pass_session
 def logs(session: Session, follow: bool, tail: int | None) -> None:
     """Show what the server has logged; it need not be running."""
-    log_file = _own_paths(session).log_file
+    log_file = own_paths(session).log_file
     out = sys.stdout.buffer
     try:
         with log_file.open("rb") as log:
@@ -151,7 +166,8 @@ def read_log(log: BinaryIO, path: Path, *, follow: bool) -> Iterator[bytes]:
             log.seek(0)
 
 
-def _own_paths(session: Session) -> Paths:
+def own_paths(session: Session) -> Paths:
+    """Raises `InvalidInput` where another server is named."""
     if session.server:
         raise InvalidInput(
             f"{session.server} is a server that somebody else runs",

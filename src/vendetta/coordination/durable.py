@@ -7,8 +7,9 @@ use (connections, locks) lives in that loop. A workflow is started directly, not
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -123,20 +124,57 @@ class Durable:
         if "://" in self._location:
             # a schema of the same database, so that its user need not be allowed to make another one
             self._engine = create_engine(
-                build_postgresql_url(self._location), pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True
+                build_postgresql_url(self._location),
+                pool_size=CONNECTIONS,
+                max_overflow=0,
+                pool_pre_ping=True,
+                hide_parameters=True,
             )
             config["dbos_system_schema"] = SCHEMA
             config["system_database_engine"] = self._engine
         else:
             make_private_file(Path(self._location))
             config["system_database_url"] = URL.create("sqlite", database=self._location).render_as_string()
-            config["db_engine_kwargs"] = {"creator": partial(_connect, self._location), "pool_pre_ping": False}
+            config["db_engine_kwargs"] = {
+                "creator": partial(_connect, self._location),
+                "pool_pre_ping": False,
+                "hide_parameters": True,
+            }
         return config
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False)
+    connection = sqlite3.connect(path, check_same_thread=False, factory=PatientConnection)
     connection.execute("PRAGMA journal_mode=WAL")
     # not synced at each step: one that a power cut makes forgotten runs again, as any interrupted one does
     connection.execute("PRAGMA synchronous=NORMAL")
     return connection
+
+
+@contextmanager
+def _passing() -> Iterator[None]:
+    """DBOS goes on trying what failed because "database is locked", and fails the workflow for anything else.
+
+    A full disk passes too.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as exc:
+        if exc.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise
+        raise sqlite3.OperationalError(f"database is locked, as it were: {exc}") from exc
+
+
+class PatientCursor(sqlite3.Cursor):
+    def execute(self, sql: str, parameters: Any = ()) -> Self:
+        with _passing():
+            return super().execute(sql, parameters)
+
+
+class PatientConnection(sqlite3.Connection):
+    def cursor(self, factory: Any = PatientCursor) -> Any:
+        return super().cursor(factory)
+
+    def commit(self) -> None:
+        with _passing():
+            super().commit()

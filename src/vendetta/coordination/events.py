@@ -6,13 +6,14 @@ up, takes no room, and loses only what is pruned before it comes to it, which it
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from vendetta.errors import EventsMissed, ServerUnavailable
+from vendetta.errors import EventsMissed
 from vendetta.models import Event
-from vendetta.store import Page, Store
+from vendetta.store import Page, Store, StoreUnavailable
 from vendetta.store.events import TOPIC
 
 KEEP = 100_000
@@ -56,7 +57,8 @@ class Events:
         """That one was appended, in a transaction which has ended since."""
         self._last = max(self._last, event.sequence)
         if event.sequence % PRUNE_EVERY == 0:
-            await self._store.events.prune(self._keep)
+            with suppress(StoreUnavailable):  # then the next time
+                await self._store.events.prune(self._keep)
 
     async def list(self, since: int = 0, limit: int = 100) -> Page[Event]:
         """Those above `since`, the oldest first; the cursor of a page is the `since` of the next.
@@ -90,7 +92,7 @@ class Events:
             try:
                 page = await self._store.events.list(since, READ_AT_ONCE)
                 forgotten = await self._missed(since, page.items) if strict else None
-            except ServerUnavailable:
+            except StoreUnavailable:
                 # it comes back, and nothing is lost meanwhile
                 if closed:
                     return

@@ -21,6 +21,7 @@ from vendetta.ssh.connection import Connection
 from vendetta.store import Claim, LeaseLost, Store
 
 from .events import Events
+from .patience import until_stored
 from .shares import Shares
 
 log = structlog.get_logger(__name__)
@@ -134,6 +135,9 @@ class Links:
             # an offline node stays offline while it is tried again: it is told when that changes, not every round
             if before.status == "offline" and status == "connecting":
                 return
+            # its new watcher logs in beside the one before: that it can't would be news
+            if before.status == "connected" and status == "connecting" and reason is None:
+                return
             # whoever disconnected it has said so already
             if before.status == "unknown" == status:
                 return
@@ -150,7 +154,7 @@ class Links:
             try:
                 # a node that was removed in the meantime, or isn't recorded yet, has no status to keep
                 with suppress(NodeNotFound, LeaseLost):
-                    await change()
+                    await until_stored(change, stopping=lambda: self._shutting_down)
             except Exception:
                 # one status that could not be written must not stop all that follow
                 log.exception("status not written")

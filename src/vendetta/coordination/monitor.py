@@ -23,7 +23,7 @@ from vendetta.models import Event, Node, Workspace
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.pool import Pool
-from vendetta.store import Claim, LeaseLost, Store
+from vendetta.store import Claim, LeaseLost, Store, StoreUnavailable
 from vendetta.store.workspaces import Workspaces
 
 from .engines import Engines, build_endpoint
@@ -31,6 +31,7 @@ from .events import Events
 from .following import Following, is_followed
 from .links import Links
 from .observation import Observation
+from .patience import until_stored
 from .probe import Findings, probe
 from .shares import Shares
 from .silence import Silence
@@ -48,6 +49,8 @@ Sooner where an engine doesn't answer that did: after pauses that grow up to `LO
 """
 MOST_NAMES = 100
 """So many workspaces are named in one event."""
+STORE_SECONDS = 5.0
+"""How soon a node is asked again where what it said could not be written."""
 LISTEN_SECONDS = 1.0
 """How often it is looked who has fallen silent. Nothing is asked for it: the links tell."""
 
@@ -185,6 +188,9 @@ class Monitor:
             except Busy as exc:
                 self._links.waiting(name, exc.message)
                 await nudged(watched, ROUND_SECONDS)
+            except StoreUnavailable:
+                # says nothing about the node
+                await nudged(watched, STORE_SECONDS * (0.5 + random.random()))  # noqa: S311
             except VendettaError as exc:
                 log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
                 await nudged(watched, ROUND_SECONDS)
@@ -318,7 +324,7 @@ class Monitor:
 
     async def _tell_lost(self, claim: Claim, reason: str) -> None:
         with suppress(LeaseLost):
-            await self._observation.under(claim).lose(claim.node, reason)
+            await until_stored(lambda: self._observation.under(claim).lose(claim.node, reason))
 
     async def _lost(self, claim: Claim, error: VendettaError) -> None:
         await self._observation.under(claim).lose(claim.node, f"node {claim.node} can't be asked: {error.message}")

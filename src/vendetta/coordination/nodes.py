@@ -14,12 +14,12 @@ from vendetta.ssh.authorized_keys import build_options
 from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Login, parse_address
 from vendetta.ssh.host_keys import HostKeys
-from vendetta.ssh.keys import Keys
 from vendetta.ssh.pool import Pool
 from vendetta.store import Page, Promised, Store
 from vendetta.transport import Process, Terminal
 
 from .authorization import Authorization
+from .credentials import Credentials
 from .engines import Engines, build_endpoint
 from .events import Events
 from .links import Links
@@ -39,7 +39,7 @@ class Nodes:
         connector: Connector,
         authorization: Authorization,
         host_keys: HostKeys,
-        keys: Keys,
+        credentials: Credentials,
         engines: Engines,
         links: Links,
         monitor: Monitor,
@@ -51,7 +51,7 @@ class Nodes:
         self._connector = connector
         self._authorization = authorization
         self._host_keys = host_keys
-        self._keys = keys
+        self._credentials = credentials
         self._engines = engines
         self._links = links
         self._monitor = monitor
@@ -193,7 +193,7 @@ class Nodes:
         """
         node = await self.get(name)
         options = build_options(restrict=restrict, sources=sources)
-        key = None if public_key else await self._keys.own()
+        key = None if public_key else await self._credentials.own_key()
         await self._pool.connect(build_endpoint(node), login)
         async with self._engines.connection(name) as connection:
             given = key or public_key or ""

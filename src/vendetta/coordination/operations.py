@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,10 +20,12 @@ import structlog
 
 from vendetta.errors import Conflict, ServerUnavailable, Unsupported, VendettaError, WrongState
 from vendetta.models import FINISHED, Operation, OperationState, Problem
+from vendetta.paths import operations_file
 from vendetta.store import Page, Store
 
 from .durable import Durable, Json
 from .events import Events
+from .patience import until_stored
 from .runs import Run, Runs
 from .steps import Steps, as_ours, build_cancelled, build_problem
 
@@ -248,11 +251,7 @@ class Operations:
                 return False
             started_at = before.started_at or datetime.now(UTC)
             attempts = before.attempts + 1
-            run.tell(
-                await self._store.operations.update(
-                    before.id, state="running", attempts=attempts, started_at=started_at
-                )
-            )
+            run.tell(await self._write(run, state="running", attempts=attempts, started_at=started_at))
             await self._tell(run.operation)
         return True
 
@@ -277,8 +276,8 @@ class Operations:
 
     async def _settle(self, run: Run, state: OperationState, outcome: Json) -> None:
         problem = msgspec.convert(outcome["problem"], Problem) if "problem" in outcome else None
-        finished = await self._store.operations.update(
-            run.operation.id, state=state, finished_at=datetime.now(UTC), result=outcome.get("value"), error=problem
+        finished = await self._write(
+            run, state=state, finished_at=datetime.now(UTC), result=outcome.get("value"), error=problem
         )
         try:
             await self._tell(finished)
@@ -288,9 +287,16 @@ class Operations:
         if self._finished % PRUNE_EVERY == 0:
             await self.prune(keep=self._keep)
 
+    async def _write(self, run: Run, **changes: Any) -> Operation:
+        """Once the store can be used: nothing is called failed because it could not be written down."""
+        return await until_stored(
+            lambda: self._store.operations.update(run.operation.id, **changes), stopping=lambda: self._stopping
+        )
+
     async def _tell(self, operation: Operation) -> None:
         verb = "started" if operation.state == "running" else operation.state
-        await self._events.emit(
+        emit = partial(
+            self._events.emit,
             f"operation.{verb}",
             operation.id,
             operation.actor,
@@ -298,6 +304,7 @@ class Operations:
             target=operation.target,
             code=operation.error.code if operation.error else None,
         )
+        await until_stored(emit, stopping=lambda: self._stopping)
 
     def _with_progress(self, operation: Operation) -> Operation:
         run = self._runs.get(operation.id)
@@ -308,8 +315,7 @@ def build_location(state: str) -> str:
     """Where the steps are kept: a file of its own beside SQLite's, the same PostgreSQL."""
     if "://" in state:
         return state
-    path = Path(state)
-    return str(path.with_name(f"{path.stem}-operations{path.suffix}"))
+    return str(operations_file(Path(state)))
 
 
 def _build_state(outcome: Json) -> OperationState:

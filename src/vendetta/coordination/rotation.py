@@ -19,6 +19,7 @@ from vendetta.ssh.succession import Succession
 from vendetta.store import Store
 
 from .authorization import Authorization
+from .credentials import Credentials
 from .engines import build_endpoint
 from .events import Events
 from .operations import Operations, Steps
@@ -38,6 +39,7 @@ class Rotation:
         events: Events,
         connector: Connector,
         authorization: Authorization,
+        credentials: Credentials,
         succession: Succession,
         operations: Operations,
         keep: Sequence[Path] = (),
@@ -46,6 +48,7 @@ class Rotation:
         self._events = events
         self._connector = connector
         self._authorization = authorization
+        self._credentials = credentials
         self._succession = succession
         self._operations = operations
         self._keep = tuple(keep)
@@ -60,7 +63,9 @@ class Rotation:
 
     async def _rotate(self, steps: Steps, given: dict[str, Any]) -> dict[str, Any]:
         plan = await steps.run("prepare", lambda: self._prepare(given))
-        key, retired = msgspec.convert(plan["key"], Key), msgspec.convert(plan["retired"], list[Key])
+        await self._credentials.pull()  # where another replica began it
+        key = self._succession.here(msgspec.convert(plan["key"], Key))
+        retired = [self._succession.here(old) for old in msgspec.convert(plan["retired"], list[Key])]
         outcomes = await steps.run("nodes", lambda: self._all(steps, plan["nodes"], key, retired))
         nodes = msgspec.convert(outcomes, list[NodeRotation])
         return await steps.run("complete", lambda: self._complete(key, retired, nodes))
@@ -68,7 +73,9 @@ class Rotation:
     # the steps: each may run twice
 
     async def _prepare(self, given: dict[str, Any]) -> dict[str, Any]:
+        await self._credentials.pull()
         key = await self._succession.begin(given["type"])
+        await self._credentials.share_keys()
         retired = self._succession.retired()
         names = given["nodes"] or [node.name for node in await self._store.nodes.all()]
         return {"key": key, "retired": retired, "nodes": names}
@@ -99,6 +106,7 @@ class Rotation:
         if not left:
             keep = [*self._keep, *(Path(node.identity) for node in everybody if node.identity)]
             key = self._succession.complete(key, retired, keep)
+            await self._credentials.share_keys()
         done: dict[str, Any] = msgspec.to_builtins(KeyRotation(key=key, nodes=nodes, left=left, finished=not left))
         return done
 

@@ -5,20 +5,23 @@ no more nodes than it must. What counts is the claim in the database; the hash o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from hashlib import blake2b
 from typing import Protocol
 
 import structlog
 
 from vendetta.store import Claim, Share, Store
+from vendetta.store.replicas import TOPIC
 
 from .replicas import Replicas
 
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0
+LOOK_SECONDS = 3.0
+"""How often it is looked whether nodes are free, however that came about; only where there are other replicas."""
 
 
 class Watcher(Protocol):
@@ -42,11 +45,17 @@ class Shares:
         self._replicas = replicas
         self._held: dict[str, Claim] = {}
         self._watcher: Watcher | None = None
+        self._settled = False
         self._due = asyncio.Event()
         self._turn = asyncio.Lock()
 
-    def __len__(self) -> int:
-        return len(self._held)
+    @property
+    def replica(self) -> str:
+        """Whose share it is: the id of this replica."""
+        return self._replicas.id
+
+    def claims(self) -> Sequence[Claim]:
+        return list(self._held.values())
 
     def claim(self, node: str) -> Claim | None:
         """By which this replica watches the node; None: it doesn't."""
@@ -57,18 +66,16 @@ class Shares:
         """Nodes are given to the watcher, and taken from it; in the end they are left to the other replicas."""
         self._watcher = watcher
         self._replicas.on_change(lambda alive: self._due.set())
+        end_listening = self._store.news.listen(TOPIC, lambda payload: self._hear())
         await self.settle()
         task = asyncio.create_task(self._keep_settled())
         try:
             yield
         finally:
+            end_listening()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await self._leave()
-
-    def look(self) -> None:
-        """Nodes may be free, or not be this one's any more: settles soon."""
-        self._due.set()
 
     async def settle(self) -> bool:
         """Gives what is another's and takes what is this one's, once. Whether another may have something to take."""
@@ -86,7 +93,9 @@ class Shares:
             free = await self._store.claims.free()
             mine = [node_id for node_id in free if owner_of(node_id, watching) == self._replicas.id]
             if mine:
-                self._begin(await self._store.claims.take(self._replicas.id, mine))
+                alone = not self._settled and len(watching) == 1
+                self._begin(await self._store.claims.take(self._replicas.id, mine, anew=alone))
+            self._settled = True
             return bool(given) or len(mine) < len(free)
 
     async def drop(self, node: str) -> None:
@@ -102,7 +111,8 @@ class Shares:
 
     async def _keep_settled(self) -> None:
         while True:
-            await self._due.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), LOOK_SECONDS if self._store.shared else None)
             self._due.clear()
             try:
                 await self.settle()
@@ -110,6 +120,10 @@ class Shares:
                 log.warning("nodes not shared out", error=str(exc) or type(exc).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._due.set()
+
+    def _hear(self) -> None:
+        self._replicas.look()
+        self._due.set()
 
     async def _leave(self) -> None:
         """The others take the nodes at once, where the database can be told; else when the lease is over."""

@@ -15,6 +15,7 @@ from vendetta.errors import Cancelled, VendettaError
 from vendetta.models import Operation, Problem, Progress
 
 from .durable import Durable, Json
+from .patience import until_stored
 from .runs import Run
 
 T = TypeVar("T")
@@ -33,7 +34,8 @@ class Steps:
     async def run(self, name: str, fn: Callable[[], Awaitable[T]], *, cleanup: bool = False) -> T:
         """What `fn` returns, as JSON would give it back; after a crash, what it returned before it.
 
-        `fn` must be able to run twice: what a crash interrupts does. Raises what `fn` raises, by class and fields.
+        `fn` must be able to run twice: what a crash or a database that is away interrupts does. Raises what `fn`
+        raises, by class and fields.
         Once the operation is being cancelled, a step that isn't `cleanup` is stopped, or never begun, and raises
         `Cancelled`.
         """
@@ -52,7 +54,7 @@ class Steps:
         if run.cancelling and not cleanup:
             return build_problem(build_cancelled(run.operation))
         # in the server's own context: an operation that a step submits isn't a part of this one
-        task: asyncio.Task[T] = asyncio.get_running_loop().create_task(_await(fn), context=self._context.copy())
+        task: asyncio.Task[T] = asyncio.get_running_loop().create_task(until_stored(fn), context=self._context.copy())
         run.step = None if cleanup else task
         try:
             return {"value": msgspec.json.decode(msgspec.json.encode(await task))}
@@ -66,10 +68,6 @@ class Steps:
             return build_problem(as_ours(exc, run.operation))
         finally:
             run.step = None
-
-
-async def _await(fn: Callable[[], Awaitable[T]]) -> T:
-    return await fn()
 
 
 def as_ours(error: BaseException, operation: Operation) -> VendettaError:

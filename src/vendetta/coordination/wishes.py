@@ -6,7 +6,7 @@ The others are told by the news. What they miss (their database was gone) they s
 import asyncio
 from contextlib import suppress
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import structlog
 
@@ -14,6 +14,7 @@ from vendetta.errors import NodeNotFound
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store
 
+from .credentials import Credentials
 from .links import Links
 from .monitor import Monitor
 from .shares import Shares
@@ -27,20 +28,28 @@ LOOK_SECONDS, LOOKS = 0.1, 100
 
 
 class Wishes:
-    def __init__(self, store: Store, shares: Shares, pool: Pool, links: Links, monitor: Monitor) -> None:
+    def __init__(
+        self, store: Store, shares: Shares, pool: Pool, links: Links, monitor: Monitor, credentials: Credentials
+    ) -> None:
         self._store = store
         self._shares = shares
         self._pool = pool
         self._links = links
         self._monitor = monitor
+        self._credentials = credentials
+        self._heard: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
+        self._end_listening = self._store.news.listen(TOPIC, self._heard.put_nowait)
+        self._task = asyncio.create_task(self._work())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return
+        self._end_listening()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
 
     async def add(self, node: str) -> None:
         """It was recorded just now: somebody watches it from now on."""
@@ -76,10 +85,35 @@ class Wishes:
         await self._say("forget", node)
 
     async def _say(self, wish: Wish, node: str) -> None:
+        # whoever is told to log in must find the host keys that were accepted here
+        await self._credentials.settled()
         await self._do(wish, node)
         await self._tell(wish, node)
 
-    async def _tell(self, wish: Wish, node: str) -> None: ...
+    async def _tell(self, wish: Wish, node: str) -> None:
+        await self._store.news.notify(TOPIC, {"wish": wish, "node": node, "by": self._shares.replica})
+
+    async def _work(self) -> None:
+        """What was said at other replicas, in its order."""
+        while True:
+            said = await self._heard.get()
+            try:
+                if said is None:
+                    await self._catch_up()
+                elif said["by"] != self._shares.replica:
+                    await self._do(said["wish"], said["node"])
+            except Exception as exc:
+                log.warning("what was wanted elsewhere is not done", said=said, error=str(exc), exc_info=exc)
+
+    async def _catch_up(self) -> None:
+        """Something may have been said that was not heard: what it came to is in the database."""
+        mine = self._shares.claims()
+        known = await self._store.claims.held(self._shares.replica)
+        for claim in mine:
+            if claim not in known:
+                await self._shares.drop(claim.node)
+            elif known[claim] != self._monitor.follows(claim.node):
+                await self._do("follow" if known[claim] else "rest", claim.node)
 
     async def _do(self, wish: Wish, node: str) -> None:
         """This replica's part of it."""

@@ -2,14 +2,14 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 
-from vendetta.errors import AuthFailed, ConnectFailed, InvalidInput, LinkTimeout
+from vendetta.errors import AuthFailed, ConnectFailed, HostKeyChanged, HostKeyUnknown, InvalidInput, LinkTimeout
 from vendetta.models import HostKey, Key
 
 from .algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key_algorithms
@@ -53,11 +53,21 @@ class Connector:
         self._timeout = connection_timeout_seconds
         self._keepalive = keepalive_seconds
         self._pacing = Pacing()
+        self._refresh: Callable[[], Awaitable[bool]] | None = None
         self._bastions = Bastions(self._enter, linger_seconds=bastion_linger_seconds)
 
     async def open(self, endpoint: Endpoint, login: Login = Login()) -> Connection:  # noqa: B008 - frozen
         """Raises `HostKeyUnknown`, `HostKeyChanged`, `AuthFailed`, `ConnectFailed`, `LinkTimeout`, `InvalidInput`."""
+        try:
+            return await self._open(endpoint, login, None)
+        except (AuthFailed, HostKeyUnknown, HostKeyChanged):
+            if self._refresh is None or not await self._refresh():
+                raise
         return await self._open(endpoint, login, None)
+
+    def on_refusal(self, refresh: Callable[[], Awaitable[bool]]) -> None:
+        """Asked where a key was refused, theirs or ours: whether others are known since, so that it is tried again."""
+        self._refresh = refresh
 
     async def reach(self, endpoint: Endpoint, timeout_seconds: float) -> str:
         """What the first host on the way answers before anybody logs in. Raises as `read_greeting` does."""

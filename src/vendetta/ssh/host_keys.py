@@ -5,7 +5,7 @@ HostKeyAlias. The user's files are only read, and matched by asyncssh: hashed na
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class HostKeys:
         self._pins_file = pins_file
         self._known_hosts = tuple(known_hosts)
         self._parsed: dict[Path, tuple[Version, SSHKnownHosts]] = {}
+        self._listener: Callable[[str, str | None], None] = lambda pinned_as, lines: None
 
     def known(self, pinned_as: str, host: str, port: int) -> Known:
         """A pin was made on purpose, so it stands for all that the user's files trust; what they revoke stays revoked.
@@ -102,6 +103,30 @@ class HostKeys:
         lines = self._others(pinned_as)
         if lines != self._lines():
             self._write(lines)
+            self._listener(pinned_as, None)
+
+    def on_change(self, listener: Callable[[str, str | None], None]) -> None:
+        """From now on `listener` hears what is pinned under a name, once it is: its lines, or None for nothing."""
+        self._listener = listener
+
+    def pins(self) -> Mapping[str, str]:
+        """The lines that are pinned, by name."""
+        found: dict[str, list[str]] = {}
+        for line in self._lines():
+            name, separator, _ = line.partition(" ")
+            if separator and name[0] not in "#@":
+                found.setdefault(name, []).append(line)
+        return {name: "\n".join(lines) for name, lines in found.items()}
+
+    def adopt(self, pins: Mapping[str, str | None]) -> bool:
+        """What another replica has pinned, in the form that `on_change` tells; whether that changes anything."""
+        before = self._lines()
+        kept = [line for line in before if line.split(" ", 1)[0] not in pins]
+        lines = [*kept, *(line for text in pins.values() if text for line in text.split("\n"))]
+        if sorted(lines) == sorted(before):
+            return False
+        self._write(lines)
+        return True
 
     def _pins(self, pinned_as: str) -> list[asyncssh.SSHKey]:
         try:
@@ -124,8 +149,9 @@ class HostKeys:
         return [line for line in self._lines() if line.split(" ", 1)[0] != pinned_as]
 
     def _replace(self, pinned_as: str, keys: Iterable[asyncssh.SSHKey]) -> None:
-        lines = (f"{pinned_as} {key.export_public_key().decode().strip()}" for key in keys)
+        lines = [f"{pinned_as} {key.export_public_key().decode().strip()}" for key in keys]
         self._write([*self._others(pinned_as), *lines])
+        self._listener(pinned_as, "\n".join(lines))
 
     def _write(self, lines: Sequence[str]) -> None:
         write_private(self._pins_file, "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))

@@ -6,6 +6,7 @@ Both are offered to every node meanwhile (`Keys`), so that at any moment each no
 import asyncio
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vendetta.errors import Conflict, InvalidInput
@@ -41,6 +42,10 @@ class Succession:
         """The keys of the server's own that are to go: all but the one to come."""
         paths = [self._current(kind) for kind in GENERATED]
         return [describe_file(path) for path in paths if path.is_file()]
+
+    def here(self, key: Key) -> Key:
+        """A key of the server's own as it is on this machine: where its rotation began its folder may be another."""
+        return replace(key, path=str(self._keys_dir / Path(str(key.path)).name))
 
     def complete(self, key: Key, retired: Sequence[Key], keep: Collection[Path] = ()) -> Key:
         """Puts the key to come into its place, and removes the retired ones, but for the files to `keep`.

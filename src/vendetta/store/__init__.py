@@ -2,20 +2,21 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from vendetta.errors import InvalidInput, ServerUnavailable
+from vendetta.errors import InvalidInput
 from vendetta.paths import describe_location
 
 from .claims import Claim, Claims, LeaseLost, Share, fence
-from .database import Database, Joined, hold
+from .credentials import Credential, Credentials
+from .database import Database, Joined, StoreUnavailable, hold
 from .events import Events
 from .news import News
 from .nodes import Nodes
@@ -27,7 +28,21 @@ from .tables import properties
 from .tokens import Tokens
 from .workspaces import Promised, Workspaces
 
-__all__ = ["Claim", "LeaseLost", "Page", "Peer", "Promised", "Share", "Store", "Transaction"]
+__all__ = [
+    "Claim",
+    "Credential",
+    "LeaseLost",
+    "Page",
+    "Peer",
+    "Promised",
+    "Share",
+    "Store",
+    "StoreUnavailable",
+    "Transaction",
+]
+
+
+PROBE_BYTES = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +68,9 @@ class Store:
         self.operations = Operations(self._database)
         self.events = Events(self._database, self.news)
         self.tokens = Tokens(self._database)
-        self.replicas = Replicas(self._database, shared=self.shared)
-        self.claims = Claims(self._database)
+        self.replicas = Replicas(self._database, self.news, shared=self.shared)
+        self.claims = Claims(self._database, self.news)
+        self.credentials = Credentials(self._database)
 
     @property
     def shared(self) -> bool:
@@ -86,7 +102,7 @@ class Store:
             await self._migrate()
             self.server_id = await self._identify()
             await self.news.__aenter__()
-        except (DatabaseError, ServerUnavailable) as exc:
+        except (DatabaseError, StoreUnavailable) as exc:
             await self._database.close()
             reason = exc.orig if isinstance(exc, DatabaseError) else self._database.trouble
             raise InvalidInput(f"can't open state_file {describe_location(self.location)}: {reason}") from exc
@@ -106,12 +122,16 @@ class Store:
         return self._database.exclusive(name)
 
     async def check(self) -> None:
-        """Raises `ServerUnavailable` where it can't be read, or where writing failed and still does."""
+        """Raises `StoreUnavailable` where it can't be read, or where writing failed and still does."""
         async with self._database.read() as connection:
             await connection.execute(select(1))
         if self._database.trouble:
-            async with self._database.write() as connection:
-                await connection.execute(update(properties).values(value=properties.c.value))
+            # on a full disk there may be room for a little; so it is asked for more than a change takes
+            with suppress(IntegrityError):  # another server asks too, and so it can be written
+                for size in (PROBE_BYTES, 0):
+                    async with self._database.write() as connection:
+                        await connection.execute(delete(properties).where(properties.c.name == "probe"))
+                        await connection.execute(insert(properties).values(name="probe", value="x" * size))
 
     async def _migrate(self) -> None:
         async with self._database.read() as connection:

@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import and_, case, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .database import Access
-from .replicas import build_alive
+from .news import News
+from .replicas import TOPIC, build_alive
 from .tables import nodes, replicas
 
 AT_ONCE = 1000
@@ -42,8 +43,9 @@ class Share:
 
 
 class Claims:
-    def __init__(self, database: Access) -> None:
+    def __init__(self, database: Access, news: News) -> None:
         self._database = database
+        self._news = news
 
     async def free(self) -> Mapping[str, str]:
         """The nodes that no living replica watches: id to name."""
@@ -51,13 +53,15 @@ class Claims:
         async with self._database.read() as connection:
             return {row.id: row.name for row in await connection.execute(query)}
 
-    async def take(self, watcher: str, node_ids: Collection[str]) -> Sequence[Share]:
+    async def take(self, watcher: str, node_ids: Collection[str], *, anew: bool = False) -> Sequence[Share]:
         """Claims those of the nodes that are free, or the watcher's own; nothing for a watcher whose lease is over.
 
-        A link that nobody wants isn't watched: its status is unknown from now on.
+        A link that nobody wants isn't watched: its status is unknown from now on. `anew`: nobody has watched until now,
+        so that none is known to be connected.
         """
         living = select(replicas.c.id).where(replicas.c.id == watcher, build_alive()).exists()
         unwatched = and_(~nodes.c.wanted, nodes.c.status != "unknown")
+        stale = and_(literal(anew), nodes.c.wanted, nodes.c.status == "connected")
         shares: list[Share] = []
         for ids in _in_pieces(node_ids):
             query = (
@@ -66,8 +70,8 @@ class Claims:
                 .values(
                     watcher=watcher,
                     term=nodes.c.term + 1,
-                    status=case((unwatched, "unknown"), else_=nodes.c.status),
-                    since=case((unwatched, datetime.now(UTC)), else_=nodes.c.since),
+                    status=case((unwatched, "unknown"), (stale, "connecting"), else_=nodes.c.status),
+                    since=case((or_(unwatched, stale), datetime.now(UTC)), else_=nodes.c.since),
                 )
                 .returning(nodes.c.id, nodes.c.name, nodes.c.term, nodes.c.wanted)
             )
@@ -80,13 +84,11 @@ class Claims:
     async def give(self, watcher: str, node_ids: Collection[str] | None = None) -> None:
         """Lets go of those that are the watcher's; None: of all."""
         query = update(nodes).where(nodes.c.watcher == watcher).values(watcher=None)
-        if node_ids is None:
+        queries = [query] if node_ids is None else [query.where(nodes.c.id.in_(ids)) for ids in _in_pieces(node_ids)]
+        for one in queries:
             async with self._database.write() as connection:
-                await connection.execute(query)
-            return
-        for ids in _in_pieces(node_ids):
-            async with self._database.write() as connection:
-                await connection.execute(query.where(nodes.c.id.in_(ids)))
+                await connection.execute(one)
+                await self._news.notify_within(connection, TOPIC, {})
 
     async def held(self, watcher: str) -> Mapping[Claim, bool]:
         """What the watcher holds, as the database knows it, and whether somebody wants the link."""

@@ -47,6 +47,7 @@ def build_engine(location: str) -> AsyncEngine:
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
         pool_size=POOL_SIZE,
         max_overflow=0,
+        hide_parameters=True,
         **codec,
     )
     event.listen(engine.sync_engine, "connect", _set_up_connection)
@@ -81,7 +82,9 @@ def _build_postgresql_engine(location: str, size: int, more: int, **options: Any
             )
         url = build_postgresql_url(location)
         # asked for a sign of life before each use: a database that was restarted isn't met with a dead connection
-        return create_async_engine(url, pool_size=size, max_overflow=more, pool_pre_ping=True, **options)
+        return create_async_engine(
+            url, pool_size=size, max_overflow=more, pool_pre_ping=True, hide_parameters=True, **options
+        )
     except (ArgumentError, NoSuchModuleError) as exc:
         raise InvalidInput("state_file is no URL of a database") from exc
 

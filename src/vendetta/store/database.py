@@ -6,7 +6,7 @@ take turns on a lock, because SQLite's own waiting sleeps; `busy_timeout` is for
 On PostgreSQL writers run side by side and each statement sees what is committed by then: what one reads so as to write
 it again is read `with_for_update()`, which on SQLite says nothing.
 
-A database that can't be used just now (locked by others, gone, its disk full) is `ServerUnavailable`, not an error of
+A database that can't be used just now (locked by others, gone, its disk full) is `StoreUnavailable`, not an error of
 whoever asked: the same again succeeds once it is back.
 """
 
@@ -35,6 +35,10 @@ TURN_SECONDS = 10.0
 """How long a writer waits for those of its own process before it says that the database is stuck."""
 
 _AFTER = "what to do after the commit"
+
+
+class StoreUnavailable(ServerUnavailable):
+    """The database can't be used just now: locked by others, full, or gone. The same again may succeed."""
 
 
 def is_shared(connection: AsyncConnection) -> bool:
@@ -94,7 +98,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Raises `ServerUnavailable`."""
+        """Raises `StoreUnavailable`."""
         with self._noticing_trouble():
             async with self._engine.connect() as connection:
                 yield connection
@@ -103,7 +107,7 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction: all of it when the block ends, nothing of it when the block raises.
 
-        Raises `ServerUnavailable`.
+        Raises `StoreUnavailable`.
         """
         with self._noticing_trouble():
             async with self._taking_turns(), self._engine.connect() as connection:
@@ -112,13 +116,13 @@ class Database:
                 connection.info[_AFTER] = after
                 async with connection.begin():
                     yield connection
-                self.trouble = None
+                self._well()
         for act in after:
             act()
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[None]:
-        """The block runs for one caller at a time, among all processes on this database. Raises `ServerUnavailable`.
+        """The block runs for one caller at a time, among all processes on this database. Raises `StoreUnavailable`.
 
         For a short while, and not within another one. A process that dies, or is stopped for as long as
         `connections.IDLE_SECONDS`, lets go of it.
@@ -171,14 +175,31 @@ class Database:
         except NoneFree as exc:
             raise self._unavailable("all connections to it are in use") from exc
         except (OperationalError, InterfaceError) as exc:
-            raise self._unavailable(" ".join(str(exc.orig).split())) from exc
+            raise self._unavailable(_short(exc), " ".join(str(exc.orig).split())) from exc
 
-    def _unavailable(self, reason: str) -> ServerUnavailable:
-        self.trouble = reason
-        return ServerUnavailable(
+    def _unavailable(self, reason: str, details: str = "") -> StoreUnavailable:
+        details = details or reason
+        if self.trouble != details:
+            log.warning("the database can't be used", reason=details)
+        self.trouble = details
+        return StoreUnavailable(
             f"the server can't use its database: {reason}",
             hint="Try again: it goes on by itself once the database answers. `vendetta server logs` says more.",
         )
+
+    def _well(self) -> None:
+        if self.trouble:
+            log.info("the database can be used again")
+        self.trouble = None
+
+
+def _short(error: DBAPIError) -> str:
+    """For anybody who asks; who and where the database is stays in the log."""
+    cause = error.orig
+    diagnosis = getattr(cause, "diag", None)
+    if diagnosis is None:
+        return str(cause)
+    return diagnosis.message_primary or "PostgreSQL can't be reached"
 
 
 async def _let_go(connection: AsyncConnection, name: str) -> None:

@@ -63,7 +63,7 @@ class News:
         return lambda: hearers.remove(hear)
 
     async def notify(self, topic: str, payload: Payload) -> None:
-        """Raises `ServerUnavailable`."""
+        """Raises `StoreUnavailable`."""
         async with self._database.write() as connection:
             await self.notify_within(connection, topic, payload)
 

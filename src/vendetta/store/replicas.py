@@ -14,8 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from vendetta.models import Replica
 
 from .database import Access
+from .news import News
 from .rows import build_values, parse_rows
 from .tables import replicas
+
+TOPIC = "replicas"
+"""Of the news that one came or went, or let go of nodes. Nothing more is said: it is all in the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +34,9 @@ class Peer:
 class Replicas:
     """`shared`: others may use the database too, so leases end."""
 
-    def __init__(self, database: Access, *, shared: bool) -> None:
+    def __init__(self, database: Access, news: News, *, shared: bool) -> None:
         self._database = database
+        self._news = news
         self._shared = shared
 
     async def join(self, replica: Replica, lease_seconds: float) -> Sequence[Peer]:
@@ -44,6 +49,7 @@ class Replicas:
             await connection.execute(delete(replicas).where(stale))
             values = {**kept, "watches": True, "expires_at": self._expiry(lease_seconds)}
             await connection.execute(insert(replicas).values(values))
+            await self._news.notify_within(connection, TOPIC, {})
             return await self._peers(connection)
 
     async def renew(self, id: str, lease_seconds: float, *, watches: bool) -> Sequence[Peer] | None:
@@ -58,6 +64,7 @@ class Replicas:
     async def leave(self, id: str) -> None:
         async with self._database.write() as connection:
             await connection.execute(delete(replicas).where(replicas.c.id == id))
+            await self._news.notify_within(connection, TOPIC, {})
 
     async def list(self) -> Sequence[Replica]:
         """Those that live, the oldest first. How many nodes each holds is for `Claims` to say."""

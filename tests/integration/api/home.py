@@ -27,10 +27,11 @@ class Home:
     def socket(self) -> Path:
         return self.path / "server.sock"
 
-    def start(self, **environment: str) -> "subprocess.Popen[str]":
+    def start(self, *within: str, **environment: str) -> "subprocess.Popen[str]":
+        """`within`: the beginning of a command line that ends by running another one."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("VENDETTA", "SSH"))}
         process = subprocess.Popen(
-            [sys.executable, "-m", "vendetta.api"],
+            [*within, sys.executable, "-m", "vendetta.api"],
             env={**inherited, "HOME": str(self.path), "VENDETTA_HOME": str(self.path), **environment},
             stderr=subprocess.PIPE,
             text=True,

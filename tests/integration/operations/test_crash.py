@@ -8,7 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from vendetta.client.state_archive import back_up, restore
 from vendetta.models import Operation
+from vendetta.store.schema import HEAD
 
 WORKER = Path(__file__).with_name("worker.py")
 PATIENCE_SECONDS = 60
@@ -109,3 +111,17 @@ def test_a_cancel_is_not_forgotten(place: Place) -> None:
     [operation] = run_to_the_end(place)
     assert read_done(place) == ["a long", "a undo", "a undo"]
     assert operation.state == "cancelled"
+
+
+def test_an_operation_of_a_backup_is_gone_on_with_where_it_is_restored(tmp_path: Path) -> None:
+    place, restored = (
+        Place(tmp_path, str(tmp_path / "state.db")),
+        Place(tmp_path / "other", str(tmp_path / "other/x.db")),
+    )
+    run_until_killed(place, "in two", "--submit", "thing.three:a")
+    back_up(Path(place.location), tmp_path / "backup.tar")
+    run_to_the_end(place)
+    restore(tmp_path / "backup.tar", Path(restored.location), newest_schema=HEAD)
+    [operation] = run_to_the_end(restored)
+    assert operation.state == "succeeded"
+    assert read_done(restored) == ["a two", "a three"]

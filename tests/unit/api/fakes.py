@@ -449,6 +449,18 @@ class FakeRotation:
         return replace(OPERATION, kind="key.rotate", target="server")
 
 
+class FakeCredentials:
+    async def pull(self) -> bool:
+        return False
+
+    async def share_keys(self) -> None:
+        return
+
+
+class FakeReplicas:
+    member = True
+
+
 class FakeSockets:
     async def open(self, name: str, kind: str | None = None) -> EngineSocket:
         if name != NODE.name:
@@ -462,6 +474,9 @@ class FakeSockets:
 def build_services() -> Services:
     async def status() -> Any:
         return SERVER
+
+    async def check_state() -> None:
+        return
 
     async def nodes_by_status() -> dict[str, int]:
         return {"connected": 2, "offline": 1}
@@ -481,6 +496,8 @@ def build_services() -> Services:
         "tokens": FakeTokens(),
         "keys": FakeKeys(),
         "rotation": FakeRotation(),
+        "credentials": FakeCredentials(),
+        "replicas": FakeReplicas(),
         "sockets": FakeSockets(),
     }
-    return Services(**fakes, status=status, nodes_by_status=nodes_by_status)
+    return Services(**fakes, status=status, check_state=check_state, nodes_by_status=nodes_by_status)

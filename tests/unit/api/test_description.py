@@ -98,7 +98,7 @@ async def test_it_is_not_ready_when_the_store_does_not_answer(monkeypatch: pytes
         raise OSError("disk on fire")
 
     services = build_services()
-    object.__setattr__(services, "nodes_by_status", broken)
+    object.__setattr__(services, "check_state", broken)
     transport = httpx.ASGITransport(create_app(services, Metrics()))
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         answer = await client.get("/readyz")

@@ -153,7 +153,8 @@ def test_server_status_never_starts_one(cli: Cli, tmp_path: Path) -> None:
 def test_server_start_and_status(fake: FakeServer, cli: Cli) -> None:
     fake.routes["GET /server"] = replace(SERVER, pid=os.getpid())
     assert cli("server", "start").out.startswith(f"server was running already (pid {os.getpid()}) on unix:///")
-    assert "Memory:      80 MiB\n" in cli("server", "status").out
+    assert "Memory:        80 MiB\n" in cli("server", "status").out
+    assert "This replica:  r1 (here, version 0.1.0, pid 42), nodes: 1\n" in cli("server", "status").out
 
 
 def test_server_stop_without_one(cli: Cli) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from vendetta.coordination.events import Events
-from vendetta.errors import EventsMissed, ServerUnavailable
+from vendetta.errors import EventsMissed
 from vendetta.models import Event
-from vendetta.store import Page, Store
+from vendetta.store import Page, Store, StoreUnavailable
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ async def test_a_watcher_survives_a_store_that_fails_for_a_while(
         nonlocal failures
         failures -= 1
         if failures >= 0:
-            raise ServerUnavailable("the database is gone")
+            raise StoreUnavailable("the database is gone")
         return await read(since, limit)
 
     monkeypatch.setattr(store.events, "list", fail_for_a_while)

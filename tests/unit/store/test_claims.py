@@ -113,3 +113,11 @@ async def test_a_claim_of_a_node_that_was_removed_doesnt_count_for_its_successor
     with pytest.raises(LeaseLost):
         async with store.transaction(before):
             pass
+
+
+async def test_after_a_start_no_link_is_known_to_stand(store: Store) -> None:
+    await store.replicas.join(make_replica("first"), LEASE_SECONDS)
+    node = await store.nodes.add(make_node("gpu", status="connected"))
+    await store.nodes.update("gpu", wanted=True)
+    await store.claims.take("first", [node.id], anew=True)
+    assert (await store.nodes.get("gpu")).status == "connecting"

@@ -26,11 +26,15 @@ async def healthz() -> Response:
 
 @router.get("/readyz", response_model=Health)
 async def readyz(services: Offered) -> Response:
-    """The store answers, and the server isn't about to stop."""
+    """The state can be read and written, the server has its place among the replicas, and isn't about to stop."""
     if services.stopping.is_set():
         raise ServerUnavailable("the server is stopping")
+    if not services.replicas.member:
+        raise ServerUnavailable("this replica has lost its place: the database did not answer in time")
     try:
-        await services.nodes_by_status()
+        await services.check_state()
+    except ServerUnavailable:
+        raise
     except Exception as exc:
         raise ServerUnavailable("the store does not answer") from exc
     return json_response(Health("ready"))

@@ -36,12 +36,16 @@ class TokenRequest(Request):
 
 @router.get("/keys", response_model=PageOf[Key], tags=["keys"])
 async def list_keys(services: Offered) -> Response:
+    await services.credentials.pull()
     return json_response({"items": await services.keys.detect(), "next_cursor": None})
 
 
 @router.post("/keys", response_model=Key, status_code=201, tags=["keys"])
 async def generate_key(request: KeyRequest, services: Offered, caller: Administrator) -> Response:
-    return json_response(await asyncio.to_thread(services.keys.generate, request.type), 201)
+    await services.credentials.pull()
+    key = await asyncio.to_thread(services.keys.generate, request.type)
+    await services.credentials.share_keys()
+    return json_response(key, 201)
 
 
 @router.post("/keys/unlock", response_model=PageOf[Key], tags=["keys"])
