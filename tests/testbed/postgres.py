@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -84,6 +84,7 @@ class Postgres:
 
     def stop(self) -> None:
         """As an outage is: connections are cut at once. Returns once it is gone."""
+        self.resume()
         watched = os.pidfd_open(self.pid)
         try:
             signal.pidfd_send_signal(watched, signal.SIGQUIT)
@@ -92,6 +93,13 @@ class Postgres:
         finally:
             os.close(watched)
         self._pid = None
+
+    def pause(self) -> None:
+        """As a machine that hangs: connections stand, and nobody answers. Ended by `resume`, or by `stop`."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal_all(signal.SIGCONT)
 
     def create_database(self, *, template: str | None = None) -> str:
         """A new database that the user `vendetta` owns; returns its URL. `template` is the URL of one to copy."""
@@ -107,6 +115,12 @@ class Postgres:
         """Whoever is still connected is cut off."""
         with self._administration() as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name_of(url))))
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for pid in (self.pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     @contextmanager
     def _administration(self) -> Iterator[psycopg.Connection]:

@@ -12,6 +12,7 @@ from .routes import (
     bulk,
     cleanup,
     doctor,
+    draining,
     events,
     files,
     health,
@@ -43,7 +44,7 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     app.state.metrics = metrics
     problems.install(app)
     for routes in (
-        *(runs, bulk, nodes, doctor, sockets, cleanup, providers),
+        *(runs, bulk, nodes, doctor, sockets, cleanup, draining, providers),
         *(workspaces, snapshots, files, images),
         *(operations, events, identities, rotation),
     ):

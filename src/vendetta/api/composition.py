@@ -17,12 +17,14 @@ from vendetta.coordination.credentials import Credentials
 from vendetta.coordination.descriptions import Descriptions
 from vendetta.coordination.dispatch import Dispatcher
 from vendetta.coordination.doctor import Doctor
+from vendetta.coordination.draining import Draining
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
 from vendetta.coordination.fleet import Fleet
 from vendetta.coordination.images import Images
 from vendetta.coordination.links import Links
 from vendetta.coordination.monitor import Monitor
+from vendetta.coordination.moves import Moves
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.observation import Observation
 from vendetta.coordination.operations import Operations
@@ -82,10 +84,20 @@ async def running_services(
         cleanup = Cleanup(store, engines, operations, workspaces)
         cleanup.register(operations)
         dispatcher = Dispatcher(store, engines, operations, workspaces, cleanup)
-        transitions = Transitions(store, engines, observation, Turns())
+        turns = Turns()
+        transitions = Transitions(store, engines, observation, turns)
         transitions.register(operations)
         Snapshotting(store, engines, transitions).register(operations)
         dispatcher.register(operations)
+        moves = Moves(
+            store=store,
+            events=told,
+            engines=engines,
+            observation=observation,
+            operations=operations,
+            transitions=transitions,
+            turns=turns,
+        )
         images = Images(store, engines, operations, Uploads(paths.uploads_dir))
         await images.register()
         monitor = Monitor(
@@ -116,6 +128,7 @@ async def running_services(
             monitor=monitor,
             wishes=wishes,
         )
+        draining = Draining(store=store, operations=operations, workspaces=workspaces, nodes=nodes, moves=moves)
         await stack.enter_async_context(operations)
         await stack.enter_async_context(monitor)
         await stack.enter_async_context(shares.serving(monitor))
@@ -125,8 +138,10 @@ async def running_services(
             nodes=nodes,
             doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
             fleet=Fleet(store, engines),
-            bulk=Bulk(store, operations, workspaces, nodes, cleanup),
+            bulk=Bulk(store, operations, workspaces, nodes, cleanup, moves, draining),
             workspaces=workspaces,
+            moves=moves,
+            draining=draining,
             images=images,
             cleanup=cleanup,
             descriptions=Descriptions(registry),

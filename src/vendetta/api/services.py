@@ -14,9 +14,11 @@ from vendetta.coordination.credentials import Credentials
 from vendetta.coordination.descriptions import Descriptions
 from vendetta.coordination.dispatch import Dispatcher
 from vendetta.coordination.doctor import Doctor
+from vendetta.coordination.draining import Draining
 from vendetta.coordination.events import Events
 from vendetta.coordination.fleet import Fleet
 from vendetta.coordination.images import Images
+from vendetta.coordination.moves import Moves
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.replicas import Replicas
@@ -35,6 +37,8 @@ class Services:
     fleet: Fleet
     bulk: Bulk
     workspaces: Workspaces
+    moves: Moves
+    draining: Draining
     images: Images
     cleanup: Cleanup
     descriptions: Descriptions

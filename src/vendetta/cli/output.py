@@ -14,7 +14,7 @@ T = TypeVar("T")
 _COLORS = {
     "green": ("connected", "running", "healthy", "ok", "succeeded"),
     "yellow": (
-        *("connecting", "creating", "pending", "removing", "starting", "stopping"),
+        *("connecting", "creating", "moving", "pending", "removing", "starting", "stopping"),
         *("unhealthy", "unknown", "warning"),
     ),
     "red": ("error", "failed", "failure", "missing", "offline"),

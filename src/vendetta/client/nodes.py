@@ -35,6 +35,19 @@ class NodeChanges(TypedDict, total=False):
     labels: dict[str, str | None]
 
 
+class DrainFields(TypedDict, total=False):
+    """`to` is where they are moved, else each is placed on a node with all the labels of `placement`.
+
+    `force`: what can't be moved is stopped.
+    """
+
+    move: bool
+    force: bool
+    to: str
+    placement: Mapping[str, str]
+    timeout_seconds: float
+
+
 class CommandFields(TypedDict, total=False):
     """A command, and how it is dispatched."""
 
@@ -124,6 +137,21 @@ class Nodes:
 
     def uncordon(self, name: str) -> models.Node:
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "uncordon"))
+
+    def drain(self, name: str, fields: DrainFields | None = None, *, key: str | None = None) -> models.Operation:
+        """Cordons it, and stops its workspaces or moves them. The result is a `DrainResult`."""
+        path = build_path("nodes", name, "drain")
+        return self._http.fetch(models.Operation, "POST", path, body=fields or {}, key=key or new_key())
+
+    def plan_drain(self, name: str, fields: DrainFields | None = None) -> models.DrainResult:
+        """What that would do with each workspace. Nothing is changed."""
+        path = build_path("nodes", name, "drain", "plan")
+        return self._http.fetch(models.DrainResult, "POST", path, body=fields or {})
+
+    def undrain(self, name: str, *, key: str | None = None) -> models.Operation:
+        """Uncordons it, and starts what a drain has stopped there. The result is a `DrainResult`."""
+        path = build_path("nodes", name, "undrain")
+        return self._http.fetch(models.Operation, "POST", path, key=key or new_key())
 
     def probe(self, name: str) -> models.Node:
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "probe"))

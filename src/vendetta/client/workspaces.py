@@ -85,6 +85,19 @@ class Workspaces:
         """`disk` is bytes, or text such as `20G`: no less than it has."""
         return self._change("POST", build_path("workspaces", name, "resize"), key, body={"disk": disk})
 
+    def move(
+        self,
+        name: str,
+        *,
+        node: str | None = None,
+        placement: Mapping[str, str] | None = None,
+        timeout_seconds: float | None = None,
+        key: str | None = None,
+    ) -> models.Operation:
+        """To `node`, or one that is chosen among those with all of the labels. The result is a `MoveResult`."""
+        body = {"node": node, "placement": placement or {}, **(_patience(timeout_seconds) or {})}
+        return self._change("POST", build_path("workspaces", name, "move"), key, body=body)
+
     def remove(self, name: str, *, force: bool = False, key: str | None = None) -> models.Operation:
         return self._change("DELETE", build_path("workspaces", name), key, query={"force": force})
 

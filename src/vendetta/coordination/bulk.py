@@ -17,10 +17,14 @@ from vendetta.ssh.endpoint import Login
 from vendetta.store import Store
 
 from .cleanup import Cleanup
+from .draining import Draining
+from .moves import Moves
 from .nodes import Nodes
 from .operations import Operations
 from .requests import (
     BulkRequest,
+    DrainRequest,
+    MoveRequest,
     NoConfig,
     NodeCleanupRequest,
     RemoveRequest,
@@ -47,7 +51,14 @@ class Action:
 
 class Bulk:
     def __init__(
-        self, store: Store, operations: Operations, workspaces: Workspaces, nodes: Nodes, cleanup: Cleanup
+        self,
+        store: Store,
+        operations: Operations,
+        workspaces: Workspaces,
+        nodes: Nodes,
+        cleanup: Cleanup,
+        moves: Moves,
+        draining: Draining,
     ) -> None:
         self._store = store
         self._operations = operations
@@ -59,6 +70,7 @@ class Bulk:
             "pause": Action(lambda name, _, actor, key: workspaces.pause(name, actor, key)),
             "resume": Action(lambda name, _, actor, key: workspaces.resume(name, actor, key)),
             "resize": Action(workspaces.resize, ResizeRequest),
+            "move": Action(moves.submit, MoveRequest),
             "remove": Action(workspaces.remove, RemoveRequest),
         }
         self._of_nodes: Mapping[str, Action] = {
@@ -66,6 +78,8 @@ class Bulk:
             "disconnect": Action(lambda name, _, actor, key: nodes.disconnect(name, actor)),
             "cordon": Action(lambda name, _, actor, key: nodes.cordon(name, actor)),
             "uncordon": Action(lambda name, _, actor, key: nodes.uncordon(name, actor)),
+            "drain": Action(draining.submit, DrainRequest),
+            "undrain": Action(lambda name, _, actor, key: draining.undrain(name, actor, key)),
             "probe": Action(lambda name, _, actor, key: nodes.probe(name)),
             "cleanup": Action(cleanup.submit, NodeCleanupRequest),
             "remove": Action(

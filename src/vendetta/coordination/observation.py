@@ -17,7 +17,9 @@ from vendetta.store import Claim, Store
 from .events import Events
 from .last_words import read_last_lines
 
-IN_TRANSITION: frozenset[WorkspaceState] = frozenset({"pending", "creating", "starting", "stopping", "removing"})
+IN_TRANSITION: frozenset[WorkspaceState] = frozenset(
+    {"pending", "creating", "starting", "stopping", "moving", "removing"}
+)
 """States that an operation holds: it alone says what comes next."""
 
 STATES: Mapping[InstanceState, WorkspaceState] = {
@@ -61,7 +63,9 @@ class Observation:
 
     async def transition(self, name: str, state: WorkspaceState, wanted: Wanted | None = None) -> Workspace:
         """An operation says what it is about to do. Nobody is told: the operation's own event does."""
-        changes: dict[str, Any] = {"state": state, "reason": None} | ({"wanted": wanted} if wanted else {})
+        # whoever does something with it decides anew whether it is to run after its node was drained
+        changes: dict[str, Any] = {"state": state, "reason": None, "drained": False}
+        changes |= {"wanted": wanted} if wanted else {}
         if wanted == "running":
             changes["boot_id"] = await self._boot_of((await self._store.workspaces.get(name)).node)
         workspace = await self._store.workspaces.update(name, **changes)

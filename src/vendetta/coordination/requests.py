@@ -202,6 +202,20 @@ class StopRequest(Request):
     timeout_seconds: float = Field(10.0, ge=0, le=3600, description="how long it may take to end by itself")
 
 
+class MoveRequest(StopRequest):
+    """`node` names where it goes, or else it is chosen among those that carry all of `placement`."""
+
+    node: Name | None = None
+    placement: dict[Label, str] = {}
+
+
+class DrainRequest(StopRequest):
+    move: bool = Field(False, description="to other nodes, rather than stop them")
+    force: bool = Field(False, description="what can't be moved is stopped, rather than all of it refused")
+    to: Name | None = Field(None, description="the node that they are moved to; without it each is placed")
+    placement: dict[Label, str] = Field({}, description="they are moved to nodes with all of these labels")
+
+
 class RemoveRequest(Request):
     force: bool = Field(False, description="also while it runs")
 

@@ -4,11 +4,12 @@ import hashlib
 import secrets
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from vendetta.errors import InvalidInput, Unauthorized, nearest
 from vendetta.models import Token, TokenCreated
-from vendetta.store import Store
+from vendetta.store import Store, StoreUnavailable
 
 from .events import Events
 
@@ -53,7 +54,8 @@ class Tokens:
                 hint="Make one with: vendetta token create NAME, and give it as VENDETTA_TOKEN.",
             )
         if token.last_used_at is None or datetime.now(UTC) - token.last_used_at > TOUCH_EVERY:
-            await self._store.tokens.touch(token.id)
+            with suppress(StoreUnavailable):  # a full disk is no reason to keep anyone from reading
+                await self._store.tokens.touch(token.id)
         return token
 
 

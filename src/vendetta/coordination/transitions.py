@@ -123,6 +123,10 @@ class Transitions:
             raise
         return await steps.run("observe", lambda: self._observe(name))
 
+    async def observe(self, name: str) -> Result:
+        """A step: what is true of it now, as JSON. Raises `WorkspaceNotFound`."""
+        return await self._observe(name)
+
     # the steps
 
     async def _claim(self, steps: Steps, given: Input) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .image import BuildNews, Image
     from .instance import Instance, InstanceSpec, InstanceState, Mount, Stats
     from .key import Key, Token, TokenCreated
+    from .move import Drained, DrainOutcome, DrainResult, MoveResult
     from .node import Breaker, BreakerState, HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources, Room
     from .operation import FINISHED, Operation, OperationState, Progress
     from .option import Option
@@ -47,6 +48,9 @@ __all__ = [
     "CleanupResult",
     "Command",
     "DoctorReport",
+    "DrainOutcome",
+    "DrainResult",
+    "Drained",
     "EngineSocket",
     "Event",
     "ExecutionResult",
@@ -58,6 +62,7 @@ __all__ = [
     "Key",
     "KeyRotation",
     "Mount",
+    "MoveResult",
     "Node",
     "NodeRotation",
     "NodeRun",
@@ -97,6 +102,7 @@ _HOMES = {
     "image": "BuildNews Image",
     "instance": "Instance InstanceSpec InstanceState Mount Stats",
     "key": "Key Token TokenCreated",
+    "move": "DrainOutcome DrainResult Drained MoveResult",
     "node": "Breaker BreakerState HostKey Node NodeStatus ProviderState ProviderStatus Resources Room",
     "operation": "FINISHED Operation OperationState Progress",
     "option": "Option",

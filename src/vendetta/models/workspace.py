@@ -14,6 +14,7 @@ WorkspaceState = Literal[
     "starting",
     "running",
     "stopping",
+    "moving",
     "removing",
     "failed",
     "missing",
@@ -29,7 +30,8 @@ class Workspace:
 
     `node` is the node's name. `missing`: the node no longer has it. `unknown`: the node can't be asked. `wanted` is
     what it was last told to be. `exit_status` and `last_lines`, the last of what it wrote, are of one that has ended
-    without being asked to. `boot_id` names the boot of the node in which it was last seen running.
+    without being asked to. `boot_id` names the boot of the node in which it was last seen running. `drained`: a
+    drain of its node has stopped it, and the undrain starts it again.
     """
 
     id: str
@@ -51,3 +53,4 @@ class Workspace:
     exit_status: int | None = None
     last_lines: list[str] = field(default_factory=list)
     boot_id: str | None = None
+    drained: bool = False

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 from vendetta.errors import Unsupported
-from vendetta.models import Belonging, Check, Image, PathStat, Snapshot, Stats
+from vendetta.models import Belonging, Check, Image, Instance, InstanceSpec, PathStat, Snapshot, Stats
 from vendetta.transport import Output, Process, Stream, Terminal
 
 from .base import OnProgress, Provider
@@ -215,6 +215,37 @@ class Resizing(Protocol):
 
 
 @runtime_checkable
+class Moving(Protocol):
+    """The power to take an instance to another node, with its disk and snapshots.
+
+    A `mark` names one move: letters and digits, at most 40. What is made for the move carries it on both nodes.
+    """
+
+    async def check_movable(self, name: str) -> None:
+        """Raises `Unsupported` where something of it would be left behind, and says what; `InstanceNotFound`."""
+
+    def export_instance(self, name: str, mark: str) -> AsyncIterator[bytes]:
+        """All that it holds, for `import_instance` elsewhere; it stays as it is.
+
+        Raises, on the first step, `InstanceNotFound`, `WrongState` when it runs, `Unsupported` (see `check_movable`).
+        """
+
+    async def import_instance(
+        self, name: str, spec: InstanceSpec, mark: str, content: AsyncIterator[bytes]
+    ) -> Instance:
+        """Makes it, not running, of what was exported. There already with this mark: what is there; nothing is read.
+
+        Raises `NameTaken` where the name stands for anything else, `OutOfResources`, and what `content` raises.
+        """
+
+    async def forget_move(self, name: str, mark: str) -> None:
+        """Removes what carries the mark: an instance that was made so, running or not, and what an export put aside.
+
+        Anything else stays. Nothing carries it: success.
+        """
+
+
+@runtime_checkable
 class Belongings(Protocol):
     """The power to say everything of ours that is on the node, instances or not, and to take it away."""
 
@@ -234,6 +265,7 @@ POWERS: Mapping[str, type] = {
     "files": Files,
     "images": Images,
     "logs": Logs,
+    "move": Moving,
     "pause": Pausing,
     "resize": Resizing,
     "snapshots": Snapshots,

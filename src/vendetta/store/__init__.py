@@ -137,8 +137,8 @@ class Store:
         async with self._database.read() as connection:
             version = await connection.run_sync(current_version)
         if version != HEAD:
-            async with self._database.write() as connection:
-                # of several servers that start at once one migrates; the others then find nothing to do
+            async with self._database.write(in_time=False) as connection:
+                # of several servers that start at once one migrates; the others wait, and find nothing to do
                 await hold(connection, "schema")
                 await connection.run_sync(upgrade, describe_location(self.location))
 

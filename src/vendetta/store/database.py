@@ -34,6 +34,9 @@ log = structlog.get_logger(__name__)
 TURN_SECONDS = 10.0
 """How long a writer waits for those of its own process before it says that the database is stuck."""
 
+ANSWER_SECONDS = 15.0
+"""How long PostgreSQL may take for what is read or written at once before it counts as gone."""
+
 _AFTER = "what to do after the commit"
 
 
@@ -98,19 +101,22 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Raises `StoreUnavailable`."""
+        """For statements that need no transaction. Raises `StoreUnavailable`."""
         with self._noticing_trouble():
-            async with self._engine.connect() as connection:
+            async with self._in_time(), self._engine.connect() as connection:
+                if self.shared:
+                    # which spares two of its three ways to the database
+                    await connection.execution_options(isolation_level="AUTOCOMMIT")
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, in_time: bool = True) -> AsyncIterator[AsyncConnection]:
         """A transaction: all of it when the block ends, nothing of it when the block raises.
 
-        Raises `StoreUnavailable`.
+        Raises `StoreUnavailable`, also where it takes too long, unless it is one that may: not `in_time`.
         """
         with self._noticing_trouble():
-            async with self._taking_turns(), self._engine.connect() as connection:
+            async with self._in_time(in_time), self._taking_turns(), self._engine.connect() as connection:
                 await connection.execution_options(writes=True)
                 after: list[Callable[[], None]] = []
                 connection.info[_AFTER] = after
@@ -134,8 +140,9 @@ class Database:
                 return
             async with AsyncExitStack() as stack:
                 with self._noticing_trouble():
-                    connection = await stack.enter_async_context(self._lock_engine.connect())
-                    await hold(connection, f"exclusive {name}")
+                    async with self._in_time():
+                        connection = await stack.enter_async_context(self._lock_engine.connect())
+                        await hold(connection, f"exclusive {name}")
                 try:
                     yield
                 finally:
@@ -152,6 +159,10 @@ class Database:
         await self._engine.dispose()
         if self._lock_engine:
             await self._lock_engine.dispose()
+
+    def _in_time(self, limited: bool = True) -> asyncio.Timeout:
+        """SQLite has limits of its own, and can't be interrupted."""
+        return asyncio.timeout(ANSWER_SECONDS if self.shared and limited else None)
 
     @asynccontextmanager
     async def _taking_turns(self) -> AsyncIterator[None]:
@@ -172,6 +183,8 @@ class Database:
     def _noticing_trouble(self) -> Iterator[None]:
         try:
             yield
+        except TimeoutError as exc:
+            raise self._unavailable("it doesn't answer") from exc
         except NoneFree as exc:
             raise self._unavailable("all connections to it are in use") from exc
         except (OperationalError, InterfaceError) as exc:

@@ -131,6 +131,7 @@ workspaces = Table(
     Column("exit_status", Integer),
     _json("last_lines", server_default="[]"),
     Column("boot_id", String),
+    Column("drained", Boolean, nullable=False, server_default=false()),
 )
 
 operations = Table(

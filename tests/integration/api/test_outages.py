@@ -202,3 +202,16 @@ async def test_a_postgresql_that_is_gone_for_a_while(
         assert (await services.operations.get(operation.id)).state == "running"
         await asyncio.to_thread(own_postgres.start)
         await check_recovery(work, operation, client, watch)
+
+
+async def test_a_postgresql_that_hangs(own_postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with serving(tmp_path, own_postgres.create_database()) as (services, client):
+        work, watch = Work(services), services.events.watch()
+        operation = await work.submit()
+        own_postgres.pause()
+        await check_refusals(client, "it doesn't answer")
+        work.go.set()
+        own_postgres.resume()
+        await check_recovery(work, operation, client, watch)

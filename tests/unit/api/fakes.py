@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from tests.unit.client.samples import (
     BELONGING,
+    DRAINED,
     EVENT,
     IMAGE,
     KEY,
@@ -43,6 +44,7 @@ from vendetta.models import (
     BuildNews,
     BulkResult,
     DoctorReport,
+    DrainResult,
     EngineSocket,
     Event,
     ExecutionResult,
@@ -355,6 +357,33 @@ class FakeCleanup:
 
 
 @dataclass
+class FakeDraining:
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def plan(self, node: str, request: Any) -> DrainResult:
+        if node != NODE.name:
+            raise NodeNotFound(f"there is no node {node}", node=node)
+        return DRAINED
+
+    async def submit(self, node: str, request: Any, actor: str, key: str | None) -> Operation:
+        await self.plan(node, request)
+        self.asked.append((request, key))
+        return replace(OPERATION, kind="node.drain", target=node)
+
+    async def undrain(self, node: str, actor: str, key: str | None) -> Operation:
+        return await self.submit(node, None, actor, key)
+
+
+@dataclass
+class FakeMoves:
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def submit(self, name: str, request: Any, actor: str, key: str | None) -> Operation:
+        self.asked.append((name, request, key))
+        return replace(OPERATION, kind="workspace.move")
+
+
+@dataclass
 class FakeBulk:
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -489,6 +518,8 @@ def build_services() -> Services:
         "images": FakeImages(),
         "cleanup": FakeCleanup(),
         "bulk": FakeBulk(),
+        "draining": FakeDraining(),
+        "moves": FakeMoves(),
         "descriptions": Descriptions(Registry({DockerProvider: DockerProvider, MemoryProvider: MemoryEngines().bind})),
         "dispatcher": FakeDispatcher(),
         "operations": FakeOperations(),

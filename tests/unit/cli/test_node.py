@@ -1,15 +1,18 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.unit.cli.conftest import Cli
 from tests.unit.client.fake_server import FakeServer, Reply, Request, items, sse
-from tests.unit.client.samples import EVENT, FINGERPRINT, KEY, NODE, REPORT, SOCKET
+from tests.unit.client.samples import DRAINED, EVENT, FINGERPRINT, KEY, NODE, REPORT, SOCKET, operation
 
 from vendetta.cli.node.add import derive_name
 from vendetta.cli.randomart import draw
-from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput
+from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput, ProviderError
+from vendetta.models import BulkResult, Drained, DrainResult, Problem
 
 UNKNOWN = HostKeyUnknown(
     "node gpu shows a host key that nobody knows",
@@ -262,3 +265,55 @@ def test_many_nodes_are_changed_by_the_server(fake: FakeServer, cli: Cli) -> Non
     assert cli("node", "remove", "a", "b").status == 2
     assert cli("node", "remove", "a", "b", "--force", "--yes").status == 0
     assert fake.requests[-1].body == {"action": "remove", "names": ["a", "b"], "config": {"force": True}}
+
+
+DRAIN = {
+    "POST /nodes/gpu/drain": operation("succeeded"),
+    "GET /operations/op1": operation("succeeded", result=msgspec.to_builtins(DRAINED)),
+}
+
+
+def test_a_drained_node_is_told_workspace_by_workspace(fake: FakeServer, cli: Cli) -> None:
+    fake.routes |= DRAIN
+    ended = cli("node", "drain", "gpu", "--move", "--to", "spare", "--force", "--timeout", "3")
+    assert ended.status == 0
+    assert ended.out.splitlines() == [
+        "NAME   OUTCOME   NODE    REASON",
+        "web    moved     spare   -",
+        "db     stopped   -       db can't be moved",
+        "node gpu drained: 1 moved, 1 stopped",
+    ]
+    assert fake.requests[0].body == {"move": True, "to": "spare", "force": True, "timeout_seconds": 3}
+    assert json.loads(cli("node", "drain", "gpu", "-o", "json").out)["workspaces"][0]["node"] == "spare"
+
+
+def test_what_could_not_be_drained_is_named(fake: FakeServer, cli: Cli) -> None:
+    left = Drained(name="db", outcome="left", problem=Problem.from_error(AuthFailed("it won't end")))
+    error = ProviderError("1 of 2 are left", hint="Again.", workspaces=[msgspec.to_builtins(left)])
+    fake.routes["POST /nodes/gpu/drain"] = operation("failed", error=Problem.from_error(error))
+    ended = cli("node", "drain", "gpu")
+    assert ended.status == 1
+    assert ended.out.splitlines()[1].split() == ["db", "left", "-", "it", "won't", "end"]
+    assert ended.err == "error: 1 of 2 are left\nhint: Again.\n"
+
+
+def test_a_drain_is_shown_before_it_is_done(fake: FakeServer, cli: Cli) -> None:
+    fake.routes["POST /nodes/gpu/drain/plan"] = DRAINED
+    assert "web    moved     spare" in cli("node", "drain", "gpu", "--move", "--dry-run").out
+    assert fake.requests[0].body == {"move": True}
+    assert cli("node", "drain", "gpu", "--force").status == 2
+
+
+def test_the_way_back(fake: FakeServer, cli: Cli) -> None:
+    result = DrainResult(node="gpu", workspaces=[Drained(name="db", outcome="started")])
+    fake.routes |= {
+        "POST /nodes/gpu/undrain": operation("succeeded"),
+        "GET /operations/op1": operation("succeeded", result=msgspec.to_builtins(result)),
+        "POST /nodes/bulk": Reply(
+            pieces=[
+                msgspec.json.encode(BulkResult(name=name, result=msgspec.to_builtins(result))) + b"\n" for name in "ab"
+            ]
+        ),
+    }
+    assert cli("node", "undrain", "gpu").out.splitlines()[-1] == "node gpu undrained: 1 started"
+    assert cli("node", "undrain", "a", "b").out == ("node a undrained\n  1 started\nnode b undrained\n  1 started\n")

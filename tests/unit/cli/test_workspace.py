@@ -12,7 +12,7 @@ from tests.unit.client.fake_server import FakeServer, Reply, Request, items, sse
 from tests.unit.client.samples import OPERATION, WORKSPACE, operation
 
 from vendetta.errors import ImageNotFound, NameTaken, WorkspaceNotFound
-from vendetta.models import BulkResult, Problem, Stats
+from vendetta.models import BulkResult, MoveResult, Problem, Stats
 
 CREATE = ("workspace", "create", "web", "--provider", "docker", "--image", "nginx")
 
@@ -233,3 +233,18 @@ def test_stats_and_logs(fake: FakeServer, cli: Cli) -> None:
 
     assert run(["ws", "logs", "web", "--tail", "5", "--since", "2h"]) == 0
     assert fake.requests[-1].query["tail"] == ["5"]
+
+
+def test_move(fake: FakeServer, cli: Cli) -> None:
+    result = MoveResult(workspace=replace(WORKSPACE, node="spare"), left_behind="the old one is still on node gpu")
+    fake.routes |= {
+        "POST /workspaces/web/move": operation("succeeded"),
+        "GET /operations/op1": operation("succeeded", result=msgspec.to_builtins(result)),
+        "POST /workspaces/bulk": results(BulkResult(name="a"), BulkResult(name="b")),
+    }
+    ended = cli("ws", "move", "web", "--to", "spare", "--timeout", "3")
+    assert ended.out == "workspace web is running on node spare\n"
+    assert ended.err == "note: the old one is still on node gpu\n"
+    assert fake.requests[0].body == {"node": "spare", "placement": {}, "timeout_seconds": 3}
+    assert cli("ws", "move", "a", "b", "--to-label", "zone=lab").err == "2 moved\n"
+    assert fake.requests[-1].body["config"] == {"placement": {"zone": "lab"}}

@@ -8,6 +8,8 @@ from vendetta.models import (
     Belonging,
     Check,
     DoctorReport,
+    Drained,
+    DrainResult,
     EngineSocket,
     Event,
     HostKey,
@@ -120,6 +122,15 @@ SERVER = ServerStatus(
     operations_running=0,
     memory_bytes=80 * 2**20,
     replicas=[Replica(id="r1", host="here", version="0.1.0", pid=42, started_at=THEN, nodes=1)],
+)
+
+
+DRAINED = DrainResult(
+    node="gpu",
+    workspaces=[
+        Drained(name="web", outcome="moved", node="spare"),
+        Drained(name="db", outcome="stopped", note="db can't be moved"),
+    ],
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.client.fake_server import FakeServer, Reply, items
 from tests.unit.client.samples import (
+    DRAINED,
     FINGERPRINT,
     KEY,
     NODE,
@@ -62,6 +63,15 @@ CALLS: list[tuple[str, object, Callable[[Client], object], Any]] = [
         {"timeout_seconds": 3},
     ),
     ("GET /workspaces/web", WORKSPACE, lambda c: c.workspaces.get("web"), None),
+    (
+        "POST /workspaces/web/move",
+        OPERATION,
+        lambda c: c.workspaces.move("web", node="spare", timeout_seconds=3),
+        {"node": "spare", "placement": {}, "timeout_seconds": 3},
+    ),
+    ("POST /nodes/gpu/drain", OPERATION, lambda c: c.nodes.drain("gpu", {"move": True}), {"move": True}),
+    ("POST /nodes/gpu/drain/plan", DRAINED, lambda c: c.nodes.plan_drain("gpu"), {}),
+    ("POST /nodes/gpu/undrain", OPERATION, lambda c: c.nodes.undrain("gpu"), None),
     ("GET /workspaces/web/stats", STATS, lambda c: c.workspaces.stats("web"), None),
     ("POST /workspaces/web/pause", OPERATION, lambda c: c.workspaces.pause("web"), None),
     ("POST /workspaces/web/resume", OPERATION, lambda c: c.workspaces.resume("web"), None),

@@ -49,7 +49,7 @@ def nodes(world: World) -> FakeNodes:
 @pytest.fixture
 def bulk(world: World, nodes: FakeNodes) -> Bulk:
     cleanup = Cleanup(world.store, world.engines, world.operations, world.workspaces)
-    return Bulk(world.store, world.operations, world.workspaces, nodes, cleanup)
+    return Bulk(world.store, world.operations, world.workspaces, nodes, cleanup, world.moves, world.draining)
 
 
 async def change(bulk: Bulk, key: str | None = None, **request: Any) -> list[BulkResult]:

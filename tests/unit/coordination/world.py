@@ -9,8 +9,11 @@ from typing import Any, cast
 
 from tests.unit.fakes import FakeTransport
 
+from vendetta.coordination.draining import Draining
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
+from vendetta.coordination.moves import Moves
+from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.observation import Observation
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.requests import WorkspaceRequest
@@ -47,6 +50,17 @@ class MemoryLinks(Engines):
         yield self._memory.bind(transport, self._store.server_id)
 
 
+class StoredNodes(Nodes):
+    """What of the nodes needs no link."""
+
+    def __init__(self, store: Store, events: Events) -> None:
+        self._store = store
+        self._events = events
+
+    async def get(self, name: str) -> Node:
+        return await self._store.nodes.get(name)
+
+
 @dataclass
 class World:
     store: Store
@@ -57,6 +71,9 @@ class World:
     operations: Operations
     transitions: Transitions
     workspaces: Workspaces
+    nodes: "StoredNodes"
+    moves: Moves
+    draining: Draining
 
     async def add_node(self, name: str, **fields: Any) -> Node:
         resources = Resources(
@@ -103,8 +120,30 @@ async def enter_world(stack: AsyncExitStack, folder: Path, memory: MemoryEngines
     operations = Operations(store, events, drain_seconds=0.0)
     transitions = Transitions(store, engines, observation, turns)
     transitions.register(operations)
+    workspaces = Workspaces(store, engines, operations)
+    nodes = StoredNodes(store, events)
+    moves = Moves(
+        store=store,
+        events=events,
+        engines=engines,
+        observation=observation,
+        operations=operations,
+        transitions=transitions,
+        turns=turns,
+    )
+    draining = Draining(store=store, operations=operations, workspaces=workspaces, nodes=nodes, moves=moves)
     world = World(
-        store, events, memory, engines, observation, operations, transitions, Workspaces(store, engines, operations)
+        store=store,
+        events=events,
+        memory=memory,
+        engines=engines,
+        observation=observation,
+        operations=operations,
+        transitions=transitions,
+        workspaces=workspaces,
+        nodes=nodes,
+        moves=moves,
+        draining=draining,
     )
     await stack.enter_async_context(operations)
     return world

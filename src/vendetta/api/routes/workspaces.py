@@ -27,8 +27,8 @@ from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
 from vendetta.api.streams import serve_port, serve_process
 from vendetta.coordination.nodes import build_terminal
-from vendetta.coordination.requests import RemoveRequest, ResizeRequest, StopRequest, WorkspaceRequest
-from vendetta.models import Operation, Stats, Workspace, WorkspaceState
+from vendetta.coordination.requests import MoveRequest, RemoveRequest, ResizeRequest, StopRequest, WorkspaceRequest
+from vendetta.models import MoveResult, Operation, Stats, Workspace, WorkspaceState
 from vendetta.transport import Terminal
 
 router = APIRouter(prefix=f"{API}/workspaces", tags=["workspaces"], responses=PROBLEMS, route_class=Route)
@@ -114,6 +114,15 @@ async def pause(name: str, services: Offered, caller: Called, key: Key = None, w
 @router.post("/{name}/resume", response_model=Operation, status_code=202, responses=CHANGED)
 async def resume(name: str, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0) -> Response:
     operation = await services.workspaces.resume(name, caller.actor, key)
+    return await operation_response(services, operation, wait, result_of)
+
+
+@router.post("/{name}/move", response_model=Operation, status_code=202, responses={200: {"model": MoveResult}})
+async def move(
+    name: str, services: Offered, caller: Called, body: MoveRequest | None = None, key: Key = None, wait: Wait = 0.0
+) -> Response:
+    """To another node, with its disk and snapshots. One that runs is stopped for it, and started there."""
+    operation = await services.moves.submit(name, body or MoveRequest(), caller.actor, key)
     return await operation_response(services, operation, wait, result_of)
 
 

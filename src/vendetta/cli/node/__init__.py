@@ -16,6 +16,8 @@ node = Group(
             "disconnect": "vendetta.cli.node.link:disconnect",
             "cordon": "vendetta.cli.node.maintain:cordon",
             "uncordon": "vendetta.cli.node.maintain:uncordon",
+            "drain": "vendetta.cli.node.drain:drain",
+            "undrain": "vendetta.cli.node.drain:undrain",
             "trust": "vendetta.cli.node.link:trust",
             "exec": "vendetta.cli.node.run:exec_",
             "shell": "vendetta.cli.node.run:shell",

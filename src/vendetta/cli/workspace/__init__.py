@@ -16,6 +16,7 @@ workspace = Group(
             "pause": "vendetta.cli.workspace.change:pause",
             "resume": "vendetta.cli.workspace.change:resume",
             "resize": "vendetta.cli.workspace.change:resize",
+            "move": "vendetta.cli.workspace.move:move",
             "snapshot": "vendetta.cli.workspace.snapshot:snapshot",
             "remove": "vendetta.cli.workspace.change:remove",
         },

@@ -4,6 +4,7 @@ Interrupted at any point and begun again, it ends as if nothing had happened.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from aiodocker import DockerError
@@ -19,7 +20,7 @@ from .engine import Engine
 from .images import Images
 from .instances import parse_container
 from .keeper import SHELL, is_kept
-from .labels import SPEC
+from .labels import IMAGE, SPEC, image_of
 from .podman import is_taken
 from .silences import check_silences, parse_warnings
 
@@ -47,54 +48,64 @@ class Creation:
         self._images = images
         self._shells = shells
         self._owner = owner
-        self._name = name
+        self.name = name
         self._spec = spec
 
     async def run(self, on_progress: OnProgress) -> Instance:
         """Raises `NameTaken`, `ImageNotFound`, `OutOfResources`."""
-        container = await self._containers.lookup(self._name)
+        container = await self._containers.lookup(self.name)
         if container is None:
             await check_silences(self._engine, self._spec)
             image = await self._images.ensure(self._spec.image, on_progress, self._spec.options.get("platform"))
             own = OwnCommand(image, self._spec) if self._spec.command is None else None
-            container = await self._make(build_config(self._name, self._spec, self._owner, own))
+            container = await self._make(build_config(self.name, self._spec, self._owner, own))
         self._check_same(container)
         if await self._lacks_shell(container):
             await self._discard(container)
-            container = await self._make(build_config(self._name, self._spec, self._owner, None))
+            container = await self._make(build_config(self.name, self._spec, self._owner, None))
             self._check_same(container)
         return parse_container(container)
 
+    async def make_again(self, config: Mapping[str, Any], image: str, labels: Mapping[str, str]) -> Container:
+        """A container with a configuration that another has (`GET /containers/{id}/json`), from another image.
+
+        What it may use of the node is as the spec says. The one that somebody made meanwhile under its name, else.
+        """
+        await check_silences(self._engine, self._spec)
+        limits = build_config(self.name, self._spec, self._owner, None)["HostConfig"]
+        merged = {**config["Labels"], IMAGE: image_of(config["Labels"], config["Image"]), **labels}
+        return await self._make({**config, "Image": image, "Labels": merged, "HostConfig": limits})
+
     async def _make(self, config: dict[str, Any]) -> Container:
         """The container made, or the one that somebody made under this name in the meantime."""
-        params = {"name": engine_name(self._name)}
+        params = {"name": engine_name(self.name)}
         if platform := self._spec.options.get("platform"):
             params["platform"] = platform
         for _ in range(_CONFLICT_TRIES):
-            async with self._engine.doing(f"create {self._name}") as docker:
+            async with self._engine.doing(f"create {self.name}") as docker:
                 try:
                     created = await self._engine.post("containers/create", config, params)
                     if (unheeded := parse_warnings(created.get("Warnings") or [], self._spec)) is not None:
-                        await self._containers.delete(created["Id"], f"create {self._name}")
+                        await self._containers.delete(created["Id"], f"create {self.name}")
                         raise unheeded
                     return await docker.containers.container(created["Id"]).show()
                 except DockerError as exc:
                     if not is_taken(exc):
                         raise
-            if (existing := await self._containers.lookup(self._name)) is not None:
+            if (existing := await self._containers.lookup(self.name)) is not None:
                 return existing
             # The engine keeps a name for a container that is being made or removed, and shows it only when it is done.
             await asyncio.sleep(_CONFLICT_SECONDS)
-        raise Busy(f"can't create {self._name} on node {self._engine.node}: its name is being made or removed")
+        raise Busy(f"can't create {self.name} on node {self._engine.node}: its name is being made or removed")
 
     def _check_same(self, container: Container) -> None:
-        ours = self._containers.owns(container, self._name)
+        ours = self._containers.owns(container, self.name)
         if ours and container["Config"]["Labels"].get(SPEC) == spec_hash(self._spec):
             return
         whose = "of ours, made from another spec" if ours else "that isn't ours"
-        there = f"there is a container {engine_name(self._name)} {whose}"
+        there = f"there is a container {engine_name(self.name)} {whose}"
         raise NameTaken(
-            f"can't create {self._name} on node {self._engine.node}: {there}",
+            f"can't create {self.name} on node {self._engine.node}: {there}",
             hint="Remove it, or choose another name.",
         )
 
@@ -106,7 +117,7 @@ class Creation:
         if seen in self._shells:
             return False
         path = f"containers/{container['Id']}/archive"  # the engine mounts it for that, which takes its time
-        async with self._engine.doing(f"look into {self._name}"):
+        async with self._engine.doing(f"look into {self.name}"):
             try:
                 async with self._engine.stream("HEAD", path, params={"path": SHELL}):
                     self._shells.add(seen)
@@ -117,4 +128,4 @@ class Creation:
                 return True
 
     async def _discard(self, container: Container) -> None:
-        await self._containers.delete(container["Id"], f"create {self._name}")
+        await self._containers.delete(container["Id"], f"create {self.name}")

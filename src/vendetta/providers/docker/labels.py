@@ -14,6 +14,8 @@ SNAPSHOT = PREFIX + "snapshot"
 IMAGE = PREFIX + "image"
 """On a container: the image as its spec names it. One restored from a snapshot is made of another."""
 
+MOVE = PREFIX + "move"
+"""On a container: the mark of the move that made it here. On an image: that of the move that it was made for."""
 
 GOES = PREFIX + "goes"
 """On a volume: it is removed with the workspace that it was made for."""

@@ -30,6 +30,7 @@ from .frames import pieces_of
 from .images import Images
 from .instances import parse_container
 from .keeper import SHELL
+from .moving import Moves, check_movable
 from .options import RULES
 from .probe import probe
 from .process import DockerProcess
@@ -70,6 +71,7 @@ class DockerProvider:
         self._containers = Containers(self._engine, owner)
         self._images = Images(self._engine, Credentials(docker_config))
         self._snapshots = Snapshots(self._engine, self._containers, owner)
+        self._moves = Moves(self._engine, self._containers, self._snapshots)
         self._belongings = Belongings(self._engine, self._containers, self._snapshots, owner)
         self._shells: Shells = set()
 
@@ -92,10 +94,7 @@ class DockerProvider:
 
     async def create(self, name: str, spec: InstanceSpec, on_progress: OnProgress) -> Instance:
         self.validate(spec)
-        creation = Creation(
-            self._engine, self._containers, self._images, self._shells, owner=self._owner, name=name, spec=spec
-        )
-        return await creation.run(on_progress)
+        return await self._creation(name, spec).run(on_progress)
 
     async def start(self, name: str) -> None:
         container = await self._containers.find(name)
@@ -282,6 +281,20 @@ class DockerProvider:
         else:
             await self._containers.find_running(name)
 
+    async def check_movable(self, name: str) -> None:
+        check_movable(name, self._engine.node, await self._containers.find(name))
+
+    def export_instance(self, name: str, mark: str) -> AsyncIterator[bytes]:
+        return self._moves.export(name, mark)
+
+    async def import_instance(
+        self, name: str, spec: InstanceSpec, mark: str, content: AsyncIterator[bytes]
+    ) -> Instance:
+        return await self._moves.take_in(self._creation(name, spec), mark, content)
+
+    async def forget_move(self, name: str, mark: str) -> None:
+        await self._moves.forget(name, mark)
+
     async def list_belongings(self) -> Sequence[Belonging]:
         return await self._belongings.list()
 
@@ -290,6 +303,11 @@ class DockerProvider:
 
     async def close(self) -> None:
         await self._engine.close()
+
+    def _creation(self, name: str, spec: InstanceSpec) -> Creation:
+        return Creation(
+            self._engine, self._containers, self._images, self._shells, owner=self._owner, name=name, spec=spec
+        )
 
     async def _delete(self, name: str, container: Container, *, force: bool) -> None:
         if container["State"]["Running"] and not force:

@@ -21,9 +21,6 @@ from .engine import Engine
 from .labels import IMAGE, OWNER, SNAPSHOT, WORKSPACE, image_of
 from .podman import familiar, has_labels, is_taken, untag
 
-UNNAMED = "<none>:<none>"
-"""What older engines list in place of no name."""
-
 _SNAPSHOT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 
 
@@ -36,7 +33,7 @@ class Snapshots:
     async def list(self, name: str) -> Sequence[Snapshot]:
         await self._containers.find(name)
         return sorted(
-            (parse_snapshot(image) for image in await self.images(name) if is_named(image)),
+            (parse_snapshot(image) for image in await self.images(name) if is_named(image, name)),
             key=lambda snapshot: snapshot.created_at,
         )
 
@@ -99,8 +96,20 @@ class Snapshots:
         successor = await self._containers.lookup_engine_name(_successor(name), what)
         if successor is not None and self._containers.owns(successor, name):
             await self._containers.delete(successor["Id"], what, volumes=False)
-        for image in await self.images(name):
-            await delete_image(self._engine, image["Id"])
+        pending = sorted(await self.images(name), key=lambda image: image["Created"], reverse=True)
+        while pending:
+            kept = [image for image in pending if not await self._delete_childless(image["Id"])]
+            if len(kept) == len(pending):
+                await delete_image(self._engine, kept[0]["Id"])  # says what is the matter
+            pending = kept
+
+    async def _delete_childless(self, image: str) -> bool:
+        """False: it is needed, perhaps by one that was made of a workspace restored from it, or moved with it."""
+        try:
+            await delete_image(self._engine, image)
+        except WrongState:
+            return False
+        return True
 
     async def images(self, name: str | None = None) -> Sequence[Mapping[str, Any]]:
         """The images that are snapshots of ours, also those that lost their name: `GET /images/json`."""
@@ -162,9 +171,12 @@ def build_successor(container: Container, reference: str) -> dict[str, Any]:
     return config
 
 
-def is_named(image: Mapping[str, Any]) -> bool:
-    """Whether it still has its name: one that was removed stays while an instance is made of it."""
-    return any(tag != UNNAMED for tag in image["RepoTags"] or ())
+def is_named(image: Mapping[str, Any], name: str) -> bool:
+    """Whether it still has a snapshot's name: one that was removed stays while an instance is made of it.
+
+    And what a move made of the workspace never had one.
+    """
+    return any(familiar(tag).startswith(f"{engine_name(name)}:") for tag in image["RepoTags"] or ())
 
 
 def parse_snapshot(image: Mapping[str, Any]) -> Snapshot:

@@ -32,6 +32,10 @@ class MemoryInstance:
         self.shown = shown
         self.owner = owner
         self.spec = spec
+        self.disk = b""
+        """What a test has put there: it goes where the instance goes."""
+        self.mark: str | None = None
+        """Of the move that made it."""
         self._command = command
         self._address = address
         self._on_end = on_end

@@ -10,6 +10,7 @@ from vendetta.errors import (
     ImageNotFound,
     InstanceNotFound,
     NameTaken,
+    Unsupported,
     WrongState,
 )
 from vendetta.models import Check, Instance, InstanceSpec, Progress, ProviderStatus, Stats
@@ -159,6 +160,43 @@ class MemoryProvider:
             return [Check(name=self.kind, state="ok", detail=status.version or "in memory")]
         absent = status.state == "undetected"
         return [Check(name=self.kind, state="skipped" if absent else "failure", detail=status.reason or status.state)]
+
+    async def check_movable(self, name: str) -> None:
+        if self._find(name).spec.mounts:
+            raise Unsupported(f"{name} can't be moved: what is mounted would stay behind")
+
+    async def export_instance(self, name: str, mark: str) -> AsyncIterator[bytes]:
+        await self.check_movable(name)
+        instance = self._find(name)
+        if instance.running:
+            raise WrongState(f'can\'t move "{name}": it is running', hint="Stop it first.")
+        for start in range(0, len(instance.disk), 2):
+            await self._engine.on_call("export", name)
+            yield instance.disk[start : start + 2]
+
+    async def import_instance(
+        self, name: str, spec: InstanceSpec, mark: str, content: AsyncIterator[bytes]
+    ) -> Instance:
+        self._check_engine()
+        await self._engine.on_call("import", name)
+        if name not in self._engine.instances:
+            disk = b"".join([piece async for piece in content])
+            self._engine.images.setdefault(spec.image, None)
+            made = self._build(name, spec)
+            made.disk, made.mark = disk, mark
+            self._engine.instances[name] = made
+            self._engine.tell(self._owner, name, "create")
+        instance = self._engine.instances[name]
+        if (instance.owner, instance.mark) != (self._owner, mark):
+            raise NameTaken(f'can\'t move "{name}": the name stands for another instance')
+        return instance.shown
+
+    async def forget_move(self, name: str, mark: str) -> None:
+        self._check_engine()
+        await self._engine.on_call("forget", name)
+        instance = self._engine.instances.get(name)
+        if instance and (instance.owner, instance.mark) == (self._owner, mark):
+            await self.remove(name, force=True)
 
     async def close(self) -> None:
         """Nothing was opened."""
