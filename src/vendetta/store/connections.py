@@ -1,6 +1,7 @@
 """Builds the connections to a database, and says how each behaves."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from vendetta.errors import InvalidInput
+
+from . import sqlite
 
 BUSY_TIMEOUT_MS = 5000
 POOL_SIZE = 4
@@ -44,7 +47,7 @@ def build_engine(location: str) -> AsyncEngine:
         raise InvalidInput(f"can't open state_file {location}: {exc.strerror}") from exc
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=location),
-        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
+        async_creator=partial(sqlite.connect, location, busy_seconds=BUSY_TIMEOUT_MS / 1000),
         pool_size=POOL_SIZE,
         max_overflow=0,
         hide_parameters=True,
