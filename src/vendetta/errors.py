@@ -15,6 +15,7 @@
     ├─ ServerUnavailable          the coordination server does not answer
     ├─ EventsMissed               the events after a number aren't kept any more
     ├─ DeadlineExceeded           what was asked for did not happen in time
+    ├─ OutcomeUnknown             it was asked for once, and nobody knows what came of it
     └─ Cancelled                  somebody asked for it to stop
 
 An error crosses HTTP as a problem (RFC 9457) and is raised again on the other side as the same class, found by its
@@ -211,6 +212,12 @@ class EventsMissed(VendettaError):
 
 class DeadlineExceeded(VendettaError):
     code = "deadline_exceeded"
+
+
+class OutcomeUnknown(VendettaError):
+    """The link or the server was lost after something left that must not be done twice."""
+
+    code = "outcome_unknown"
 
 
 class Cancelled(VendettaError):

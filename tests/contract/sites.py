@@ -52,7 +52,7 @@ WITHOUT: Mapping[str, frozenset[str]] = {
     "docker": frozenset({"ssh", "restarts"}),
     "incus": frozenset({"commands", "resize"}),
     "lxd": frozenset({"commands", "resize"}),
-    "lxc": frozenset({"commands", "restarts", "direct", "resize"}),
+    "lxc": frozenset({"commands", "restarts", "direct", "resize", "move"}),
     # a VM runs what its image starts, on processors and a network of its own
     "qemu": frozenset({"restarts", "commands", "addresses", "pids", "fractions", "mounts"}),
 }

@@ -122,6 +122,14 @@ class Vendetta:
                     return event.sequence
         raise AssertionError("the stream of events ended")
 
+    def wait_for_progress(self, operation: str, words: str) -> None:
+        """Returns once the operation says them."""
+        with self.client() as client:
+            for seen in client.operations.watch(operation):
+                if seen.progress and words in seen.progress.message:
+                    return
+        raise AssertionError(f"it ended without saying {words}")
+
     def last_event(self) -> int:
         with self.client() as client:
             return max((event.sequence for event in client.events.list()), default=0)

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 API = "/api/v1"
 LONGEST_WAIT = 3600.0
+LONGEST_DEADLINE = 30 * 86400.0
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
 Cursor = Annotated[str | None, Query(description="next_cursor of the page before")]
@@ -49,6 +50,12 @@ Wait = Annotated[
 class PageOf(BaseModel, Generic[T]):
     items: list[T]
     next_cursor: str | None = None
+
+
+Deadline = Annotated[
+    float | None,
+    Query(alias="deadline", gt=0, le=LONGEST_DEADLINE, description="seconds after which it fails; an hour without it"),
+]
 
 
 def json_response(value: object, status_code: int = 200) -> Response:

@@ -79,6 +79,7 @@ async def running_services(
         engines = await stack.enter_async_context(Engines(store, pool, registry))
         observation = Observation(store, told)
         operations = Operations(store, told)
+        links.on_connected(operations.waiting.back)
         observation.on_restart(Revival(operations).consider)
         workspaces = Workspaces(store, engines, operations)
         cleanup = Cleanup(store, engines, operations, workspaces)

@@ -39,6 +39,7 @@ STATUS: Mapping[type[errors.VendettaError], int] = {
     errors.ServerUnavailable: 503,
     errors.EventsMissed: 410,
     errors.DeadlineExceeded: 504,
+    errors.OutcomeUnknown: 502,
     errors.Cancelled: 409,
 }
 

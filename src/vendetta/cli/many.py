@@ -122,6 +122,8 @@ def change_many(
     selection: Selection,
     config: Mapping[str, Any] | None = None,
     note: Note | None = None,
+    *,
+    deadline: float | None = None,
 ) -> int:
     """Each to its end, told as it comes. Returns 1 if any failed. What was asked for goes on after Ctrl-C.
 
@@ -129,6 +131,8 @@ def change_many(
     """
     client = session.client
     change: WorkspaceBulkFields = {"action": verb.action, "names": selection.names, "config": config or {}}
+    if deadline is not None:
+        change["deadline_seconds"] = deadline
     results: list[BulkResult] = []
     stream = client.nodes.change_many(change) if verb.noun == "node" else client.workspaces.change_many(change)
     try:

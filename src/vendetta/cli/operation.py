@@ -7,12 +7,12 @@ import click
 
 from vendetta.client.operations import raise_failure
 from vendetta.errors import DeadlineExceeded
-from vendetta.models import FINISHED, Operation, OperationState
+from vendetta.models import FINISHED, Attempt, Operation, OperationState
 
 from . import complete
 from .command import Group, command, pass_session
 from .formats import format_age, format_time
-from .output import View, colored_state, to_json, write_done, write_list, write_one
+from .output import View, colored_state, render_table, to_json, write_done, write_list, write_one
 from .session import Session
 
 operation = Group(
@@ -42,13 +42,29 @@ def _lines(operation: Operation) -> Iterator[tuple[str, str]]:
     yield "Created", format_time(operation.created_at)
     yield "Started", format_time(operation.started_at)
     yield "Finished", format_time(operation.finished_at)
+    yield "Deadline", format_time(operation.deadline)
     if operation.error:
         yield "Error", f"{operation.error.detail} ({operation.error.code})"
         if operation.error.hint:
             yield "Hint", operation.error.hint
+    if operation.history:
+        titles, *attempts = render_table(_ATTEMPT, map(_attempt, operation.history)).splitlines()
+        yield "History", titles
+        yield from (("", line) for line in attempts)
     if operation.result:
         for line in to_json(operation.result).splitlines():
             yield ("Result" if line == "{" else ""), line
+
+
+_ATTEMPT = ("STEP", "TRY", "BEGAN", "TOOK", "OUTCOME")
+
+
+def _attempt(attempt: Attempt) -> tuple[str, ...]:
+    outcome = "done" if attempt.code is None else f"{attempt.error or 'stopped'} ({attempt.code})"
+    if attempt.next_try_at:
+        outcome += f"; next try by {format_time(attempt.next_try_at)}"
+    took = f"{(attempt.ended_at - attempt.started_at).total_seconds():.1f} s"
+    return attempt.step, str(attempt.number), format_time(attempt.started_at), took, outcome
 
 
 OPERATION = View[Operation](

@@ -102,6 +102,12 @@ LABEL_CHANGE = LabelChange()
 MOUNT = MountParam()
 MOMENT = Moment()
 JSON_OBJECT = JsonObject()
+DEADLINE = click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Fail where it isn't done by then (default 3600); till then it waits for a node that is away.",
+)
 
 
 def read_env_file(path: str) -> dict[str, str]:

@@ -15,15 +15,25 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Where nobody watches: shows nothing."""
+    """Where nobody watches: a note for each node that is waited for, since that may take long."""
 
-    def show(self, name: str, operation: Operation) -> None: ...
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._noted: set[tuple[str, str]] = set()
 
-    def end(self, name: str) -> None: ...
+    def show(self, name: str, operation: Operation) -> None:
+        now = operation.progress
+        if now and now.waiting_for and (name, now.waiting_for) not in self._noted:
+            self._noted.add((name, now.waiting_for))
+            self._note(f"{name}: {now.message}")
+
+    def end(self, name: str) -> None:
+        self._noted = {noted for noted in self._noted if noted[0] != name}
 
 
 class TerminalProgress(Progress):
-    def __init__(self, display: "RichProgress") -> None:
+    def __init__(self, display: "RichProgress", note: Callable[[str], None]) -> None:
+        super().__init__(note)
         self._display = display
         self._tasks: dict[str, TaskID] = {}
 
@@ -48,7 +58,7 @@ class TerminalProgress(Progress):
 def open_progress(session: Session) -> Iterator[Progress]:
     """Lines on stderr that go away at the end."""
     if not session.shows_progress:
-        yield Progress()
+        yield Progress(session.note)
         return
     from rich.console import Console
     from rich.progress import BarColumn, SpinnerColumn, TextColumn
@@ -63,7 +73,7 @@ def open_progress(session: Session) -> Iterator[Progress]:
     )
     console = Console(stderr=True, no_color=session.no_color)
     with RichProgress(*columns, console=console, transient=True) as display:
-        yield TerminalProgress(display)
+        yield TerminalProgress(display, session.note)
 
 
 @contextmanager

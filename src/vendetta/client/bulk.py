@@ -21,6 +21,7 @@ class BulkFields(TypedDict, total=False):
     labels: Mapping[str, str]
     all: bool
     config: Mapping[str, Any]
+    deadline_seconds: float
 
 
 class WorkspaceBulkFields(BulkFields, total=False):

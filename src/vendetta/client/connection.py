@@ -116,7 +116,10 @@ class Connection:
                 return
             if not self._receive():
                 if "content-length" in answer.headers or "transfer-encoding" in answer.headers:
-                    raise ServerUnavailable("the server closed the connection in the middle of an answer")
+                    raise ServerUnavailable(
+                        "the server closed the connection in the middle of an answer",
+                        hint="It has stopped, or what it read from has ended: ask again.",
+                    )
                 return
 
     @property

@@ -39,6 +39,8 @@ class WorkspaceFields(TypedDict, total=False):
 
 
 class Workspaces:
+    """A change that isn't done after `deadline_seconds` fails; without them, after an hour."""
+
     def __init__(self, http: Http) -> None:
         self._http = http
 
@@ -63,27 +65,50 @@ class Workspaces:
     def get(self, name: str) -> models.Workspace:
         return self._http.fetch(models.Workspace, "GET", build_path("workspaces", name))
 
-    def create(self, fields: WorkspaceFields, *, key: str | None = None) -> models.Operation:
-        return self._http.fetch(models.Operation, "POST", "/workspaces", body=fields, key=key or new_key())
+    def create(
+        self, fields: WorkspaceFields, *, key: str | None = None, deadline_seconds: float | None = None
+    ) -> models.Operation:
+        return self._change("POST", "/workspaces", key, deadline_seconds, body=fields)
 
-    def start(self, name: str, *, key: str | None = None) -> models.Operation:
-        return self._change("POST", build_path("workspaces", name, "start"), key)
+    def start(self, name: str, *, key: str | None = None, deadline_seconds: float | None = None) -> models.Operation:
+        return self._change("POST", build_path("workspaces", name, "start"), key, deadline_seconds)
 
-    def stop(self, name: str, *, timeout_seconds: float | None = None, key: str | None = None) -> models.Operation:
-        return self._change("POST", build_path("workspaces", name, "stop"), key, body=_patience(timeout_seconds))
+    def stop(
+        self,
+        name: str,
+        *,
+        timeout_seconds: float | None = None,
+        key: str | None = None,
+        deadline_seconds: float | None = None,
+    ) -> models.Operation:
+        """It may take `timeout_seconds` to end by itself."""
+        path = build_path("workspaces", name, "stop")
+        return self._change("POST", path, key, deadline_seconds, body=_patience(timeout_seconds))
 
-    def restart(self, name: str, *, timeout_seconds: float | None = None, key: str | None = None) -> models.Operation:
-        return self._change("POST", build_path("workspaces", name, "restart"), key, body=_patience(timeout_seconds))
+    def restart(
+        self,
+        name: str,
+        *,
+        timeout_seconds: float | None = None,
+        key: str | None = None,
+        deadline_seconds: float | None = None,
+    ) -> models.Operation:
+        """It may take `timeout_seconds` to end by itself."""
+        path = build_path("workspaces", name, "restart")
+        return self._change("POST", path, key, deadline_seconds, body=_patience(timeout_seconds))
 
-    def pause(self, name: str, *, key: str | None = None) -> models.Operation:
-        return self._change("POST", build_path("workspaces", name, "pause"), key)
+    def pause(self, name: str, *, key: str | None = None, deadline_seconds: float | None = None) -> models.Operation:
+        return self._change("POST", build_path("workspaces", name, "pause"), key, deadline_seconds)
 
-    def resume(self, name: str, *, key: str | None = None) -> models.Operation:
-        return self._change("POST", build_path("workspaces", name, "resume"), key)
+    def resume(self, name: str, *, key: str | None = None, deadline_seconds: float | None = None) -> models.Operation:
+        return self._change("POST", build_path("workspaces", name, "resume"), key, deadline_seconds)
 
-    def resize(self, name: str, disk: str | int, *, key: str | None = None) -> models.Operation:
+    def resize(
+        self, name: str, disk: str | int, *, key: str | None = None, deadline_seconds: float | None = None
+    ) -> models.Operation:
         """`disk` is bytes, or text such as `20G`: no less than it has."""
-        return self._change("POST", build_path("workspaces", name, "resize"), key, body={"disk": disk})
+        path = build_path("workspaces", name, "resize")
+        return self._change("POST", path, key, deadline_seconds, body={"disk": disk})
 
     def move(
         self,
@@ -96,10 +121,13 @@ class Workspaces:
     ) -> models.Operation:
         """To `node`, or one that is chosen among those with all of the labels. The result is a `MoveResult`."""
         body = {"node": node, "placement": placement or {}, **(_patience(timeout_seconds) or {})}
-        return self._change("POST", build_path("workspaces", name, "move"), key, body=body)
+        return self._change("POST", build_path("workspaces", name, "move"), key, None, body=body)
 
-    def remove(self, name: str, *, force: bool = False, key: str | None = None) -> models.Operation:
-        return self._change("DELETE", build_path("workspaces", name), key, query={"force": force})
+    def remove(
+        self, name: str, *, force: bool = False, key: str | None = None, deadline_seconds: float | None = None
+    ) -> models.Operation:
+        path = build_path("workspaces", name)
+        return self._change("DELETE", path, key, deadline_seconds, query={"force": force})
 
     def stats(self, name: str) -> models.Stats:
         return self._http.fetch(models.Stats, "GET", build_path("workspaces", name, "stats"))
@@ -116,10 +144,12 @@ class Workspaces:
         method: str,
         path: str,
         key: str | None,
+        deadline_seconds: float | None,
         *,
         query: Mapping[str, object] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> models.Operation:
+        query = {**(query or {}), "deadline": deadline_seconds}
         return self._http.fetch(models.Operation, method, path, query=query, body=body, key=key or new_key())
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from vendetta.errors import Cancelled, VendettaError
 from vendetta.models import ExecutionResult
 from vendetta.providers.base import Provider
 from vendetta.providers.powers import Logs, Measured, require
@@ -21,6 +22,8 @@ from .requests import (
     SpecRequest,
     StopRequest,
 )
+
+ENDING_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,10 @@ async def _exec(provider: Provider, name: str, config: Request) -> ExecutionResu
         while output := await process.read():
             streams[output.channel] += output.data
         exit_status = await process.wait()
+    except asyncio.CancelledError as exc:
+        if left := await _end(process):
+            raise Cancelled(f"{config.argv[0]} was cancelled in {name}; {left}", left=left) from exc
+        raise
     finally:
         # a process need not read all of its input: what became of that doesn't matter once it has ended
         feeding.cancel()
@@ -86,6 +93,17 @@ async def _exec(provider: Provider, name: str, config: Request) -> ExecutionResu
         error=f"{config.argv[0]} ended with exit status {exit_status}" if exit_status else None,
         metadata={"exit_status": exit_status, "stdout": stdout, "stderr": stderr},
     )
+
+
+async def _end(process: Process) -> str | None:
+    """Ends it for good. Returns what is to be said where that can't be done."""
+    try:
+        async with asyncio.timeout(ENDING_SECONDS):
+            await process.signal("KILL")
+    except (VendettaError, TimeoutError) as exc:
+        why = exc.message if isinstance(exc, VendettaError) else "it did not answer"
+        return f"its program may still run, since it could not be signalled: {why}"
+    return None
 
 
 async def _feed(process: Process, data: bytes) -> None:

@@ -39,8 +39,8 @@ from .workspaces import Workspaces
 AT_ONCE = 32
 """Submitted, or done without an operation, at the same moment."""
 
-Change = Callable[[str, Any, str, str | None], Awaitable[Operation | Node | None]]
-"""Of one, by name, with its configuration, actor and idempotency key."""
+Change = Callable[[str, Any, str, str | None, float | None], Awaitable[Operation | Node | None]]
+"""Of one, by name, with its configuration, actor, idempotency key and the seconds that an operation may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +64,27 @@ class Bulk:
         self._operations = operations
         self._submitting: set[asyncio.Task[Any]] = set()
         self._of_workspaces: Mapping[str, Action] = {
-            "start": Action(lambda name, _, actor, key: workspaces.start(name, actor, key)),
+            "start": Action(lambda name, _, actor, key, within: workspaces.start(name, actor, key, within)),
             "stop": Action(workspaces.stop, StopRequest),
             "restart": Action(workspaces.restart, StopRequest),
-            "pause": Action(lambda name, _, actor, key: workspaces.pause(name, actor, key)),
-            "resume": Action(lambda name, _, actor, key: workspaces.resume(name, actor, key)),
+            "pause": Action(lambda name, _, actor, key, within: workspaces.pause(name, actor, key, within)),
+            "resume": Action(lambda name, _, actor, key, within: workspaces.resume(name, actor, key, within)),
             "resize": Action(workspaces.resize, ResizeRequest),
             "move": Action(moves.submit, MoveRequest),
             "remove": Action(workspaces.remove, RemoveRequest),
         }
         self._of_nodes: Mapping[str, Action] = {
-            "connect": Action(lambda name, _, actor, key: nodes.connect(name, Login(), actor)),
-            "disconnect": Action(lambda name, _, actor, key: nodes.disconnect(name, actor)),
-            "cordon": Action(lambda name, _, actor, key: nodes.cordon(name, actor)),
-            "uncordon": Action(lambda name, _, actor, key: nodes.uncordon(name, actor)),
+            "connect": Action(lambda name, _, actor, key, within: nodes.connect(name, Login(), actor)),
+            "disconnect": Action(lambda name, _, actor, key, within: nodes.disconnect(name, actor)),
+            "cordon": Action(lambda name, _, actor, key, within: nodes.cordon(name, actor)),
+            "uncordon": Action(lambda name, _, actor, key, within: nodes.uncordon(name, actor)),
             "drain": Action(draining.submit, DrainRequest),
-            "undrain": Action(lambda name, _, actor, key: draining.undrain(name, actor, key)),
-            "probe": Action(lambda name, _, actor, key: nodes.probe(name)),
+            "undrain": Action(lambda name, _, actor, key, within: draining.undrain(name, actor, key, within)),
+            "probe": Action(lambda name, _, actor, key, within: nodes.probe(name)),
             "cleanup": Action(cleanup.submit, NodeCleanupRequest),
             "remove": Action(
-                lambda name, config, actor, key: nodes.remove(name, force=config.force, actor=actor), RemoveRequest
+                lambda name, config, actor, key, within: nodes.remove(name, force=config.force, actor=actor),
+                RemoveRequest,
             ),
         }
 
@@ -101,7 +102,7 @@ class Bulk:
             names = [one.name for one in found if request.labels.items() <= one.labels.items()]
         elif request.node:
             raise InvalidInput("node: narrows labels and all, not names")
-        async for result in self._run(names, action, config, actor, key):
+        async for result in self._run(names, action, config, actor, key, request.deadline_seconds):
             yield result
 
     async def change_nodes(self, request: BulkRequest, actor: str, key: str | None = None) -> AsyncIterator[BulkResult]:
@@ -111,17 +112,23 @@ class Bulk:
         if not names:
             found = await self._store.nodes.all()
             names = [one.name for one in found if request.labels.items() <= one.labels.items()]
-        async for result in self._run(names, action, config, actor, key):
+        async for result in self._run(names, action, config, actor, key, request.deadline_seconds):
             yield result
 
     async def _run(
-        self, names: Sequence[str], action: Action, config: Request, actor: str, key: str | None
+        self,
+        names: Sequence[str],
+        action: Action,
+        config: Request,
+        actor: str,
+        key: str | None,
+        within: float | None,
     ) -> AsyncIterator[BulkResult]:
         turn = asyncio.Semaphore(AT_ONCE)
 
         async def submit(name: str) -> Operation | Node | None:
             async with turn:
-                return await action.change(name, config, actor, f"{key}-{name}" if key else None)
+                return await action.change(name, config, actor, f"{key}-{name}" if key else None, within)
 
         # these go on when the caller goes away, and with them what they submit
         begun = {name: asyncio.create_task(submit(name)) for name in names}

@@ -11,6 +11,7 @@ from vendetta.models import Belonging, CleanupResult, Operation, Progress
 from vendetta.providers.powers import Belongings, require
 from vendetta.store import Store
 
+from .attempts import RETRIES
 from .engines import Engines
 from .operations import Operations, Steps
 from .requests import NodeCleanupRequest, RemoveRequest, validated
@@ -34,17 +35,28 @@ class Cleanup:
         found: list[Belonging] = []
         for kind in [provider] if provider else await self._engines.able(node, "belongings"):
             # the node before the records: whatever it tells of has had its record by then
-            held = await self._engines.call(node, kind, lambda one: require(one, Belongings).list_belongings())
+            held = await self._engines.call(
+                node, kind, lambda one: require(one, Belongings).list_belongings(), retries=RETRIES
+            )
             known = {workspace.name for workspace in await self._store.workspaces.all(node=node, provider=kind)}
             found += [replace(one, provider=kind, in_use=is_in_use(one, known)) for one in held]
         return found
 
-    async def submit(self, node: str, request: NodeCleanupRequest, actor: str, key: str | None = None) -> Operation:
+    async def submit(
+        self,
+        node: str,
+        request: NodeCleanupRequest,
+        actor: str,
+        key: str | None = None,
+        within: float | None = None,
+    ) -> Operation:
         """The operation's result is a `CleanupResult`. Raises `NodeNotFound`, `UnknownProvider`."""
         await self._store.nodes.get(node)
         if request.provider is not None:
             self._engines.registry.check(request.provider)
-        return await self._operations.submit("node.cleanup", node, request.model_dump(), actor=actor, key=key)
+        return await self._operations.submit(
+            "node.cleanup", node, request.model_dump(), actor=actor, key=key, deadline_seconds=within
+        )
 
     async def _clean(self, steps: Steps, given: Given) -> Given:
         request = validated(NodeCleanupRequest, given)

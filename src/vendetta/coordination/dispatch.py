@@ -12,9 +12,12 @@ from typing import Any
 import msgspec
 
 from vendetta.errors import (
+    Busy,
     Cancelled,
     DeadlineExceeded,
+    EngineUnavailable,
     InvalidInput,
+    LinkError,
     UnknownAction,
     Unsupported,
     VendettaError,
@@ -79,18 +82,34 @@ class Dispatcher:
         if command.action in CHANGES:
             return await self._change(node, command, config, actor, key)
         given = {"node": node, "command": command.model_dump(mode="json")}
-        return await self._operations.submit("node.execute", node, given, actor=actor, key=key)
+        return await self._operations.submit(
+            "node.execute", node, given, actor=actor, key=key, deadline_seconds=command.timeout_seconds
+        )
 
     async def _run(self, steps: Steps, given: dict[str, Any]) -> dict[str, Any]:
-        command = validated(CommandRequest, given["command"])
+        """Waits for the node where its link is lost; what the provider refuses is a result."""
+        node, command = given["node"], validated(CommandRequest, given["command"])
+        config = await self._check(node, command)
 
-        async def execute() -> dict[str, Any]:
-            result: dict[str, Any] = msgspec.to_builtins(
-                await self.execute(given["node"], command, steps.operation.actor)
-            )
-            return result
+        async def execute() -> ExecutionResult:
+            started = time.monotonic()
+            try:
+                result = await self._ask(node, command, config, retries=0)
+            except (LinkError, EngineUnavailable, Busy, Cancelled):
+                raise
+            except VendettaError as exc:
+                result = build_failure(exc)
+            return replace(result, duration_seconds=time.monotonic() - started)
 
-        return await steps.run("execute", execute)
+        # as JSON gives it back
+        result: Any
+        if command.action == "exec":
+            look = f"See whether it runs: vendetta workspace exec {command.workspace} -- ps"
+            result = await steps.run_once("execute", execute, look=look)
+        else:
+            result = await steps.run("execute", execute, retries=command.retries)
+        done: dict[str, Any] = result
+        return done
 
     async def _check(self, node: str, command: CommandRequest) -> Request:
         await self._store.nodes.get(node)
@@ -122,19 +141,22 @@ class Dispatcher:
             operation = await self._change(node, command, config, actor, key)
             operation = await self._operations.wait(operation.id, None)
             return build_result(operation)
+        return await self._ask(node, command, config, retries=command.retries)
+
+    async def _ask(self, node: str, command: CommandRequest, config: Request, *, retries: int) -> ExecutionResult:
         ask = ASKING[command.action]
         return await self._engines.call(
             node,
             command.provider,
             lambda provider: ask(provider, command.workspace or "", config),
             idempotent=command.action != "exec",
-            retries=command.retries,
+            retries=retries,
         )
 
     async def _change(
         self, node: str, command: CommandRequest, config: Request, actor: str, key: str | None
     ) -> Operation:
-        name = command.workspace or ""
+        name, within = command.workspace or "", command.timeout_seconds
         if isinstance(config, SpecRequest):
             values = {
                 **config.model_dump(),
@@ -143,17 +165,17 @@ class Dispatcher:
                 "node": node,
                 "start": command.action == "up",
             }
-            return await self._workspaces.create(WorkspaceRequest.model_validate(values), actor, key)
+            return await self._workspaces.create(WorkspaceRequest.model_validate(values), actor, key, within)
         if isinstance(config, CleanupRequest):
             asked = NodeCleanupRequest(**config.model_dump(), provider=command.provider)
-            return await self._cleanup.submit(node, asked, actor, key)
+            return await self._cleanup.submit(node, asked, actor, key, within)
         await self._belongs(name, node, command.provider)
         if isinstance(config, RemoveRequest):
-            return await self._workspaces.remove(name, config, actor, key)
+            return await self._workspaces.remove(name, config, actor, key, within)
         if isinstance(config, StopRequest):
             change = self._workspaces.restart if command.action == "restart" else self._workspaces.stop
-            return await change(name, config, actor, key)
-        return await self._workspaces.start(name, actor, key)
+            return await change(name, config, actor, key, within)
+        return await self._workspaces.start(name, actor, key, within)
 
     async def _belongs(self, name: str, node: str, provider: str) -> None:
         workspace = await self._workspaces.get(name)

@@ -28,7 +28,7 @@ from vendetta.store import Promised, Store
 
 from .moves import Moves
 from .nodes import Nodes
-from .operations import Operations, Steps
+from .operations import LONG_SECONDS, Operations, Steps
 from .placement import ENDED
 from .requests import DrainRequest, MoveRequest, StopRequest, validated
 from .workspaces import Workspaces
@@ -39,6 +39,9 @@ IDLE = frozenset({"stopped", "failed", "missing"})
 """States in which there is nothing to stop."""
 
 CHECKS_AT_ONCE = 8
+LOOK_SECONDS = 1.0
+"""How often an operation that runs elsewhere is looked at."""
+
 MOVES_AT_ONCE = 3
 """Copies of one drain: more of them share the same line."""
 
@@ -55,18 +58,24 @@ class Draining:
         operations.register("node.drain", self._drain)
         operations.register("node.undrain", self._undrain)
 
-    async def submit(self, node: str, request: DrainRequest, actor: str, key: str | None = None) -> Operation:
+    async def submit(
+        self, node: str, request: DrainRequest, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
         """The operation's result is a `DrainResult`. Raises `NodeNotFound`.
 
         Where a workspace is left the operation fails, and `details["workspaces"]` of its error are what came of each.
         """
         await self._store.nodes.get(node)
-        return await self._operations.submit("node.drain", node, request.model_dump(), actor=actor, key=key)
+        return await self._operations.submit(
+            "node.drain", node, request.model_dump(), actor=actor, key=key, deadline_seconds=within or LONG_SECONDS
+        )
 
-    async def undrain(self, node: str, actor: str, key: str | None = None) -> Operation:
+    async def undrain(self, node: str, actor: str, key: str | None = None, within: float | None = None) -> Operation:
         """The same, for the way back. Raises `NodeNotFound`."""
         await self._store.nodes.get(node)
-        return await self._operations.submit("node.undrain", node, {}, actor=actor, key=key)
+        return await self._operations.submit(
+            "node.undrain", node, {}, actor=actor, key=key, deadline_seconds=within or LONG_SECONDS
+        )
 
     async def plan(self, node: str, request: DrainRequest) -> DrainResult:
         """What a drain would do with each workspace, and where it would go. Raises `NodeNotFound`."""
@@ -199,14 +208,9 @@ class Draining:
     ) -> Problem | None:
         """Of one workspace to its end. Returns what it failed with. Gone meanwhile: that is no failure."""
         try:
-            operation = await submit()
-            ended = await self._operations.wait(operation.id, None)
+            ended = await self._to_the_end(submit)
         except WorkspaceNotFound:
             return None
-        except ServerUnavailable:
-            # the server stops: this must not be written down as what came of it, the next process goes on with it
-            await asyncio.get_running_loop().create_future()
-            raise
         except VendettaError as exc:
             return Problem.from_error(exc)
         if result is not None:
@@ -214,6 +218,15 @@ class Draining:
         if ended.state == "cancelled" and ended.error is None:
             return Problem.from_error(Cancelled(f"{ended.kind} {name} was cancelled"))
         return ended.error
+
+    async def _to_the_end(self, submit: Callable[[], Awaitable[Operation]]) -> Operation:
+        while True:
+            try:
+                return await self._operations.wait((await submit()).id, None)
+            except ServerUnavailable:
+                # this server stops, and this is ended with it rather than written down as what came of it; or another
+                # one goes on with the operation
+                await asyncio.sleep(LOOK_SECONDS)
 
     async def _cancel(self, steps: Steps, names: Iterable[str]) -> None:
         for name in names:

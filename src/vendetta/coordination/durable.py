@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import URL, Engine, create_engine
 
+from vendetta.paths import operations_file
 from vendetta.store.connections import build_postgresql_url, make_private_file
 
 if TYPE_CHECKING:
@@ -141,6 +142,13 @@ class Durable:
                 "hide_parameters": True,
             }
         return config
+
+
+def build_location(state: str) -> str:
+    """Where the steps are kept: a file of its own beside SQLite's, the same PostgreSQL."""
+    if "://" in state:
+        return state
+    return str(operations_file(Path(state)))
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -58,10 +58,17 @@ class Engines:
 
     @asynccontextmanager
     async def connection(self, node_name: str) -> AsyncIterator[Connection]:
-        """The node's connection, leased. Raises `NodeNotFound`, `LinkError`."""
+        """The node's connection, leased. Raises `NodeNotFound`, `LinkError`.
+
+        What is raised within says in its details whether it is the link that was lost (`link_lost`).
+        """
         node = await self._store.nodes.get(node_name)
         async with self._pool.lease(build_endpoint(node)) as connection:
-            yield connection
+            try:
+                yield connection
+            except LinkError as exc:
+                exc.details.setdefault("link_lost", connection.closed)
+                raise
 
     @asynccontextmanager
     async def provider(self, node_name: str, kind: str) -> AsyncIterator[Provider]:
@@ -121,9 +128,14 @@ class Engines:
         use: Callable[[Provider], Awaitable[T]],
         *,
         idempotent: bool = True,
-        retries: int = 2,
+        retries: int = 0,
+        on_sent: Callable[[], None] = lambda: None,
     ) -> T:
-        """`use` on the node's provider. What failed before it was sent is tried again; after, only if idempotent."""
+        """`use` on the node's provider. What failed before it was sent is tried again; after, only if idempotent.
+
+        A step of an operation asks for no retries here: its own are shown, and wait for the node. A `LinkError` says in
+        its details whether anything was `sent`.
+        """
         sent = False
 
         def worth_another_try(error: Exception) -> bool:
@@ -136,9 +148,14 @@ class Engines:
         ):
             with attempt:
                 sent = False
-                async with self.provider(node_name, kind) as provider:
-                    sent = True
-                    return await use(provider)
+                try:
+                    async with self.provider(node_name, kind) as provider:
+                        sent = True
+                        on_sent()
+                        return await use(provider)
+                except LinkError as exc:
+                    exc.details["sent"] = sent
+                    raise
         raise AssertionError("unreachable")  # pragma: no cover - the last attempt returns or raises
 
     async def _close_with(self, connection: Connection) -> None:

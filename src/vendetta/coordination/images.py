@@ -13,6 +13,7 @@ from vendetta.providers import powers
 from vendetta.providers.powers import Builds, require
 from vendetta.store import Store
 
+from .attempts import RETRIES
 from .engines import Engines
 from .operations import Operations, Steps
 from .uploads import Uploads
@@ -39,7 +40,9 @@ class Images:
         """Those of one technology, or of all that run on the node. Raises `NodeNotFound`, `Unsupported`."""
         found: list[Image] = []
         for kind in [provider] if provider else await self._engines.able(node, "images"):
-            images = await self._engines.call(node, kind, lambda one: require(one, powers.Images).list_images())
+            images = await self._engines.call(
+                node, kind, lambda one: require(one, powers.Images).list_images(), retries=RETRIES
+            )
             found += [replace(image, provider=kind) for image in images]
         return found
 

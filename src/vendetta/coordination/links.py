@@ -52,7 +52,7 @@ class Links:
         self._task: asyncio.Task[None] | None = None
         self._shutting_down = False
         self._resting: set[str] = set()
-        self._listener: Callable[[str], None] = lambda node: None
+        self._listeners: list[Callable[[str], None]] = []
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._work())
@@ -77,7 +77,7 @@ class Links:
 
     def on_connected(self, listener: Callable[[str], None]) -> None:
         """From now on `listener` hears of every link that is opened."""
-        self._listener = listener
+        self._listeners.append(listener)
 
     # what the pool calls
 
@@ -89,7 +89,8 @@ class Links:
     def connected(self, node: str, connection: Connection) -> None:
         self._resting.discard(node)
         self._put(node, "connected", None, host_key=connection.host_key, last_seen=datetime.now(UTC))
-        self._listener(node)
+        for listener in self._listeners:
+            listener(node)
 
     def lost(self, node: str, error: VendettaError) -> None:
         self._put(node, "connecting", f"connection lost: {error.message}")

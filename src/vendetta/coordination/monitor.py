@@ -144,9 +144,12 @@ class Monitor:
         self._pool.release(name)
 
     async def refresh(self, name: str) -> Node:
-        """Asks the node everything, now, for somebody who asked here. Raises `NodeNotFound`, `LinkError`."""
-        async with self._engines.connection(name) as connection:
-            return await self._learn(await self._store.nodes.get(name), connection, self._shares.claim(name))
+        """Asks the node everything, now, for somebody who asked here. Raises `NodeNotFound`, `LinkError`, `Busy`."""
+        try:
+            async with self._engines.connection(name) as connection:
+                return await self._learn(await self._store.nodes.get(name), connection, self._shares.claim(name))
+        except LeaseLost as exc:
+            raise Busy(f"node {name} went to another replica while it was asked", hint="Ask again.") from exc
 
     async def _watch(self, watched: Watched) -> None:
         """Until the node is gone, or another replica's to watch."""
@@ -209,6 +212,7 @@ class Monitor:
     async def _visit(self, watched: Watched, *, listens: bool) -> tuple[Connection, Node]:
         """`listens`: an engine whose events are followed from now on is read in full then, and not before."""
         claim = watched.claim
+        await self._links.settled()  # that it was said to be offline a moment ago is known then
         node = await self._store.nodes.get(claim.node)
         async with self._pool.visit(build_endpoint(node)) as connection, self._asking.turn():
             watched.kinds |= await self._store.workspaces.kinds(claim.node)
@@ -250,6 +254,8 @@ class Monitor:
         if before.status == "offline":
             self._links.answered(name)
             await self._links.settled()
+        if claim is None:
+            self._shares.check_place()  # asked for here, and watched by another: nothing else keeps out what is old
         told: list[Event] = []
         async with self._store.transaction(claim) as state:
             node = await state.nodes.update(
@@ -322,13 +328,17 @@ class Monitor:
         if not silence.told and silence.is_over(now, self._node_timeout):
             silence.told = True
             reason = f"no answer for {now - silence.heard:.0f} s: {silence.error}"
-            self._links.offline(name, reason)
-            self._telling.add(task := asyncio.create_task(self._tell_lost(watched.claim, reason)))
+            self._telling.add(task := asyncio.create_task(self._tell_offline(watched, reason)))
             task.add_done_callback(self._telling.discard)
 
-    async def _tell_lost(self, claim: Claim, reason: str) -> None:
+    async def _tell_offline(self, watched: Watched, reason: str) -> None:
+        """Its workspaces come first: whoever hears of the node finds them so. Nothing where it answers meanwhile."""
+        claim = watched.claim
         with suppress(LeaseLost):
-            await until_stored(lambda: self._observation.under(claim).lose(claim.node, reason))
+            why = f"node {claim.node} can't be asked: {reason}"
+            await until_stored(lambda: self._observation.under(claim).lose(claim.node, why))
+        if watched.silence.told:
+            self._links.offline(claim.node, reason)
 
     async def _lost(self, claim: Claim, error: VendettaError) -> None:
         await self._observation.under(claim).lose(claim.node, f"node {claim.node} can't be asked: {error.message}")
@@ -347,8 +357,10 @@ class Monitor:
 
 async def nudged(watched: Watched, seconds: float | None) -> None:
     """Returns when it is worth a look, or the time is over."""
+    # not `wait_for`: before Python 3.12 it may swallow that it is cancelled, and the watch would never end
     with suppress(TimeoutError):
-        await asyncio.wait_for(watched.nudge.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await watched.nudge.wait()
     watched.nudge.clear()
 
 

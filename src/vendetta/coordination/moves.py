@@ -28,7 +28,7 @@ from vendetta.store import Store
 from .engines import Engines
 from .events import Events
 from .observation import Observation
-from .operations import Operations, Steps
+from .operations import LONG_SECONDS, Operations, Steps
 from .placement import ENDED, check_open, choose
 from .requests import MoveRequest
 from .transitions import Transitions
@@ -69,13 +69,17 @@ class Moves:
         self._turns = turns
         operations.register(KIND, self._move)
 
-    async def submit(self, name: str, request: MoveRequest, actor: str, key: str | None = None) -> Operation:
+    async def submit(
+        self, name: str, request: MoveRequest, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
         """Its result is a `MoveResult`. Raises `WorkspaceNotFound`, `NodeNotFound`, `WrongState` (it is cordoned)."""
         if not await self._operations.known(key):
             await self._store.workspaces.get(name)
             if request.node is not None:
                 check_open(await self._store.nodes.get(request.node))
-        return await self._operations.submit(KIND, name, request.model_dump(), actor=actor, key=key)
+        return await self._operations.submit(
+            KIND, name, request.model_dump(), actor=actor, key=key, deadline_seconds=within or LONG_SECONDS
+        )
 
     async def check(self, workspace: Workspace) -> None:
         """Raises `Unsupported`, `InstanceNotFound` or whatever else keeps it from being moved, without a change."""

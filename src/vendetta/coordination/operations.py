@@ -6,12 +6,12 @@ run one after another, in the order in which they were asked for; those on diffe
 
 import asyncio
 import contextvars
+import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,14 +20,16 @@ import structlog
 
 from vendetta.errors import Conflict, ServerUnavailable, Unsupported, VendettaError, WrongState
 from vendetta.models import FINISHED, Operation, OperationState, Problem
-from vendetta.paths import operations_file
+from vendetta.ssh.breaker import build_pause
 from vendetta.store import Page, Store
 
-from .durable import Durable, Json
+from .attempts import Pause, build_late
+from .durable import Durable, Json, build_location
 from .events import Events
 from .patience import until_stored
 from .runs import Run, Runs
-from .steps import Steps, as_ours, build_cancelled, build_problem
+from .steps import Steps, Surroundings, as_ours, build_cancelled, build_problem
+from .waiting import Waiting
 
 __all__ = ["Handler", "Operations", "Steps"]
 
@@ -39,6 +41,9 @@ Handler = Callable[[Steps, dict[str, Any]], Awaitable[dict[str, Any]]]
 It decides on nothing but its input and what its steps returned or raised, so that it can be replayed.
 """
 
+DEADLINE_SECONDS = 3600.0
+LONG_SECONDS = 86400.0
+"""For what moves whole workspaces."""
 KEEP = 10_000
 PRUNE_EVERY = 500
 
@@ -46,9 +51,19 @@ PRUNE_EVERY = 500
 class Operations:
     """One a process. Handlers are registered before it is entered, which resumes what the last process left."""
 
-    def __init__(self, store: Store, events: Events, *, drain_seconds: float = 30.0, keep: int = KEEP) -> None:
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        *,
+        drain_seconds: float = 30.0,
+        keep: int = KEEP,
+        pause: Pause = lambda failures: build_pause(failures, random.random()),  # noqa: S311
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._store = store
         self._events = events
+        self._clock = clock
         self._drain_seconds = drain_seconds
         self._keep = keep
         self._handlers: dict[str, Handler] = {}
@@ -56,6 +71,15 @@ class Operations:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._context = contextvars.copy_context()
         self._durable = Durable(build_location(store.location), store.server_id, self._perform)
+        self.waiting = Waiting()
+        self._around = Surroundings(
+            durable=self._durable,
+            waiting=self.waiting,
+            pause=pause,
+            clock=clock,
+            keep=self._keep_history,
+            context=self._context,
+        )
         self._finished = 0
         self._stopping = False
 
@@ -68,11 +92,11 @@ class Operations:
     async def __aenter__(self) -> Self:
         # known before the first workflow is resumed, which happens on entering
         for operation in await self._store.operations.unfinished():
-            run = self._runs.line_up(operation, await self._store.operations.input(operation.id))
+            run = self._line_up(operation, await self._store.operations.input(operation.id))
             run.cancelling = await self._store.operations.cancelling(operation.id)
         await self._durable.__aenter__()
         for run in self._runs:
-            self._spawn(self._live(run))
+            run.life = self._spawn(self._live(run))
         await self.prune(keep=self._keep)
         return self
 
@@ -80,7 +104,9 @@ class Operations:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """What runs may run on for the time to drain; what isn't done then is resumed by the next process."""
-        self._stopping = True
+        self._stopping = self.waiting.over = True
+        for run in self._runs:
+            run.interrupt_pause()
         try:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=self._drain_seconds)
@@ -96,9 +122,18 @@ class Operations:
         return sum(run.operation.state == "running" for run in self._runs)
 
     async def submit(
-        self, kind: str, target: str, input: dict[str, Any], *, actor: str, key: str | None = None
+        self,
+        kind: str,
+        target: str,
+        input: dict[str, Any],
+        *,
+        actor: str,
+        key: str | None = None,
+        deadline_seconds: float | None = None,
     ) -> Operation:
         """Records it, and begins it when its turn comes. The same `key` again: the operation that it made.
+
+        What isn't done within `deadline_seconds` (an hour) from now fails.
 
         Raises `Conflict` where that one was asked for something else, `ServerUnavailable` while the server stops.
         """
@@ -106,12 +141,18 @@ class Operations:
             raise Unsupported(f"this server has no operation {kind}")
         if self._stopping:
             raise ServerUnavailable("the server is stopping", hint="Try again in a moment.")
-        now = datetime.now(UTC)
+        now = self._clock()
         operation = Operation(
-            id=uuid.uuid4().hex, kind=kind, target=target, state="pending", actor=actor, created_at=now
+            id=uuid.uuid4().hex,
+            kind=kind,
+            target=target,
+            state="pending",
+            actor=actor,
+            created_at=now,
+            deadline=now + timedelta(seconds=deadline_seconds or DEADLINE_SECONDS),
         )
         # its place in the line is taken before anything is awaited; a caller that goes away doesn't take it back
-        run = self._runs.line_up(operation, msgspec.json.decode(msgspec.json.encode(input)))
+        run = self._line_up(operation, msgspec.json.decode(msgspec.json.encode(input)))
         recorded = await asyncio.shield(self._spawn(self._admit(run, key)))
         if recorded.id == operation.id:
             return operation
@@ -213,6 +254,13 @@ class Operations:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def _line_up(self, operation: Operation, input: dict[str, Any]) -> Run:
+        now = self._clock()
+        # one of an older program has none
+        deadline = operation.deadline or now + timedelta(seconds=DEADLINE_SECONDS)
+        expires = asyncio.get_running_loop().time() + (deadline - now).total_seconds()
+        return self._runs.line_up(replace(operation, deadline=deadline), input, expires)
+
     async def _admit(self, run: Run, key: str | None) -> Operation:
         try:
             recorded, created = await self._store.operations.add(run.operation, run.input, key)
@@ -220,7 +268,7 @@ class Operations:
             self._runs.leave(run)
             raise
         if created:
-            self._spawn(self._live(run))
+            run.life = self._spawn(self._live(run))
         else:
             self._runs.leave(run)
         return recorded
@@ -228,7 +276,12 @@ class Operations:
     async def _live(self, run: Run) -> None:
         """From its place in the line to its end."""
         try:
-            await run.first_in_line()
+            try:
+                async with asyncio.timeout_at(run.expires if run.operation.state == "pending" else None):
+                    await run.first_in_line()
+            except TimeoutError:
+                await self._expire(run)
+                return
             if self._stopping or not await self._begin(run):
                 return
             run.turn.set()
@@ -244,14 +297,26 @@ class Operations:
         finally:
             self._runs.leave(run)
 
+    async def _expire(self, run: Run) -> None:
+        """Its turn has not come by its deadline. It keeps its place: what comes after it still comes after the rest."""
+        async with run.transition:
+            if run.operation.state not in FINISHED:
+                late = build_late(run.operation, "waiting for its turn behind another operation")
+                await self._settle(run, "failed", build_problem(late))
+        await run.first_in_line()
+
     async def _begin(self, run: Run) -> bool:
         async with run.transition:
             before = run.operation
             if before.state in FINISHED:
                 return False
-            started_at = before.started_at or datetime.now(UTC)
+            started_at = before.started_at or self._clock()
             attempts = before.attempts + 1
-            run.tell(await self._write(run, state="running", attempts=attempts, started_at=started_at))
+            run.tell(
+                await self._write(
+                    run, state="running", attempts=attempts, started_at=started_at, deadline=before.deadline
+                )
+            )
             await self._tell(run.operation)
         return True
 
@@ -269,7 +334,7 @@ class Operations:
             handler = self._handlers.get(run.operation.kind)
             if handler is None:
                 raise Unsupported(f"this server has no operation {run.operation.kind}")
-            result = await handler(Steps(run, self._durable, self._context), run.input)
+            result = await handler(Steps(run, self._around), run.input)
             return {"value": msgspec.json.decode(msgspec.json.encode(result))}
         except Exception as exc:
             return build_problem(as_ours(exc, run.operation))
@@ -277,7 +342,12 @@ class Operations:
     async def _settle(self, run: Run, state: OperationState, outcome: Json) -> None:
         problem = msgspec.convert(outcome["problem"], Problem) if "problem" in outcome else None
         finished = await self._write(
-            run, state=state, finished_at=datetime.now(UTC), result=outcome.get("value"), error=problem
+            run,
+            state=state,
+            finished_at=self._clock(),
+            result=outcome.get("value"),
+            error=problem,
+            history=run.operation.history,
         )
         try:
             await self._tell(finished)
@@ -286,6 +356,9 @@ class Operations:
         self._finished += 1
         if self._finished % PRUNE_EVERY == 0:
             await self.prune(keep=self._keep)
+
+    async def _keep_history(self, operation: Operation) -> None:
+        await self._store.operations.update(operation.id, history=operation.history)
 
     async def _write(self, run: Run, **changes: Any) -> Operation:
         """Once the store can be used: nothing is called failed because it could not be written down."""
@@ -309,13 +382,6 @@ class Operations:
     def _with_progress(self, operation: Operation) -> Operation:
         run = self._runs.get(operation.id)
         return run.operation if run else operation
-
-
-def build_location(state: str) -> str:
-    """Where the steps are kept: a file of its own beside SQLite's, the same PostgreSQL."""
-    if "://" in state:
-        return state
-    return str(operations_file(Path(state)))
 
 
 def _build_state(outcome: Json) -> OperationState:

@@ -274,6 +274,9 @@ class BulkRequest(Request):
     labels: dict[Label, str] = {}
     all: bool = False
     config: dict[str, Any] = Field({}, description="what the action takes of one")
+    deadline_seconds: float | None = Field(
+        None, gt=0, description="after which what is an operation fails; an hour without it"
+    )
 
 
 class WorkspaceBulkRequest(BulkRequest):

@@ -18,6 +18,8 @@ class Run:
 
     operation: Operation
     input: dict[str, Any]
+    expires: float
+    """Its deadline on the loop's clock: the machine's own may be set meanwhile."""
     after: "Run | None" = None
 
     transition: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -28,7 +30,11 @@ class Run:
     """This process is done with it, finished or not."""
 
     cancelling: bool = False
+    life: asyncio.Task[Any] | None = None
+    """From its place in the line to its end; `body` is the run of its handler."""
     body: asyncio.Task[Any] | None = None
+    pausing: bool = False
+    """Between two tries of a step."""
     step: asyncio.Task[Any] | None = None
     """The step that is running and may be stopped."""
 
@@ -62,6 +68,13 @@ class Run:
             self._wake()
         elif self._telling is None:
             self._telling = asyncio.get_running_loop().call_later(wait, self._wake)
+
+    def interrupt_pause(self) -> None:
+        """Where the server stops: the next process waits on. Nothing is recorded of it."""
+        if self.pausing and self.body and self.life:
+            self.body.cancel()
+            # DBOS doesn't tell whoever awaits a workflow that it was cancelled
+            self.life.cancel()
 
     def end(self) -> None:
         self.over.set()
@@ -104,10 +117,10 @@ class Runs:
     def get(self, id: str) -> Run | None:
         return self._by_id.get(id)
 
-    def line_up(self, operation: Operation, input: dict[str, Any]) -> Run:
+    def line_up(self, operation: Operation, input: dict[str, Any], expires: float) -> Run:
         """At the end of the line of its target."""
         lane = self._lane(operation)
-        run = Run(operation=operation, input=input, after=self._last.get(lane))
+        run = Run(operation=operation, input=input, expires=expires, after=self._last.get(lane))
         self._by_id[operation.id] = self._last[lane] = run
         return run
 

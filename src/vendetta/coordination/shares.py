@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from vendetta.store import Claim, Share, Store
+from vendetta.store import Claim, LeaseLost, Share, Store
 from vendetta.store.replicas import TOPIC
 
 from .replicas import Replicas
@@ -38,12 +38,16 @@ class Watcher(Protocol):
 
 
 class Shares:
-    """`claim` may be asked at any time; nodes are taken while it serves a watcher."""
+    """`claim` may be asked at any time; nodes are taken while it serves a watcher.
+
+    `_left` are ids of nodes that aren't watched here, but that the database may count as this replica's.
+    """
 
     def __init__(self, store: Store, replicas: Replicas) -> None:
         self._store = store
         self._replicas = replicas
         self._held: dict[str, Claim] = {}
+        self._left: set[str] = set()
         self._watcher: Watcher | None = None
         self._settled = False
         self._due = asyncio.Event()
@@ -61,6 +65,11 @@ class Shares:
         """By which this replica watches the node; None: it doesn't."""
         return self._held.get(node) if self._replicas.member else None
 
+    def check_place(self) -> None:
+        """Raises `LeaseLost` for a replica that has no place: it may have been stopped since it saw what it saw."""
+        if not self._replicas.member:
+            raise LeaseLost("this replica has lost its place")
+
     @asynccontextmanager
     async def serving(self, watcher: Watcher) -> AsyncIterator[None]:
         """Nodes are given to the watcher, and taken from it; in the end they are left to the other replicas."""
@@ -77,26 +86,29 @@ class Shares:
             await asyncio.gather(task, return_exceptions=True)
             await self._leave()
 
-    async def settle(self) -> bool:
-        """Gives what is another's and takes what is this one's, once. Whether another may have something to take."""
+    async def settle(self) -> None:
+        """Gives what is another's and takes what is this one's, once."""
         async with self._turn:
-            watching = self._replicas.watching()
-            if self._replicas.id not in watching:
+            own, watching = self._replicas.id, self._replicas.watching()
+            if own not in watching:
                 await self._drop(list(self._held))
-                return False
-            given = [claim for claim in self._held.values() if owner_of(claim.node_id, watching) != self._replicas.id]
-            await self._drop([claim.node for claim in given])
-            if given:
-                await self._store.claims.give(self._replicas.id, [claim.node_id for claim in given])
-                for claim in given:
-                    self._release(claim.node)
+                return
+            given = [claim.node for claim in self._held.values() if owner_of(claim.node_id, watching) != own]
+            await self._drop(given)
+            if self._left:
+                await self._store.claims.give(own, self._left)
+                self._left.clear()
+            for node in given:
+                self._release(node)
             free = await self._store.claims.free()
-            mine = [node_id for node_id in free if owner_of(node_id, watching) == self._replicas.id]
+            mine = [node_id for node_id in free if owner_of(node_id, watching) == own]
             if mine:
+                # where the answer is lost nobody would know that they are this one's
+                self._left.update(mine)
                 alone = not self._settled and len(watching) == 1
-                self._begin(await self._store.claims.take(self._replicas.id, mine, anew=alone))
+                self._begin(await self._store.claims.take(own, mine, anew=alone))
+                self._left.clear()
             self._settled = True
-            return bool(given) or len(mine) < len(free)
 
     async def drop(self, node: str) -> None:
         """The node is no more."""
@@ -112,7 +124,8 @@ class Shares:
     async def _keep_settled(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), LOOK_SECONDS if self._store.shared else None)
+                async with asyncio.timeout(LOOK_SECONDS if self._store.shared else None):
+                    await self._due.wait()
             self._due.clear()
             try:
                 await self.settle()
@@ -138,10 +151,11 @@ class Shares:
 
     async def _drop(self, names: Iterable[str]) -> None:
         # first the claims: what the links do from now on isn't this replica's to say
-        dropped = [name for name in names if self._held.pop(name, None)]
+        dropped = [claim for name in names if (claim := self._held.pop(name, None))]
+        self._left.update(claim.node_id for claim in dropped)
         if self._watcher:
-            for name in dropped:
-                await self._watcher.unfollow(name)
+            for claim in dropped:
+                await self._watcher.unfollow(claim.node)
 
     def _release(self, node: str) -> None:
         if self._watcher:

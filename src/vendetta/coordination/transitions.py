@@ -4,6 +4,7 @@
 asking the node what is true now, however they ended.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -12,12 +13,20 @@ from typing import Any
 
 import msgspec
 
-from vendetta.errors import NameTaken, VendettaError, WorkspaceNotFound
+from vendetta.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    LinkError,
+    NameTaken,
+    VendettaError,
+    WorkspaceNotFound,
+)
 from vendetta.models import InstanceSpec, Operation, Progress, Wanted, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
 from vendetta.providers.powers import Pausing, Resizing, require
 from vendetta.store import Store
 
+from .attempts import RETRIES, build_left
 from .engines import Engines
 from .observation import Observation
 from .operations import Operations, Steps
@@ -47,17 +56,22 @@ class Transitions:
 
     async def _create(self, steps: Steps, given: Input) -> Result:
         name = steps.operation.target
+        # what an earlier process sent isn't known
+        reached = asyncio.Event()
+        if steps.operation.attempts > 1:
+            reached.set()
         await steps.run("claim", lambda: self._claim(steps, given))
         try:
-            await steps.run("create", lambda: self._make(steps, name))
+            await steps.run("create", lambda: self._make(steps, name, reached.set))
             if given["start"]:
                 await steps.run("start", lambda: self._begin(steps, name))
+            return await self._look(steps, name)
         except VendettaError as exc:
-            # an instance that stood there before us under this name isn't ours to undo
-            undo_instance, cause = not isinstance(exc, NameTaken), exc.message
-            await steps.run("undo", lambda: self._undo(name, undo_instance, cause), cleanup=True)
-            raise
-        return await steps.run("observe", lambda: self._observe(name))
+            cause = exc
+        # an instance that stood there before us under this name isn't ours to undo
+        undo_instance = reached.is_set() and not isinstance(cause, NameTaken)
+        left = await steps.run("undo", lambda: self._undo(name, undo_instance, cause), cleanup=True)
+        raise build_left(cause, left)
 
     async def _start(self, steps: Steps, given: Input) -> Result:
         return await self._settle(steps, "start", lambda name: self._begin(steps, name))
@@ -95,9 +109,9 @@ class Transitions:
         name = steps.operation.target
         try:
             await steps.run("remove", lambda: self._take_away(steps, name, given["force"]))
-        except VendettaError:
-            await steps.run("observe", lambda: self._observe(name), cleanup=True)
-            raise
+        except VendettaError as exc:
+            seen = await steps.run("observe", lambda: self._observe(name), cleanup=True)
+            raise build_left(exc, describe(seen)) from exc
         await steps.run("forget", lambda: self._observation.forget(name), cleanup=True)
         return {"name": name}
 
@@ -118,10 +132,17 @@ class Transitions:
         name = steps.operation.target
         try:
             await steps.run(verb, lambda: act(name))
-        except VendettaError:
-            await steps.run("observe after failure", lambda: self._observe(name), cleanup=True)
-            raise
-        return await steps.run("observe", lambda: self._observe(name))
+        except VendettaError as exc:
+            seen = await steps.run("observe after failure", lambda: self._observe(name), cleanup=True)
+            raise build_left(exc, describe(seen)) from exc
+        return await self._look(steps, name)
+
+    async def _look(self, steps: Steps, name: str) -> Result:
+        """What is true once it is done. It waits for the node, but what is done isn't undone for that."""
+        try:
+            return await steps.run("observe", lambda: self._observe(name, patient=True))
+        except (LinkError, DeadlineExceeded, Cancelled):
+            return await steps.run("observe in vain", lambda: self._observe(name), cleanup=True)
 
     async def observe(self, name: str) -> Result:
         """A step: what is true of it now, as JSON. Raises `WorkspaceNotFound`."""
@@ -173,7 +194,7 @@ class Transitions:
         nodes, promised = await self._store.nodes.all(), await self._store.workspaces.promised(without=ENDED)
         return choose(nodes, promised, provider=provider, spec=spec, labels=labels).name
 
-    async def _make(self, steps: Steps, name: str) -> None:
+    async def _make(self, steps: Steps, name: str, on_sent: Callable[[], None]) -> None:
         spec = (await self._store.workspaces.get(name)).spec
         await self._enter(
             steps,
@@ -181,6 +202,7 @@ class Transitions:
             "creating",
             "creating on {node} from {image}",
             lambda provider: provider.create(name, spec, steps.progress),
+            on_sent=on_sent,
         )
 
     async def _begin(self, steps: Steps, name: str) -> None:
@@ -209,47 +231,62 @@ class Transitions:
         act: Callable[[Provider], Awaitable[object]],
         *,
         wanted: Wanted | None = None,
+        on_sent: Callable[[], None] = lambda: None,
     ) -> None:
         """Into `state`, once there is room on the node for it, and does what the state stands for."""
         workspace = await self._store.workspaces.get(name)
         async with self._turn(steps, workspace.node):
             steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
             await self._observation.transition(name, state, wanted)
-            await self._engines.call(workspace.node, workspace.provider, act)
+            await self._engines.call(workspace.node, workspace.provider, act, on_sent=on_sent)
 
     def _turn(self, steps: Steps, node: str) -> AbstractAsyncContextManager[None]:
         return self._turns.on(node, lambda: steps.progress(Progress(message=f"waiting for its turn on {node}")))
 
-    async def _observe(self, name: str) -> Result:
-        """What is true now: asked of the node, or unknown where it can't be asked."""
+    async def _observe(self, name: str, *, patient: bool = False) -> Result:
+        """What is true now: asked of the node, or unknown where it can't be asked (`patient`: a `LinkError` then)."""
         workspace = await self._store.workspaces.get(name)
         try:
             seen = await self._engines.call(
                 workspace.node,
                 workspace.provider,
                 lambda provider: self._observation.settle(name, provider),
-                retries=0,
             )
         except WorkspaceNotFound:
             raise
         except VendettaError as exc:
+            if patient and isinstance(exc, LinkError):
+                raise
             seen = await self._observation.unobserved(name, exc.message)
         result: Result = msgspec.to_builtins(seen)
         return result
 
-    async def _undo(self, name: str, instance_too: bool, cause: str) -> None:
-        """Leaves nothing; where the node can't be asked the record stays, so that what may be there isn't lost."""
+    async def _undo(self, name: str, instance_too: bool, cause: VendettaError) -> str | None:
+        """Leaves nothing; where the node can't be asked the record stays, so that what may be there isn't lost.
+
+        Returns what is left. Whoever has given up waiting for the node doesn't wait for it here.
+        """
         try:
             workspace = await self._store.workspaces.get(name)
         except WorkspaceNotFound:
-            return  # undone already, before a crash
+            return None  # undone already, before a crash
         if instance_too:
+            retries = 0 if isinstance(cause, Cancelled | DeadlineExceeded) else RETRIES
             try:
                 await self._engines.call(
-                    workspace.node, workspace.provider, lambda provider: provider.remove(name, force=True)
+                    workspace.node,
+                    workspace.provider,
+                    lambda provider: provider.remove(name, force=True),
+                    retries=retries,
                 )
             except VendettaError as exc:
-                reason = f"{cause}; and what was made could not be removed: {exc.message}"
-                await self._observation.unobserved(name, reason)
-                return
+                left = f"what was made could not be removed: {exc.message}"
+                await self._observation.unobserved(name, f"{cause.message}; and {left}")
+                return left
         await self._observation.forget(name)
+        return None
+
+
+def describe(seen: Result) -> str:
+    """What a workspace is found to be after an operation on it failed."""
+    return f"{seen['name']} is {seen['state']} now"

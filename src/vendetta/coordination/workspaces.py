@@ -21,12 +21,16 @@ from .requests import ExecRequest, RemoveRequest, ResizeRequest, StopRequest, Wo
 
 
 class Workspaces:
+    """Of what changes one: `within` are the seconds that the operation may take, an hour where it isn't said."""
+
     def __init__(self, store: Store, engines: Engines, operations: Operations) -> None:
         self._store = store
         self._engines = engines
         self._operations = operations
 
-    async def create(self, request: WorkspaceRequest, actor: str, key: str | None = None) -> Operation:
+    async def create(
+        self, request: WorkspaceRequest, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
         """Raises `InvalidInput`, `UnknownProvider`, `NodeNotFound`, `WrongState` (the node is cordoned) and `NameTaken`
         before anything is begun.
         """
@@ -48,37 +52,53 @@ class Workspaces:
                 f"there is already a workspace {request.name}",
                 hint=f"Choose another name, or remove it: vendetta workspace remove {request.name}",
             )
-        return await self._operations.submit("workspace.create", request.name, given, actor=actor, key=key)
+        return await self._operations.submit(
+            "workspace.create", request.name, given, actor=actor, key=key, deadline_seconds=within
+        )
 
-    async def start(self, name: str, actor: str, key: str | None = None) -> Operation:
-        return await self._submit("workspace.start", name, {}, actor, key)
+    async def start(self, name: str, actor: str, key: str | None = None, within: float | None = None) -> Operation:
+        return await self._submit("workspace.start", name, {}, actor, key, within)
 
-    async def stop(self, name: str, request: StopRequest, actor: str, key: str | None = None) -> Operation:
-        return await self._submit("workspace.stop", name, request.model_dump(), actor, key)
+    async def stop(
+        self, name: str, request: StopRequest, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
+        return await self._submit("workspace.stop", name, request.model_dump(), actor, key, within)
 
-    async def restart(self, name: str, request: StopRequest, actor: str, key: str | None = None) -> Operation:
-        return await self._submit("workspace.restart", name, request.model_dump(), actor, key)
+    async def restart(
+        self, name: str, request: StopRequest, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
+        return await self._submit("workspace.restart", name, request.model_dump(), actor, key, within)
 
-    async def pause(self, name: str, actor: str, key: str | None = None) -> Operation:
-        return await self._submit("workspace.pause", name, {}, actor, key)
+    async def pause(self, name: str, actor: str, key: str | None = None, within: float | None = None) -> Operation:
+        return await self._submit("workspace.pause", name, {}, actor, key, within)
 
-    async def resume(self, name: str, actor: str, key: str | None = None) -> Operation:
-        return await self._submit("workspace.resume", name, {}, actor, key)
+    async def resume(self, name: str, actor: str, key: str | None = None, within: float | None = None) -> Operation:
+        return await self._submit("workspace.resume", name, {}, actor, key, within)
 
-    async def snapshot(self, name: str, snapshot: str, actor: str, key: str | None = None) -> Operation:
-        return await self._submit("workspace.snapshot", name, {"snapshot": snapshot}, actor, key)
+    async def snapshot(
+        self, name: str, snapshot: str, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
+        return await self._submit("workspace.snapshot", name, {"snapshot": snapshot}, actor, key, within)
 
-    async def restore(self, name: str, snapshot: str, actor: str, key: str | None = None) -> Operation:
-        return await self._submit("workspace.restore", name, {"snapshot": snapshot}, actor, key)
+    async def restore(
+        self, name: str, snapshot: str, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
+        return await self._submit("workspace.restore", name, {"snapshot": snapshot}, actor, key, within)
 
-    async def remove_snapshot(self, name: str, snapshot: str, actor: str, key: str | None = None) -> Operation:
-        return await self._submit("workspace.remove-snapshot", name, {"snapshot": snapshot}, actor, key)
+    async def remove_snapshot(
+        self, name: str, snapshot: str, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
+        return await self._submit("workspace.remove-snapshot", name, {"snapshot": snapshot}, actor, key, within)
 
-    async def resize(self, name: str, request: ResizeRequest, actor: str, key: str | None = None) -> Operation:
-        return await self._submit("workspace.resize", name, request.model_dump(), actor, key)
+    async def resize(
+        self, name: str, request: ResizeRequest, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
+        return await self._submit("workspace.resize", name, request.model_dump(), actor, key, within)
 
-    async def remove(self, name: str, request: RemoveRequest, actor: str, key: str | None = None) -> Operation:
-        return await self._submit("workspace.remove", name, request.model_dump(), actor, key)
+    async def remove(
+        self, name: str, request: RemoveRequest, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
+        return await self._submit("workspace.remove", name, request.model_dump(), actor, key, within)
 
     async def get(self, name: str) -> Workspace:
         return await self._store.workspaces.get(name)
@@ -182,11 +202,13 @@ class Workspaces:
                 hint=f"Remove the record with: vendetta workspace remove {name}",
             ) from exc
 
-    async def _submit(self, kind: str, name: str, given: dict[str, Any], actor: str, key: str | None) -> Operation:
+    async def _submit(
+        self, kind: str, name: str, given: dict[str, Any], actor: str, key: str | None, within: float | None
+    ) -> Operation:
         # a repeated request whose first one has already removed the workspace is still answered by its operation
         if not await self._operations.known(key):
             await self.get(name)
-        return await self._operations.submit(kind, name, given, actor=actor, key=key)
+        return await self._operations.submit(kind, name, given, actor=actor, key=key, deadline_seconds=within)
 
     async def _taken(self, name: str) -> bool:
         try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .key import Key, Token, TokenCreated
     from .move import Drained, DrainOutcome, DrainResult, MoveResult
     from .node import Breaker, BreakerState, HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources, Room
-    from .operation import FINISHED, Operation, OperationState, Progress
+    from .operation import FINISHED, LONGEST_HISTORY, Attempt, Operation, OperationState, Progress
     from .option import Option
     from .problem import Problem
     from .provider import ActionDescription, ProviderDescription
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIONS",
     "FINISHED",
+    "LONGEST_HISTORY",
     "ActionDescription",
+    "Attempt",
     "Belonging",
     "BelongingKind",
     "Breaker",
@@ -104,7 +106,7 @@ _HOMES = {
     "key": "Key Token TokenCreated",
     "move": "DrainOutcome DrainResult Drained MoveResult",
     "node": "Breaker BreakerState HostKey Node NodeStatus ProviderState ProviderStatus Resources Room",
-    "operation": "FINISHED Operation OperationState Progress",
+    "operation": "FINISHED LONGEST_HISTORY Attempt Operation OperationState Progress",
     "option": "Option",
     "problem": "Problem",
     "provider": "ActionDescription ProviderDescription",

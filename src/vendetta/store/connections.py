@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from vendetta.errors import InvalidInput
 
 from . import sqlite
+from .unbroken import UnbrokenEngine
 
 BUSY_TIMEOUT_MS = 5000
 POOL_SIZE = 4
@@ -55,7 +56,7 @@ def build_engine(location: str) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", _set_up_connection)
     event.listen(engine.sync_engine, "begin", _begin)
-    return engine
+    return UnbrokenEngine(engine.sync_engine)
 
 
 def build_lock_engine(location: str) -> AsyncEngine:

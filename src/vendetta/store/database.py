@@ -120,8 +120,12 @@ class Database:
                 await connection.execution_options(writes=True)
                 after: list[Callable[[], None]] = []
                 connection.info[_AFTER] = after
-                async with connection.begin():
+                try:
                     yield connection
+                except BaseException:
+                    await connection.rollback()
+                    raise
+                await connection.commit()
                 self._well()
         for act in after:
             act()

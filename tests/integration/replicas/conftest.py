@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.integration.replicas.servers import Server, note_writes, running_server
+from tests.integration.replicas.servers import Server, running_server
 from tests.integration.ssh.sshd import Sshd
 
 NAMES = [f"n{number}" for number in range(8)]
@@ -25,7 +25,6 @@ def servers(database_url: str) -> Iterator[tuple[Server, Server]]:
     with ExitStack() as stack:
         first = stack.enter_context(running_server("first", database_url, **QUICK))
         second = stack.enter_context(running_server("second", database_url, **QUICK))
-        note_writes(database_url)
         yield first, second
 
 

@@ -154,7 +154,7 @@ def _carry(source: socket.socket, sink: socket.socket) -> None:
     for sock in (source, sink):
         with suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
+        sock.close()
 
 
 @contextmanager

@@ -157,11 +157,16 @@ def test_a_workspace_notices_nothing_of_its_watchers_end(servers: Pair, workspac
 
 def test_a_stream_says_why_it_ends_when_its_server_stops(servers: Pair, workspace: str) -> None:
     first, _ = servers
-    program = ("workspace", "exec", workspace, "--", "sh", "-c", "echo up; sleep 60")
-    with first.vendetta.running(*program) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "up\n"
+    program = ("workspace", "exec", workspace, "--", "sh", "-c", "echo up | tee /proc/1/fd/1; sleep 60")
+    with (
+        first.vendetta.running(*program) as process,
+        first.vendetta.running("workspace", "logs", "-f", workspace) as logs,
+    ):
+        for each in (process, logs):
+            assert each.stdout
+            assert each.stdout.readline() == "up\n"
         first.stop()
-        assert process.stderr
-        assert "the server is stopping" in process.stderr.read()
-        assert process.wait(60) == 5
+        for each, reason in ((process, "the server is stopping"), (logs, "the server closed the connection")):
+            assert each.stderr
+            assert reason in each.stderr.read()
+            assert each.wait(60) == 5

@@ -8,6 +8,7 @@ from tests.integration.replicas.conftest import QUICK, add
 from tests.integration.replicas.servers import (
     Relay,
     Server,
+    note_writes,
     running_server,
     wait_for_events,
     wait_until,
@@ -90,6 +91,7 @@ def test_one_that_was_paused_for_longer_than_its_lease_writes_nothing_when_it_wa
 ) -> None:
     """It wakes to connections that broke meanwhile, of nodes that are another's by now."""
     first, second = servers
+    note_writes(database_url)
     with first.paused():
         time.sleep(LEASE_SECONDS)
         wait_for_all(second, nodes)

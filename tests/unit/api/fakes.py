@@ -232,14 +232,16 @@ class FakeWorkspaces:
     async def list(self, **filters: Any) -> Page[Workspace]:
         return Page(items=[WORKSPACE], next_cursor=None)
 
-    async def create(self, request: Any, actor: str, key: str | None) -> Operation:
+    async def create(self, request: Any, actor: str, key: str | None, within: float | None = None) -> Operation:
         self.asked.append(("create", request.name, actor, key))
         return OPERATION
 
-    async def start(self, name: str, actor: str, key: str | None) -> Operation:
+    async def start(self, name: str, actor: str, key: str | None, within: float | None = None) -> Operation:
         return await self._change(name, None, actor, key)
 
-    async def _change(self, name: str, request: Any, actor: str, key: str | None) -> Operation:
+    async def _change(
+        self, name: str, request: Any, actor: str, key: str | None, within: float | None = None
+    ) -> Operation:
         await self.get(name)
         self.asked.append((request, name, actor, key))
         return OPERATION

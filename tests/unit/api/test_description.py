@@ -83,6 +83,8 @@ async def test_figures_name_routes_and_never_paths(served: Served) -> None:
         'vendetta_http_requests_total{method="GET",route="unknown",status="404"} 1.0',
         'vendetta_http_request_seconds_count{route="/api/v1/nodes/{name}"} 1.0',
         'vendetta_nodes{status="connected"} 2.0',
+        "vendetta_replicas 1.0",
+        "vendetta_nodes_held 1.0",
         "vendetta_connections 1.0",
         "vendetta_operations_running 0.0",
     ):
@@ -104,3 +106,13 @@ async def test_it_is_not_ready_when_the_store_does_not_answer(monkeypatch: pytes
         answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["code"]) == (503, "server_unavailable")
     assert "fire" not in answer.text
+
+
+async def test_it_is_not_ready_while_it_has_no_place_among_the_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+    services = build_services()
+    monkeypatch.setattr(services.replicas, "member", False)
+    transport = httpx.ASGITransport(create_app(services, Metrics()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        answer = await client.get("/readyz")
+        assert (await client.get("/healthz")).status_code == 200
+    assert (answer.status_code, answer.json()["code"]) == (503, "server_unavailable")

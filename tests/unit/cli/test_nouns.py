@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.unit.client.samples import EVENT, FINGERPRINT, KEY, OPERATION, SERVER
 
 from vendetta.cli.server import find_tail, read_log
 from vendetta.errors import NodeNotFound, UnknownAction
-from vendetta.models import ExecutionResult, Problem, TokenCreated
+from vendetta.models import Attempt, ExecutionResult, Problem, TokenCreated
 
 EXECUTE = ("execute", "gpu", "docker")
 
@@ -54,6 +55,28 @@ def test_execute_async(fake: FakeServer, cli: Cli) -> None:
     fake.routes["POST /nodes/gpu/execute"] = Reply(202, OPERATION)
     assert cli(*EXECUTE, "list", "--async").out == "op1\n"
     assert fake.requests[0].query == {"wait": ["false"]}
+
+
+def test_an_operation_shows_its_deadline_and_what_its_steps_came_to(fake: FakeServer, cli: Cli) -> None:
+    began = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    failed = Attempt(
+        step="start",
+        number=1,
+        started_at=began,
+        ended_at=began + timedelta(seconds=2.5),
+        code="connect_failed",
+        error="no route to host",
+        next_try_at=began + timedelta(seconds=4),
+    )
+    done = replace(failed, number=2, code=None, error=None, next_try_at=None)
+    fake.routes["GET /operations/op1"] = operation("running", deadline=began, history=[failed, done])
+    lines = cli("operation", "show", "op1").out.splitlines()
+    assert next(line for line in lines if line.startswith("Deadline:")).split()[1].startswith("2026-01-01")
+    table = lines[next(number for number, line in enumerate(lines) if line.startswith("History:")) :]
+    assert table[0].split() == ["History:", "STEP", "TRY", "BEGAN", "TOOK", "OUTCOME"]
+    assert "2.5 s" in table[1]
+    assert "no route to host (connect_failed); next try by 2026-01-01" in table[1]
+    assert table[2].endswith("done")
 
 
 def test_operations(fake: FakeServer, cli: Cli) -> None:

@@ -30,6 +30,21 @@ def test_on_a_terminal_long_work_shows_what_it_does(
     assert (ended.status, ended.out) == (0, "workspace web started\n")
 
 
+def test_without_a_terminal_a_node_that_is_waited_for_is_told_once(fake: FakeServer, cli: Cli) -> None:
+    waiting = Progress(message="waiting for node gpu: no route to host; until 14:03 UTC", waiting_for="gpu")
+    later = replace(waiting, message="waiting for node gpu: timed out; until 14:03 UTC")
+    fake.routes |= {
+        "POST /workspaces/web/start": Reply(202, OPERATION),
+        "GET /operations/op1/watch": sse(
+            operation("running", progress=waiting), operation("running", progress=later), operation("succeeded")
+        ),
+    }
+    ended = cli("workspace", "start", "web", "--deadline", "60")
+    assert ended.status == 0
+    assert ended.err == f"web: {waiting.message}\n"
+    assert fake.requests[0].query == {"deadline": ["60.0"]}
+
+
 def test_a_node_in_trouble_says_why(fake: FakeServer, cli: Cli) -> None:
     fake.routes["GET /nodes/gpu"] = replace(
         NODE,

@@ -11,7 +11,8 @@ from tests.unit.client.samples import BELONGING, OPERATION, operation
 
 from vendetta.cli.provider import build_rows
 from vendetta.coordination.descriptions import Descriptions
-from vendetta.models import CleanupResult
+from vendetta.errors import OutOfResources
+from vendetta.models import CleanupResult, Problem
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.registry import Registry
 
@@ -95,3 +96,18 @@ def test_nothing_to_remove(dirty: FakeServer, cli: Cli) -> None:
     dirty.routes["GET /nodes/gpu/belongings"] = items(USED)
     ended = cli("node", "cleanup", "gpu")
     assert (ended.status, ended.out) == (0, "0 things removed from node gpu\n")
+
+
+def test_several_nodes_are_asked_about_once(dirty: FakeServer, cli: Cli) -> None:
+    failed = operation("failed", error=Problem.from_error(OutOfResources("no")))
+    dirty.routes |= {
+        "GET /nodes/lab/belongings": dirty.routes["GET /nodes/gpu/belongings"],
+        "GET /nodes/empty/belongings": items(USED),
+        "POST /nodes/lab/cleanup": failed,
+    }
+    refused = cli("node", "cleanup", "gpu", "lab", "empty")
+    assert (refused.status, "2 things of node gpu, lab" in refused.err) == (2, True)
+    ended = cli("node", "cleanup", "gpu", "lab", "empty", "--yes")
+    assert ended.status == 1
+    assert ended.out.splitlines()[-2:] == ["1 thing removed from node gpu", "0 things removed from node empty"]
+    assert ended.err == "node gpu:\nnode lab:\nerror: lab: no\n"

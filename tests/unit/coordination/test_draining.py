@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from tests.unit.coordination.world import ACTOR, World, enter_world, open_world
 
+from vendetta.coordination import draining
 from vendetta.coordination.operations import Steps
 from vendetta.coordination.requests import DrainRequest, StopRequest
-from vendetta.errors import OutOfResources
+from vendetta.errors import OutOfResources, ServerUnavailable
 from vendetta.models import Drained, DrainResult, Operation, Progress
 from vendetta.providers.memory import MemoryEngines
 
@@ -205,3 +206,21 @@ async def test_cancelled_it_stops_what_it_can(world: World) -> None:
     assert (await world.end(stop)).state == "cancelled"
     assert (await states(world))["one"] == ("a", "running")
     assert (await world.store.nodes.get("a")).cordoned
+
+
+async def test_what_another_server_does_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To this one it looks as if it ended before the operation did."""
+    monkeypatch.setattr(draining, "LOOK_SECONDS", 0.01)
+    wait, left = world.operations.wait, {"one": 3, "two": 1}
+
+    async def elsewhere(id: str, timeout_seconds: float | None) -> Operation:
+        operation = await wait(id, timeout_seconds)
+        if left.get(operation.target, 0):
+            left[operation.target] -= 1
+            raise ServerUnavailable("the server stops before")
+        return operation
+
+    operation = await world.draining.submit("a", DrainRequest(), ACTOR)
+    monkeypatch.setattr(world.operations, "wait", elsewhere)
+    assert outcomes(await wait(operation.id, 30))["one"] == ("stopped", None)
+    assert left == {"one": 0, "two": 0}

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from vendetta.coordination.durable import build_location
 from vendetta.coordination.events import Events
-from vendetta.coordination.operations import Handler, Operations, Steps, build_location
+from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.errors import (
     Busy,
     Cancelled,

@@ -58,3 +58,34 @@ def test_ports_hashes_authorities_and_revocations_of_the_users_files(tmp_path: P
     assert (known.keys, known.fallback) == ([other_port], [hashed])
     known = host_keys.known("a", "elsewhere", 22)
     assert (known.keys, known.authorities, known.pinned) == ([], [], False)
+
+
+def test_what_is_pinned_is_told_and_taken_over_by_another(tmp_path: Path, host_keys: HostKeys) -> None:
+    told: dict[str, str | None] = {}
+    host_keys.on_change(told.__setitem__)
+    gpu, lab = new_key(), new_key()
+    host_keys.pin("gpu", gpu)
+    host_keys.pin("lab", lab)
+    other = HostKeys(tmp_path / "other/known_hosts")
+    heard: list[str] = []
+    other.on_change(lambda name, lines: heard.append(name))
+    assert other.adopt(told)
+    assert (other.pinned("gpu"), other.pinned("lab")) == (describe(gpu), describe(lab))
+    assert other.pins() == host_keys.pins() == told
+    assert not other.adopt(told)
+    host_keys.forget("lab")
+    assert other.adopt(told)
+    assert other.pinned("lab") is None
+    # what came from elsewhere isn't told back
+    assert heard == []
+
+
+def test_taking_over_leaves_other_names_and_the_users_own_lines_alone(tmp_path: Path, host_keys: HostKeys) -> None:
+    pins = tmp_path / "state/known_hosts"
+    mine, theirs = new_key(), new_key()
+    host_keys.pin("mine", mine)
+    pins.write_text("# a note\n" + pins.read_text())
+    host_keys.adopt({"theirs": f"theirs {line_of(theirs)}", "absent": None})
+    assert pins.read_text().startswith("# a note\n")
+    assert (host_keys.pinned("mine"), host_keys.pinned("theirs")) == (describe(mine), describe(theirs))
+    assert host_keys.pins().keys() == {"mine", "theirs"}

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 
 from vendetta.api.answers import (
     API,
+    Deadline,
     Key,
     PageOf,
     Wait,
@@ -33,23 +34,41 @@ async def list_snapshots(name: str, services: Offered) -> Response:
 
 @router.post("", response_model=Operation, status_code=202, responses={201: {"model": Snapshot}})
 async def create(
-    name: str, request: SnapshotRequest, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0
+    name: str,
+    request: SnapshotRequest,
+    services: Offered,
+    caller: Called,
+    key: Key = None,
+    within: Deadline = None,
+    wait: Wait = 0.0,
 ) -> Response:
-    operation = await services.workspaces.snapshot(name, request.name, caller.actor, key)
+    operation = await services.workspaces.snapshot(name, request.name, caller.actor, key, within)
     return await operation_response(services, operation, wait, created)
 
 
 @router.post("/{snapshot}/restore", response_model=Operation, status_code=202, responses={200: {"model": Workspace}})
 async def restore(
-    name: str, snapshot: str, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0
+    name: str,
+    snapshot: str,
+    services: Offered,
+    caller: Called,
+    key: Key = None,
+    within: Deadline = None,
+    wait: Wait = 0.0,
 ) -> Response:
-    operation = await services.workspaces.restore(name, snapshot, caller.actor, key)
+    operation = await services.workspaces.restore(name, snapshot, caller.actor, key, within)
     return await operation_response(services, operation, wait, result_of)
 
 
 @router.delete("/{snapshot}", response_model=Operation, status_code=202, responses={204: {"description": "Gone."}})
 async def remove(
-    name: str, snapshot: str, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0
+    name: str,
+    snapshot: str,
+    services: Offered,
+    caller: Called,
+    key: Key = None,
+    within: Deadline = None,
+    wait: Wait = 0.0,
 ) -> Response:
-    operation = await services.workspaces.remove_snapshot(name, snapshot, caller.actor, key)
+    operation = await services.workspaces.remove_snapshot(name, snapshot, caller.actor, key, within)
     return await operation_response(services, operation, wait, nothing_left)

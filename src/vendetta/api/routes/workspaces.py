@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Response, WebSocket
 from vendetta.api.answers import (
     API,
     Cursor,
+    Deadline,
     Key,
     Labels,
     Limit,
@@ -54,9 +55,14 @@ async def list_workspaces(
 
 @router.post("", response_model=Operation, status_code=202, responses={201: {"model": Workspace}})
 async def create(
-    request: WorkspaceRequest, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0
+    request: WorkspaceRequest,
+    services: Offered,
+    caller: Called,
+    key: Key = None,
+    within: Deadline = None,
+    wait: Wait = 0.0,
 ) -> Response:
-    operation = await services.workspaces.create(request, caller.actor, key)
+    operation = await services.workspaces.create(request, caller.actor, key, within)
     return await operation_response(services, operation, wait, created)
 
 
@@ -67,15 +73,23 @@ async def get(name: str, services: Offered) -> Response:
 
 @router.delete("/{name}", response_model=Operation, status_code=202, responses={204: {"description": "It is gone."}})
 async def remove(
-    name: str, services: Offered, caller: Called, force: bool = False, key: Key = None, wait: Wait = 0.0
+    name: str,
+    services: Offered,
+    caller: Called,
+    force: bool = False,
+    key: Key = None,
+    within: Deadline = None,
+    wait: Wait = 0.0,
 ) -> Response:
-    operation = await services.workspaces.remove(name, RemoveRequest(force=force), caller.actor, key)
+    operation = await services.workspaces.remove(name, RemoveRequest(force=force), caller.actor, key, within)
     return await operation_response(services, operation, wait, nothing_left)
 
 
 @router.post("/{name}/start", response_model=Operation, status_code=202, responses=CHANGED)
-async def start(name: str, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0) -> Response:
-    operation = await services.workspaces.start(name, caller.actor, key)
+async def start(
+    name: str, services: Offered, caller: Called, key: Key = None, within: Deadline = None, wait: Wait = 0.0
+) -> Response:
+    operation = await services.workspaces.start(name, caller.actor, key, within)
     return await operation_response(services, operation, wait, result_of)
 
 
@@ -86,9 +100,10 @@ async def stop(
     caller: Called,
     body: StopRequest | None = None,
     key: Key = None,
+    within: Deadline = None,
     wait: Wait = 0.0,
 ) -> Response:
-    operation = await services.workspaces.stop(name, body or StopRequest(), caller.actor, key)
+    operation = await services.workspaces.stop(name, body or StopRequest(), caller.actor, key, within)
     return await operation_response(services, operation, wait, result_of)
 
 
@@ -99,21 +114,26 @@ async def restart(
     caller: Called,
     body: StopRequest | None = None,
     key: Key = None,
+    within: Deadline = None,
     wait: Wait = 0.0,
 ) -> Response:
-    operation = await services.workspaces.restart(name, body or StopRequest(), caller.actor, key)
+    operation = await services.workspaces.restart(name, body or StopRequest(), caller.actor, key, within)
     return await operation_response(services, operation, wait, result_of)
 
 
 @router.post("/{name}/pause", response_model=Operation, status_code=202, responses=CHANGED)
-async def pause(name: str, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0) -> Response:
-    operation = await services.workspaces.pause(name, caller.actor, key)
+async def pause(
+    name: str, services: Offered, caller: Called, key: Key = None, within: Deadline = None, wait: Wait = 0.0
+) -> Response:
+    operation = await services.workspaces.pause(name, caller.actor, key, within)
     return await operation_response(services, operation, wait, result_of)
 
 
 @router.post("/{name}/resume", response_model=Operation, status_code=202, responses=CHANGED)
-async def resume(name: str, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0) -> Response:
-    operation = await services.workspaces.resume(name, caller.actor, key)
+async def resume(
+    name: str, services: Offered, caller: Called, key: Key = None, within: Deadline = None, wait: Wait = 0.0
+) -> Response:
+    operation = await services.workspaces.resume(name, caller.actor, key, within)
     return await operation_response(services, operation, wait, result_of)
 
 
@@ -128,10 +148,16 @@ async def move(
 
 @router.post("/{name}/resize", response_model=Operation, status_code=202, responses=CHANGED)
 async def resize(
-    name: str, body: ResizeRequest, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0
+    name: str,
+    body: ResizeRequest,
+    services: Offered,
+    caller: Called,
+    key: Key = None,
+    within: Deadline = None,
+    wait: Wait = 0.0,
 ) -> Response:
     """Gives its disk more room, also while it is used."""
-    operation = await services.workspaces.resize(name, body, caller.actor, key)
+    operation = await services.workspaces.resize(name, body, caller.actor, key, within)
     return await operation_response(services, operation, wait, result_of)
 
 

@@ -1,17 +1,19 @@
 """`vendetta node cleanup`: what of ours a node holds is shown, then taken away: that, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 import msgspec
 
-from vendetta.cli import complete
+from vendetta.cli import complete, exits
 from vendetta.cli.command import command, pass_session
-from vendetta.cli.following import follow
+from vendetta.cli.following import Following
 from vendetta.cli.formats import NOTHING, format_bytes
+from vendetta.cli.many import describe
 from vendetta.cli.output import View, write_done, write_list
 from vendetta.cli.prompts import confirm_removal
 from vendetta.cli.session import Session
+from vendetta.errors import VendettaError
 from vendetta.models import Belonging, CleanupResult, Operation
 
 BELONGING = View[Belonging](
@@ -33,44 +35,67 @@ BELONGING = View[Belonging](
     examples="""
         vendetta node cleanup gpu --dry-run
         vendetta node cleanup gpu
+        vendetta node cleanup gpu lab
         vendetta node cleanup gpu --all --yes
     """,
 )
-@click.argument("name", shell_complete=complete.node_names)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete.node_names)
 @click.option("--provider", "-p", help="Only what this technology holds.")
 @click.option("--all", "everything", is_flag=True, help="The workspaces and images too, running or not.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @pass_session
-def cleanup(session: Session, name: str, provider: str | None, everything: bool, dry_run: bool, yes: bool) -> None:
-    """Remove what Vendetta left on a node: whatever is ours there and no workspace stands for.
+def cleanup(
+    session: Session, names: Sequence[str], provider: str | None, everything: bool, dry_run: bool, yes: bool
+) -> int:
+    """Remove what Vendetta left on nodes: whatever is ours there and no workspace stands for.
 
     It is shown before it is removed. What isn't ours is never touched.
     """
-    held = session.client.providers.belongings(name, provider=provider)
-    chosen = [one for one in held if everything or not one.in_use]
-    if dry_run or (chosen and session.output == "table"):
-        write_list(session, chosen, BELONGING)
+    chosen: dict[str, Sequence[Belonging]] = {}
+    for name in dict.fromkeys(names):
+        held = session.client.providers.belongings(name, provider=provider)
+        chosen[name] = [one for one in held if everything or not one.in_use]
+        if dry_run or (chosen[name] and session.output == "table"):
+            if len(names) > 1:
+                session.note(f"node {name}:")
+            write_list(session, chosen[name], BELONGING)
     if dry_run:
-        return
-    removed = _remove(session, name, provider, chosen, everything=everything, yes=yes) if chosen else CleanupResult()
-    write_done(session, removed, name, f"{_counted(len(removed.removed))} removed from node {name}")
+        return exits.DONE
+    removed, errors = _remove(session, chosen, provider, everything=everything, yes=yes)
+    for name in chosen:
+        if name not in errors:
+            result = removed.get(name, CleanupResult())
+            write_done(session, result, name, f"{_counted(len(result.removed))} removed from node {name}")
+    for name, error in errors.items():
+        if len(chosen) == 1:
+            raise error
+        session.report(error, about=name)
+    return exits.FAILED if errors else exits.DONE
 
 
 def _remove(
-    session: Session, name: str, provider: str | None, chosen: Sequence[Belonging], *, everything: bool, yes: bool
-) -> CleanupResult:
-    confirm_removal(session, f"{_counted(len(chosen))} of node {name}", yes=yes)
-    submitted: list[Operation] = []
+    session: Session, chosen: Mapping[str, Sequence[Belonging]], provider: str | None, *, everything: bool, yes: bool
+) -> tuple[Mapping[str, CleanupResult], Mapping[str, VendettaError]]:
+    """What went, and what failed, by node: all of them side by side. Asks once."""
+    going = {name: belongings for name, belongings in chosen.items() if belongings}
+    if not going:
+        return {}, {}
+    confirm_removal(session, f"{_counted(sum(map(len, going.values())))} of node {describe(list(going))}", yes=yes)
+    submitted: dict[str, Operation] = {}
 
     def submit(node: str) -> Operation:
         # what was shown and nothing else, whatever has come since
-        ids = [one.id for one in chosen]
-        submitted.append(session.client.providers.clean_up(node, provider=provider, workspaces=everything, only=ids))
-        return submitted[-1]
+        ids = [one.id for one in going[node]]
+        operation = session.client.providers.clean_up(node, provider=provider, workspaces=everything, only=ids)
+        submitted[node] = operation
+        return operation
 
-    follow(session, name, submit)
-    return msgspec.convert(session.client.operations.get(submitted[-1].id).result, CleanupResult)
+    outcomes = Following(session, list(going), submit).run()
+    errors = {name: error for name, error in outcomes.items() if error is not None}
+    done = [name for name in going if name not in errors]
+    results = {name: session.client.operations.get(submitted[name].id).result for name in done}
+    return {name: msgspec.convert(result, CleanupResult) for name, result in results.items()}, errors
 
 
 def _counted(number: int) -> str:

@@ -1,6 +1,7 @@
 """`vendetta workspace start`, `stop`, `restart`, `pause`, `resume`, `resize` and `remove`: of one, or of many."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ from vendetta.cli.command import command, pass_session
 from vendetta.cli.following import Submit, follow
 from vendetta.cli.many import Verb, change_many, choose, selecting
 from vendetta.cli.output import write_done
-from vendetta.cli.params import only_given
+from vendetta.cli.params import DEADLINE, only_given
 from vendetta.cli.prompts import confirm_removal
 from vendetta.cli.session import Session
 
@@ -24,17 +25,21 @@ _timeout = click.option(
 
 @command("start", examples="vendetta workspace start web\nvendetta workspace start --label team=red")
 @selecting("workspace")
+@DEADLINE
 @pass_session
-def start(session: Session, **chosen: Any) -> int:
+def start(session: Session, deadline: float | None, **chosen: Any) -> int:
     """Start workspaces. One that runs already is left alone."""
-    return _change(session, Verb("workspace", "start", "started"), chosen, session.client.workspaces.start)
+    workspaces = session.client.workspaces
+    verb = Verb("workspace", "start", "started")
+    return _change(session, verb, chosen, partial(workspaces.start, deadline_seconds=deadline), deadline)
 
 
 @command("stop", examples="vendetta workspace stop web db\nvendetta workspace stop --all --node gpu")
 @selecting("workspace")
 @_timeout
+@DEADLINE
 @pass_session
-def stop(session: Session, timeout: float | None, **chosen: Any) -> int:
+def stop(session: Session, timeout: float | None, deadline: float | None, **chosen: Any) -> int:
     """Stop workspaces. What they hold is kept."""
     workspaces = session.client.workspaces
     config = only_given(timeout_seconds=timeout)
@@ -42,7 +47,8 @@ def stop(session: Session, timeout: float | None, **chosen: Any) -> int:
         session,
         Verb("workspace", "stop", "stopped"),
         chosen,
-        lambda name: workspaces.stop(name, timeout_seconds=timeout),
+        partial(workspaces.stop, timeout_seconds=timeout, deadline_seconds=deadline),
+        deadline,
         config,
     )
 
@@ -50,8 +56,9 @@ def stop(session: Session, timeout: float | None, **chosen: Any) -> int:
 @command("restart")
 @selecting("workspace")
 @_timeout
+@DEADLINE
 @pass_session
-def restart(session: Session, timeout: float | None, **chosen: Any) -> int:
+def restart(session: Session, timeout: float | None, deadline: float | None, **chosen: Any) -> int:
     """Stop workspaces and start them again."""
     workspaces = session.client.workspaces
     config = only_given(timeout_seconds=timeout)
@@ -59,51 +66,62 @@ def restart(session: Session, timeout: float | None, **chosen: Any) -> int:
         session,
         Verb("workspace", "restart", "restarted"),
         chosen,
-        lambda name: workspaces.restart(name, timeout_seconds=timeout),
+        partial(workspaces.restart, timeout_seconds=timeout, deadline_seconds=deadline),
+        deadline,
         config,
     )
 
 
 @command("pause")
 @selecting("workspace")
+@DEADLINE
 @pass_session
-def pause(session: Session, **chosen: Any) -> int:
+def pause(session: Session, deadline: float | None, **chosen: Any) -> int:
     """Freeze workspaces: they keep their memory, and use no processor until they are resumed."""
-    return _change(session, Verb("workspace", "pause", "paused"), chosen, session.client.workspaces.pause)
+    workspaces = session.client.workspaces
+    verb = Verb("workspace", "pause", "paused")
+    return _change(session, verb, chosen, partial(workspaces.pause, deadline_seconds=deadline), deadline)
 
 
 @command("resume")
 @selecting("workspace")
+@DEADLINE
 @pass_session
-def resume(session: Session, **chosen: Any) -> int:
+def resume(session: Session, deadline: float | None, **chosen: Any) -> int:
     """Let paused workspaces go on."""
-    return _change(session, Verb("workspace", "resume", "resumed"), chosen, session.client.workspaces.resume)
+    workspaces = session.client.workspaces
+    verb = Verb("workspace", "resume", "resumed")
+    return _change(session, verb, chosen, partial(workspaces.resume, deadline_seconds=deadline), deadline)
 
 
 @command("resize", examples="vendetta workspace resize web --disk 20G")
 @selecting("workspace")
 @click.option("--disk", required=True, metavar="SIZE", help="How much it shall have: no less than it has now.")
+@DEADLINE
 @pass_session
-def resize(session: Session, disk: str, **chosen: Any) -> int:
+def resize(session: Session, disk: str, deadline: float | None, **chosen: Any) -> int:
     """Give the disks of workspaces more room, also while they are used."""
     workspaces = session.client.workspaces
     verb = Verb("workspace", "resize", "resized")
-    return _change(session, verb, chosen, lambda name: workspaces.resize(name, disk), {"disk": disk})
+    submit = partial(workspaces.resize, disk=disk, deadline_seconds=deadline)
+    return _change(session, verb, chosen, submit, deadline, {"disk": disk})
 
 
 @command("remove", examples="vendetta workspace remove web\nvendetta workspace remove --label run=417 --force --yes")
 @selecting("workspace")
 @click.option("--force", "-f", is_flag=True, help="Also while it runs.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@DEADLINE
 @pass_session
-def remove(session: Session, force: bool, yes: bool, **chosen: Any) -> int:
+def remove(session: Session, force: bool, yes: bool, deadline: float | None, **chosen: Any) -> int:
     """Remove workspaces and what they hold."""
     workspaces = session.client.workspaces
     return _change(
         session,
         Verb("workspace", "remove", "removed"),
         chosen,
-        lambda name: workspaces.remove(name, force=force),
+        partial(workspaces.remove, force=force, deadline_seconds=deadline),
+        deadline,
         {"force": force},
         ask=lambda what: confirm_removal(session, what, yes=yes),
     )
@@ -114,6 +132,7 @@ def _change(
     verb: Verb,
     chosen: Mapping[str, Any],
     submit: Submit,
+    deadline: float | None,
     config: Mapping[str, Any] | None = None,
     *,
     ask: Callable[[str], None] = lambda what: None,
@@ -124,7 +143,7 @@ def _change(
         return exits.DONE
     ask(f"workspace{'' if len(selection.names) == 1 else 's'} {selection}")
     if not selection.is_one:
-        return change_many(session, verb, selection, config)
+        return change_many(session, verb, selection, config, deadline=deadline)
     [name] = selection.names
     follow(session, name, submit)
     item = _result(session, name, verb.action) if session.output != "table" else None

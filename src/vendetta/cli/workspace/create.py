@@ -10,7 +10,7 @@ from vendetta.cli import complete
 from vendetta.cli.command import Command, command, pass_session
 from vendetta.cli.following import follow
 from vendetta.cli.output import colored_state, write_done, write_value
-from vendetta.cli.params import MOUNT, PAIR, only_given, read_env_file
+from vendetta.cli.params import DEADLINE, MOUNT, PAIR, only_given, read_env_file
 from vendetta.cli.session import Session
 from vendetta.client.workspaces import WorkspaceFields
 
@@ -58,6 +58,7 @@ class CreateCommand(Command):
 @click.option("--command", "command_", metavar="COMMAND", help="What to run: split as a shell does, then ARGV follows.")
 @click.option("--no-start", is_flag=True, help="Only create it.")
 @click.option("--no-wait", is_flag=True, help="Print the operation and don't wait for it.")
+@DEADLINE
 @pass_session
 @click.pass_context
 def create(ctx: click.Context, session: Session, /, name: str, no_start: bool, no_wait: bool, **given: Any) -> None:
@@ -81,12 +82,12 @@ def create(ctx: click.Context, session: Session, /, name: str, no_start: bool, n
         options=dict(given["options"]),
     )
     fields["start"] = not no_start
-    request = cast(WorkspaceFields, fields)
+    request, deadline = cast(WorkspaceFields, fields), given["deadline"]
     if no_wait:
-        operation = session.client.workspaces.create(request)
+        operation = session.client.workspaces.create(request, deadline_seconds=deadline)
         write_value(session, operation, operation.id)
         return
-    follow(session, name, lambda _: session.client.workspaces.create(request))
+    follow(session, name, lambda _: session.client.workspaces.create(request, deadline_seconds=deadline))
     made = session.client.workspaces.get(name)
     write_done(session, made, name, f"workspace {name} is {colored_state(made.state)} on node {made.node}")
 

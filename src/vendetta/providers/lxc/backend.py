@@ -14,6 +14,7 @@ from vendetta.providers.powers import (
     InstanceEvent,
     Logs,
     Measured,
+    Moving,
     Pausing,
     Resizing,
     Snapshots,
@@ -26,6 +27,7 @@ class Backend(
     Provider,
     Logs,
     Measured,
+    Moving,
     Watch,
     Checkup,
     Snapshots,
@@ -58,3 +60,5 @@ class Backend(
     def watch(self) -> AsyncGenerator[InstanceEvent, None]: ...
 
     def get_archive(self, name: str, path: str) -> AsyncGenerator[bytes, None]: ...
+
+    def export_instance(self, name: str, mark: str) -> AsyncGenerator[bytes, None]: ...

@@ -26,6 +26,7 @@ class LxcProvider:
     lacks: ClassVar[Mapping[str, str]] = LACKS
     conditions: ClassVar[Mapping[str, str]] = {
         "direct": "Incus or LXD",
+        "move": "Incus or LXD",
         "resize": "a storage pool that limits disks (btrfs, lvm, zfs)",
     }
 
@@ -180,6 +181,22 @@ class LxcProvider:
 
     async def resize_disk(self, name: str, size_bytes: int) -> None:
         await (await self._backend()).resize_disk(name, size_bytes)
+
+    async def check_movable(self, name: str) -> None:
+        await (await self._backend()).check_movable(name)
+
+    async def export_instance(self, name: str, mark: str) -> AsyncIterator[bytes]:
+        async with aclosing((await self._backend()).export_instance(name, mark)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def import_instance(
+        self, name: str, spec: InstanceSpec, mark: str, content: AsyncIterator[bytes]
+    ) -> Instance:
+        return await (await self._backend()).import_instance(name, spec, mark, content)
+
+    async def forget_move(self, name: str, mark: str) -> None:
+        await (await self._backend()).forget_move(name, mark)
 
     async def list_belongings(self) -> Sequence[Belonging]:
         return await (await self._backend()).list_belongings()

@@ -216,6 +216,27 @@ class Classic:
     async def resize_disk(self, name: str, size_bytes: int) -> None:
         raise Unsupported(f"the disk of {name} has no size of its own: classic LXC takes the room that the node has")
 
+    async def check_movable(self, name: str) -> None:
+        raise self._immovable(name)
+
+    async def export_instance(self, name: str, mark: str) -> AsyncGenerator[bytes, None]:
+        raise self._immovable(name)
+        yield b""  # pragma: no cover - makes it a generator
+
+    async def import_instance(
+        self, name: str, spec: InstanceSpec, mark: str, content: AsyncIterator[bytes]
+    ) -> Instance:
+        raise self._immovable(name)
+
+    async def forget_move(self, name: str, mark: str) -> None:
+        """None ever began."""
+
+    def _immovable(self, name: str) -> Unsupported:
+        return Unsupported(
+            f"{name} can't be moved: classic LXC on node {self._host.node} writes no file that another node could read",
+            hint="Stop it instead. With Incus or LXD it could be.",
+        )
+
     async def list_belongings(self) -> Sequence[Belonging]:
         return await self._belongings.list()
 

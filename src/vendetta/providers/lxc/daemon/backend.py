@@ -27,6 +27,7 @@ from .engine import Engine
 from .images import Images
 from .instances import parse_instance, parse_state
 from .lookup import Found, Lookup
+from .moving import Moves
 from .pools import Pools
 from .probe import probe
 from .process import DaemonProcess
@@ -52,6 +53,7 @@ class Daemon:
         self._images = Images(self._engine, owner)
         self._pools = Pools(self._engine, owner)
         self._snapshots = Snapshots(self._engine, self._lookup)
+        self._moves = Moves(self._engine, self._lookup, self._states, self._pools, owner)
         self._belongings = Belongings(self._engine, self._lookup, owner)
 
     # describe
@@ -200,6 +202,20 @@ class Daemon:
 
     async def resize_disk(self, name: str, size_bytes: int) -> None:
         await self._pools.resize(await self._lookup.find(name), name, size_bytes)
+
+    async def check_movable(self, name: str) -> None:
+        await self._moves.check(name)
+
+    def export_instance(self, name: str, mark: str) -> AsyncGenerator[bytes, None]:
+        return self._moves.export(name, mark)
+
+    async def import_instance(
+        self, name: str, spec: InstanceSpec, mark: str, content: AsyncIterator[bytes]
+    ) -> Instance:
+        return await self._moves.take_in(name, spec, mark, content)
+
+    async def forget_move(self, name: str, mark: str) -> None:
+        await self._moves.forget(name, mark)
 
     async def list_belongings(self) -> Sequence[Belonging]:
         return await self._belongings.list()

@@ -15,6 +15,7 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     ClientWebSocketResponse,
+    StreamReader,
     WSMessage,
     WSMsgType,
 )
@@ -95,6 +96,14 @@ class Engine:
         if response.status >= 400:
             raise Refused(response.status, str(parse_reply(body, response.status).get("error")))
         return body
+
+    @asynccontextmanager
+    async def download(self, path: str, /, **params: str) -> AsyncIterator[StreamReader]:
+        """A file as it comes. Raises `Refused`."""
+        async with self._session.get(f"{BASE}{_below(path)}", params=params, timeout=SENDING) as response:
+            if response.status >= 400:
+                raise Refused(response.status, str(parse_reply(await response.read(), response.status).get("error")))
+            yield response.content
 
     async def change(self, method: str, path: str, **request: Any) -> Reply:
         """As `ask`, for what the engine does in an operation: awaited, it is what came of it. Raises `Refused`."""

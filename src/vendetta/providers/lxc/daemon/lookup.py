@@ -44,9 +44,12 @@ class Lookup:
 
     async def lookup(self, name: str, *, state: bool = False) -> Found | None:
         """Whatever stands under our name for it, ours or not; None where nothing does. With its `state`: dearer."""
-        called = engine_name(name)
+        return await self.lookup_engine_name(engine_name(name), f"inspect {name}", state=state)
+
+    async def lookup_engine_name(self, called: str, what: str, *, state: bool = False) -> Found | None:
+        """The same, for a name of the daemon's. `what` is verb and object ("inspect web")."""
         path, params = f"instances/{called}", {"recursion": "1"} if state else {}
-        async with self._engine.doing(f"inspect {name}"):
+        async with self._engine.doing(what):
             said = await self._engine.find(path, **params)
             if said is None and (project := await self._project_of(called)) is not None:
                 said = await self._engine.find(path, project=project, **params)

@@ -10,6 +10,8 @@ WORKSPACE = PREFIX + "workspace"
 OWNER = PREFIX + "owner"
 SPEC = PREFIX + "spec"
 IMAGE = PREFIX + "image"
+MOVE = PREFIX + "move"
+"""The mark of the move that brought it here."""
 LABEL = PREFIX + "label."
 """Before the name of each label: a bare `user.KEY` may mean something to what runs inside, as `user.user-data` does."""
 
