@@ -21,17 +21,34 @@ async def connect(path: str, *, busy_seconds: float) -> aiosqlite.Connection:
 
 
 class Connection(aiosqlite.Connection):
+    def __init__(self, connector: Callable[[], sqlite3.Connection], iter_chunk_size: int) -> None:
+        super().__init__(connector, iter_chunk_size)
+        # one counts in the loop, the other in the thread, so that neither misses what the other counts
+        self._begun = 0
+        self._ended = 0
+
     def cursor(self) -> "Cursor":  # type: ignore[override]
         return Cursor(self)
 
     async def rollback(self) -> None:
-        """SQLAlchemy rolls back whatever it gives back to its pool, also what only read."""
-        if self.in_transaction:
+        """SQLAlchemy rolls back whatever it gives back to its pool, also what only read.
+
+        A statement whose caller was cancelled may still be under way, and begin a transaction.
+        """
+        if self._begun != self._ended or self.in_transaction:
             await super().rollback()
 
     async def visit(self, act: Callable[[sqlite3.Connection], None]) -> None:
-        """Runs it in the connection's thread."""
-        await self._execute(act, self._conn)  # type: ignore[no-untyped-call]
+        """Runs it in the connection's thread, to its end whoever waits for it."""
+
+        def run(connection: sqlite3.Connection) -> None:
+            try:
+                act(connection)
+            finally:
+                self._ended += 1
+
+        self._begun += 1
+        await self._execute(run, self._conn)  # type: ignore[no-untyped-call]
 
 
 class Cursor:
