@@ -143,7 +143,7 @@ class Node:
                 self._require(engine.wait(pid), name)
 
     def kill(self) -> None:
-        """The machine is lost: nothing of it runs or answers any more, and nobody was told."""
+        """The machine is lost: nothing of it runs or answers any more, and nobody was told. `boot` starts it again."""
         self._link.remove()
         watched = os.pidfd_open(self.pid)
         try:

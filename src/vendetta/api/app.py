@@ -42,6 +42,7 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     )
     app.state.services = services
     app.state.metrics = metrics
+    services.listen(metrics)
     problems.install(app)
     for routes in (
         *(runs, bulk, nodes, doctor, sockets, cleanup, draining, providers),

@@ -20,6 +20,7 @@ from vendetta.coordination.doctor import Doctor
 from vendetta.coordination.draining import Draining
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
+from vendetta.coordination.figures import take_figures
 from vendetta.coordination.fleet import Fleet
 from vendetta.coordination.images import Images
 from vendetta.coordination.links import Links
@@ -54,7 +55,7 @@ from vendetta.ssh.pool import Pool
 from vendetta.ssh.succession import Succession
 from vendetta.store import Store
 
-from .services import Services
+from .services import Listener, Services
 
 
 @asynccontextmanager
@@ -157,10 +158,15 @@ async def running_services(
             sockets=sockets,
             status=build_status(paths, config, store, pool, operations, replicas),
             check_state=store.check,
-            nodes_by_status=store.nodes.count_by_status,
-            breakers_by_state=pool.breakers_by_state,
+            figures=partial(take_figures, store, pool),
+            listen=partial(listen, told, monitor),
             stopping=stopping or asyncio.Event(),
         )
+
+
+def listen(events: Events, monitor: Monitor, listener: Listener) -> None:
+    events.on_event(listener.told)
+    monitor.on_round_trip(listener.round_trip)
 
 
 def build_ssh(paths: Paths, config: ServerConfig) -> tuple[HostKeys, Keys, Connector]:

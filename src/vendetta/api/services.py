@@ -1,9 +1,9 @@
 """What the routes call."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -16,6 +16,7 @@ from vendetta.coordination.dispatch import Dispatcher
 from vendetta.coordination.doctor import Doctor
 from vendetta.coordination.draining import Draining
 from vendetta.coordination.events import Events
+from vendetta.coordination.figures import Figures
 from vendetta.coordination.fleet import Fleet
 from vendetta.coordination.images import Images
 from vendetta.coordination.moves import Moves
@@ -26,8 +27,21 @@ from vendetta.coordination.rotation import Rotation
 from vendetta.coordination.sockets import Sockets
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.workspaces import Workspaces
-from vendetta.models import ServerStatus
+from vendetta.models import Event, ServerStatus
 from vendetta.ssh.keys import Keys
+
+
+class Listener(Protocol):
+    """Hears what happens as it happens. Must not wait."""
+
+    def told(self, event: Event) -> None: ...
+
+    def round_trip(self, seconds: float) -> None:
+        """One to a node."""
+
+
+def _nobody_tells(listener: Listener) -> None:
+    """Where nothing happens."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +68,8 @@ class Services:
     status: Callable[[], Awaitable[ServerStatus]]
     check_state: Callable[[], Awaitable[None]]
     """Raises `ServerUnavailable` where the state can't be read or written."""
-    nodes_by_status: Callable[[], Awaitable[Mapping[str, int]]]
-    breakers_by_state: Callable[[], Mapping[str, int]] = dict
+    figures: Callable[[], Awaitable[Figures]]
+    listen: Callable[[Listener], None] = _nobody_tells
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is about to stop: whoever waits or streams ends then."""
 

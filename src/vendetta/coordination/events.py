@@ -5,7 +5,7 @@ up, takes no room, and loses only what is pruned before it comes to it, which it
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -31,6 +31,7 @@ class Events:
         self._last = 0
         self._news = asyncio.Event()
         self._closed = False
+        self._listener: Callable[[Event], None] = lambda event: None
 
     async def __aenter__(self) -> Self:
         self._end_listening = self._store.news.listen(TOPIC, self._hear)
@@ -48,6 +49,10 @@ class Events:
         self._closed = True
         self._news.set()
 
+    def on_event(self, listener: Callable[[Event], None]) -> None:
+        """From now on `listener` hears of every event that this server tells."""
+        self._listener = listener
+
     async def emit(self, kind: str, subject: str, actor: str = "server", **data: Any) -> Event:
         event = await self._store.events.append(kind, subject, actor, data)
         await self.announce(event)
@@ -56,6 +61,7 @@ class Events:
     async def announce(self, event: Event) -> None:
         """That one was appended, in a transaction which has ended since."""
         self._last = max(self._last, event.sequence)
+        self._listener(event)
         if event.sequence % PRUNE_EVERY == 0:
             with suppress(StoreUnavailable):  # then the next time
                 await self._store.events.prune(self._keep)

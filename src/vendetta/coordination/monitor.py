@@ -9,7 +9,7 @@ Beyond `max_connections` the idlest nodes rest: their link is closed, and they a
 
 import asyncio
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -100,6 +100,7 @@ class Monitor:
         self._node_timeout = node_timeout_seconds
         self._watched: dict[str, Watched] = {}
         self._asking = Turns(ASKED_AT_ONCE)
+        self._on_round_trip: Callable[[float], None] = lambda seconds: None
         self._listening: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -117,6 +118,10 @@ class Monitor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def on_round_trip(self, listener: Callable[[float], None]) -> None:
+        """From now on `listener` hears how long each round trip to a node took, in seconds."""
+        self._on_round_trip = listener
 
     def follow(self, claim: Claim) -> None:
         """The node's link is wanted. Followed already: it is tried again now rather than later."""
@@ -251,6 +256,7 @@ class Monitor:
     ) -> Node:
         name = before.name
         findings = await probe(connection, self._engines)
+        self._on_round_trip(findings.latency_seconds)
         if before.status == "offline":
             self._links.answered(name)
             await self._links.settled()

@@ -27,7 +27,7 @@ from .attempts import Pause, build_late
 from .durable import Durable, Json, build_location
 from .events import Events
 from .patience import until_stored
-from .runs import Run, Runs
+from .runs import Run, Runs, build_duration
 from .steps import Steps, Surroundings, as_ours, build_cancelled, build_problem
 from .waiting import Waiting
 
@@ -376,6 +376,7 @@ class Operations:
             operation=operation.kind,
             target=operation.target,
             code=operation.error.code if operation.error else None,
+            **build_duration(operation),
         )
         await until_stored(emit, stopping=lambda: self._stopping)
 

@@ -137,3 +137,10 @@ class Runs:
         if operation.kind in self.side_by_side:
             return operation.kind, operation.id
         return operation.kind.partition(".")[0], operation.target
+
+
+def build_duration(operation: Operation) -> dict[str, float]:
+    """`seconds`, for an event: how long it took. Nothing where it hasn't ended, or was never begun."""
+    if operation.started_at is None or operation.finished_at is None:
+        return {}
+    return {"seconds": max(0.0, round((operation.finished_at - operation.started_at).total_seconds(), 3))}

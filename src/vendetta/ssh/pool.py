@@ -97,6 +97,16 @@ class Pool:
     def breakers_by_state(self) -> Mapping[str, int]:
         return Counter(breaker.state for breaker in self._breakers.values())
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place among the connections."""
+        return self._room.wanted
+
+    @property
+    def leased(self) -> int:
+        """How many uses of a connection go on."""
+        return self._leases
+
     @asynccontextmanager
     async def lease(self, endpoint: Endpoint) -> AsyncIterator[Connection]:
         """The node's connection, opened if need be, kept for as long as the block lasts. Raises `LinkError`, `Busy`.

@@ -1,5 +1,6 @@
 """The nodes, by name."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select
@@ -26,6 +27,12 @@ class Nodes(NamedTable[Node]):
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return {row.status: row.number for row in rows}
+
+    async def count_engines(self) -> Mapping[tuple[str, str], int]:
+        """By provider and state, of all nodes."""
+        async with self._database.read() as connection:
+            found = (await connection.execute(select(nodes.c.providers))).scalars().all()
+        return Counter((kind, status["state"]) for providers in found for kind, status in providers.items())
 
     async def all(self) -> Sequence[Node]:
         return await self._all()

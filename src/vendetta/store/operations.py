@@ -1,10 +1,10 @@
 """The operations, by id, in the order in which they were asked for. Their progress is not kept here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import OperationNotFound
@@ -63,6 +63,13 @@ class Operations:
         if row is None:
             raise _absent(id)
         return parse_row(Operation, row)
+
+    async def count_by_state(self) -> Mapping[tuple[str, str], int]:
+        """By kind and state, of those that are kept."""
+        kind, state = operations.c.kind, operations.c.state
+        query = select(kind, state, func.count().label("number")).group_by(kind, state)
+        async with self._database.read() as connection:
+            return {(row.kind, row.state): row.number for row in await connection.execute(query)}
 
     async def unfinished(self) -> Sequence[Operation]:
         """Those that are neither done nor given up, the oldest first."""

@@ -68,6 +68,11 @@ class Workspaces(NamedTable[Workspace]):
             async with self._database.write() as connection:
                 await connection.execute(query.values(observed_at=observed_at))
 
+    async def count_by_state(self) -> Mapping[str, int]:
+        query = select(self.table.c.state, func.count().label("number")).group_by(self.table.c.state)
+        async with self._database.read() as connection:
+            return {row.state: row.number for row in await connection.execute(query)}
+
     async def kinds(self, node: str) -> frozenset[str]:
         """The technologies of the workspaces on a node."""
         query = select(self.table.c.provider).distinct().where(self.table.c.node == node)

@@ -98,7 +98,7 @@ async def test_a_cable_that_is_out_for_long_opens_the_breaker_until_somebody_ask
     assert shown.breaker is not None
     assert (shown.breaker.state, shown.breaker.error is None) == ("open", False)
     assert shown.breaker.next_try is not None
-    assert services.breakers_by_state() == {"open": 1}
+    assert (await services.figures()).breakers == {"open": 1}
     node.mend()
     async with services.nodes.exec("gpu", ExecRequest(argv=["true"])) as process:
         assert await process.wait() == 0

@@ -28,6 +28,7 @@ from tests.unit.client.samples import (
 
 from vendetta.api.services import Services
 from vendetta.coordination.descriptions import Descriptions
+from vendetta.coordination.figures import Figures
 from vendetta.coordination.requests import BulkRequest, ExecRequest, RunRequest
 from vendetta.errors import (
     NodeNotFound,
@@ -509,8 +510,16 @@ def build_services() -> Services:
     async def check_state() -> None:
         return
 
-    async def nodes_by_status() -> dict[str, int]:
-        return {"connected": 2, "offline": 1}
+    async def figures() -> Figures:
+        return Figures(
+            nodes={"connected": 2, "offline": 1},
+            engines={("docker", "healthy"): 2},
+            workspaces={"running": 3},
+            operations={("workspace.create", "succeeded"): 4},
+            breakers={"open": 1},
+            waiting=5,
+            leased=6,
+        )
 
     fakes: dict[str, Any] = {
         "nodes": FakeNodes(),
@@ -533,4 +542,4 @@ def build_services() -> Services:
         "replicas": FakeReplicas(),
         "sockets": FakeSockets(),
     }
-    return Services(**fakes, status=status, check_state=check_state, nodes_by_status=nodes_by_status)
+    return Services(**fakes, status=status, check_state=check_state, figures=figures)

@@ -1,15 +1,18 @@
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from click import unstyle
 from tests.unit.cli.conftest import Cli
 from tests.unit.client.fake_server import FakeServer, Reply, Request, items, sse
-from tests.unit.client.samples import DRAINED, EVENT, FINGERPRINT, KEY, NODE, REPORT, SOCKET, operation
+from tests.unit.client.samples import DRAINED, EVENT, FINGERPRINT, KEY, NODE, REPORT, SOCKET, WORKSPACE, operation
 
 from vendetta.cli.node.add import derive_name
+from vendetta.cli.node.watching import Sight, build_text
 from vendetta.cli.randomart import draw
 from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput, ProviderError
 from vendetta.models import BulkResult, Drained, DrainResult, Problem
@@ -220,11 +223,40 @@ def test_watching_shows_each_change_once(fake: FakeServer, cli: Cli, monkeypatch
     states = iter([NODE, replace(NODE, latency_seconds=1.0), replace(NODE, status="offline", reason="no answer")])
     fake.routes |= {
         "GET /nodes/gpu": lambda request: next(states),
+        "GET /workspaces": items(WORKSPACE),
         "GET /events": sse(EVENT, replace(EVENT, subject="other"), replace(EVENT, sequence=8)),
     }
     ended = cli("node", "status", "gpu", "--watch", "-o", "json")
     assert ended.status == 5
-    assert [line.count('"status":"offline"') for line in ended.out.splitlines()] == [0, 1]
+    said = [json.loads(line) for line in ended.out.splitlines()]
+    assert [each["node"]["status"] for each in said] == ["connected", "offline"]
+    assert said[0]["workspaces"] == {WORKSPACE.state: 1}
+
+
+def test_watching_what_is_on_a_node_is_a_line_for_each_change(
+    fake: FakeServer, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vendetta.client.watch._PAUSES", ())
+    states = iter(["running", "running", "failed"])
+    fake.routes |= {
+        "GET /nodes/gpu": NODE,
+        "GET /workspaces": lambda request: items(replace(WORKSPACE, state=next(states))),
+        "GET /events": sse(
+            replace(EVENT, subject="web", data={"node": "gpu"}),
+            replace(EVENT, sequence=8, subject="web", data={"node": "elsewhere"}),
+            replace(EVENT, sequence=9, subject="web", data={"node": "gpu"}),
+        ),
+    }
+    first, last = cli("node", "status", "gpu", "--watch").out.splitlines()
+    assert "connected" in first
+    assert "1 running" in first
+    assert "1 failed" in last
+
+
+def test_the_picture_of_a_node_has_its_workspaces() -> None:
+    text = unstyle(build_text(Sight(NODE, Counter({"running": 2, "failed": 1}))))
+    assert "1 failed, 2 running" in text
+    assert "Status" in text
 
 
 def test_a_socket_is_for_who_is_on_the_servers_machine(fake: FakeServer, cli: Cli) -> None:

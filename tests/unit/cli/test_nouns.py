@@ -96,6 +96,21 @@ def test_operations(fake: FakeServer, cli: Cli) -> None:
     assert cli("operation", "wait", "op1", "--timeout", "0").status == 7
 
 
+def test_events_of_a_kind_or_about_something(fake: FakeServer, cli: Cli) -> None:
+    failed = {"reason": "ended with status 7", "exit_status": 7, "last_lines": ["one", "two"], "code": None}
+    fake.routes["GET /events"] = items(
+        EVENT,
+        replace(EVENT, sequence=8, kind="workspace.failed", subject="web", data=failed),
+        replace(EVENT, sequence=9, kind="workspace.running", subject="db"),
+        replace(EVENT, sequence=10, kind="events.missed", subject="events"),
+    )
+    assert cli("events", "--kind", "workspace", "-o", "name").out == "8\n9\n10\n"
+    assert cli("events", "--kind", "workspace.running", "--kind", "node", "-o", "name").out == "7\n9\n10\n"
+    assert cli("events", "--subject", "web", "-o", "name").out == "8\n10\n"
+    line = cli("events", "--subject", "web").out.splitlines()[1]
+    assert line.endswith('reason="ended with status 7" exit_status=7 last_lines="one | two"')
+
+
 def test_events(fake: FakeServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.routes["GET /events"] = items(EVENT)
     assert cli("events").out.splitlines()[1].split()[-4:] == ["node.added", "gpu", "uid:0", "address=gpu.lan"]

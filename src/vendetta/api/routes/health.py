@@ -41,11 +41,10 @@ async def readyz(services: Offered) -> Response:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(request: Request, services: Offered) -> Response:
-    figures = request.app.state.metrics
-    status, nodes = await services.status(), await services.nodes_by_status()
-    content = figures.render(status, nodes, services.breakers_by_state())
-    return Response(content, media_type=figures.content_type)
+async def figures(request: Request, services: Offered) -> Response:
+    metrics = request.app.state.metrics
+    content = metrics.render(await services.status(), await services.figures())
+    return Response(content, media_type=metrics.content_type)
 
 
 @router.get("/docs", response_class=HTMLResponse, include_in_schema=False)

@@ -1,6 +1,5 @@
 """`vendetta node list` and `vendetta node status`."""
 
-import sys
 from collections.abc import Sequence
 from typing import get_args
 
@@ -8,10 +7,10 @@ import click
 
 from vendetta.cli import complete
 from vendetta.cli.command import command, pass_session
-from vendetta.cli.output import write_json_line, write_list, write_one, write_text
+from vendetta.cli.output import write_list, write_one
 from vendetta.cli.params import PAIR
 from vendetta.cli.session import Session
-from vendetta.models import Node, NodeStatus
+from vendetta.models import NodeStatus
 
 from .view import NODE
 
@@ -27,31 +26,16 @@ def list_(session: Session, labels: Sequence[tuple[str, str]], status: str | Non
 
 @command("status", examples="vendetta node status gpu --watch")
 @click.argument("name", shell_complete=complete.node_names)
-@click.option("--watch", "-w", is_flag=True, help="Show it again whenever it changes.")
+@click.option("--watch", "-w", is_flag=True, help="Go on with each change.")
 @pass_session
 def status(session: Session, name: str, watch: bool) -> None:
-    """Show one node: its link, its engines, its resources."""
-    node = session.client.nodes.get(name)
-    _write(session, node, watch=watch)
-    if not watch:
-        return
-    for event in session.client.events.watch():
-        if event.subject == name:
-            previous, node = node, session.client.nodes.get(name)
-            if _told(previous) != _told(node):
-                if session.output == "table":
-                    write_text("\n")
-                _write(session, node, watch=True)
+    """Show one node: its link, its engines, its resources.
 
+    With --watch, on a terminal: a picture that stays up to date. Else a line for each change, in JSON with -o json.
+    """
+    if watch:
+        from .watching import watch as go_on
 
-def _write(session: Session, node: Node, *, watch: bool) -> None:
-    if watch and session.output == "json":
-        write_json_line(node)
-        return
-    write_one(session, node, NODE)
-    sys.stdout.flush()
-
-
-def _told(node: Node) -> tuple[object, ...]:
-    """What is worth telling: latency changes with each probe."""
-    return node.status, node.reason, node.providers, node.host_key, node.cordoned, node.labels, node.address
+        go_on(session, name)
+    else:
+        write_one(session, session.client.nodes.get(name), NODE)
