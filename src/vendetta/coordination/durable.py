@@ -7,6 +7,7 @@ use (connections, locks) lives in that loop. A workflow is started directly, not
 import asyncio
 import logging
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dbos import DBOSConfig
 
 Json = dict[str, Any]
+LOG = logging.getLogger("dbos")
 
 APPLICATION_VERSION = "1"
 """Raised when the steps of a handler change in order or name: what an older version left then begins again."""
@@ -33,6 +35,7 @@ SCHEMA = "vendetta_operations"
 
 THREADS, CONNECTIONS = 16, 4
 RESUMED_POLL_SECONDS = 0.2
+REPEATED_AFTER_SECONDS = 60.0
 
 
 class Durable:
@@ -44,6 +47,7 @@ class Durable:
         self._perform = perform
         self._workflow: Callable[[str], Any] | None = None
         self._engine: Engine | None = None
+        self._repetitions = Repetitions()
 
     async def __aenter__(self) -> Self:
         """Also resumes, by and by, every workflow that was running when the last process ended."""
@@ -52,9 +56,10 @@ class Durable:
         async def operation(id: str) -> Json:
             return await self._perform(id)
 
-        if not (log := logging.getLogger("dbos")).handlers:
+        if not LOG.handlers:
             # it would log to the console by itself; now its warnings go where all logs go
-            log.addHandler(logging.NullHandler())
+            LOG.addHandler(logging.NullHandler())
+        LOG.addFilter(self._repetitions)
         DBOS(config=self._config())
         self._workflow = DBOS.workflow(name="operation", max_recovery_attempts=None)(operation)
         try:
@@ -105,6 +110,7 @@ class Durable:
         # DBOS made its threads this loop's default executor, and is about to end them
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="server"))
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        LOG.removeFilter(self._repetitions)
         if self._engine:
             await asyncio.to_thread(self._engine.dispose)
 
@@ -142,6 +148,25 @@ class Durable:
                 "hide_parameters": True,
             }
         return config
+
+
+class Repetitions(logging.Filter):
+    """DBOS says several times a second that its database is away, with tracebacks: the gist once a minute will do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno > logging.WARNING:
+            return True
+        place, now = (record.module, record.lineno), time.monotonic()
+        if now - self._said_at.get(place, -REPEATED_AFTER_SECONDS) < REPEATED_AFTER_SECONDS:
+            return False
+        self._said_at[place] = now
+        lines = [line for line in record.getMessage().splitlines() if line.strip()]
+        record.msg, record.args = " … ".join(dict.fromkeys([*lines[:1], *lines[-1:]])), ()
+        return True
 
 
 def build_location(state: str) -> str:

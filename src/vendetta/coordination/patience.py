@@ -27,7 +27,8 @@ async def until_stored(act: Callable[[], Awaitable[T]], *, stopping: Callable[[]
         except StoreUnavailable as exc:
             if stopping():
                 raise
-            log.warning("waiting for the database", reason=exc.message)
+            if pause == FIRST_PAUSE_SECONDS:
+                log.warning("waiting for the database", reason=exc.message)
         # not all at once when it is back
         await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

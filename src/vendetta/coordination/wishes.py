@@ -12,7 +12,7 @@ import structlog
 
 from vendetta.errors import NodeNotFound
 from vendetta.ssh.pool import Pool
-from vendetta.store import Store
+from vendetta.store import Store, StoreUnavailable
 
 from .credentials import Credentials
 from .links import Links
@@ -102,6 +102,9 @@ class Wishes:
                     await self._catch_up()
                 elif said["by"] != self._shares.replica:
                     await self._do(said["wish"], said["node"])
+            except StoreUnavailable as exc:
+                # it is looked up once the database is back: that news may have been missed is told then
+                log.warning("what was wanted elsewhere is not known", reason=exc.message)
             except Exception as exc:
                 log.warning("what was wanted elsewhere is not done", said=said, error=str(exc), exc_info=exc)
 

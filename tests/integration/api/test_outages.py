@@ -85,7 +85,9 @@ async def check_refusals(client: httpx.AsyncClient, reason: str) -> None:
     assert reason in changed.json()["detail"]
     assert "Try again" in changed.json()["hint"]
     ready = await client.get("/readyz")
-    assert (ready.status_code, reason in ready.json()["detail"]) == (503, True), ready.text
+    assert ready.status_code == 503
+    # or, where it took long to ask, what came of it among the replicas
+    assert any(said in ready.json()["detail"] for said in (reason, "the database did not answer")), ready.text
     assert (await client.get("/healthz")).status_code == 200
 
 
@@ -181,10 +183,8 @@ async def test_a_step_that_could_not_be_recorded_is_recorded_when_there_is_room(
 
 
 @pytest.fixture
-async def own_postgres(bed: TestBed) -> AsyncIterator[Postgres]:
-    postgres = bed.postgres()
-    yield postgres
-    postgres.stop()
+def own_postgres(bed: TestBed) -> Postgres:
+    return bed.postgres()
 
 
 async def test_a_postgresql_that_is_gone_for_a_while(

@@ -68,8 +68,9 @@ class Machine:
         self.seen[name].add(self.truth(name))
 
     def clear(self) -> None:
+        names = {*self.seen, *self.engine.instances}
         self.seen.clear()
-        for name in self.engine.instances:
+        for name in names:  # what can't be asked just now is told later
             self.note(name)
         self.disturbed = not self.answers
 
