@@ -67,7 +67,7 @@ async def running_services(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(config.state_file))
         credentials = await stack.enter_async_context(Credentials(store, host_keys, keys, paths.keys_dir))
-        connector.on_refusal(credentials.pull)
+        connector.share(credentials)
         told = await stack.enter_async_context(Events(store))
         replicas = await stack.enter_async_context(Replicas(store.replicas, shared=store.shared))
         shares = Shares(store, replicas)

@@ -33,6 +33,8 @@ class Credentials:
         self._host_keys = host_keys
         self._keys = keys
         self._keys_dir = keys_dir
+        self.version = 0
+        """How often what others did has changed the files here."""
         self._since: datetime | None = None
         self._known_keys: dict[str, str] = {}
         self._pins: asyncio.Queue[Credential] = asyncio.Queue()
@@ -77,6 +79,7 @@ class Credentials:
             changed = await asyncio.to_thread(self._write_keys, keys)
             changed |= self._host_keys.adopt({one.name: one.content for one in found if one.kind == "host_key"})
             self._since = now
+            self.version += changed
         return changed
 
     async def own_key(self) -> Key:

@@ -81,7 +81,8 @@ class Wishes:
         await self._say("reroute", node)
 
     async def forget(self, node: str) -> None:
-        """It is about to be removed. Every link to it is closed."""
+        """It is about to be removed: not followed any more, and every link to it is closed. Raises `NodeNotFound`."""
+        await self._store.nodes.update(node, wanted=False)
         await self._say("forget", node)
 
     async def _say(self, wish: Wish, node: str) -> None:

@@ -2,10 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import asyncssh
 
@@ -34,6 +34,17 @@ FEWEST_KEEPALIVES = 3
 KEYS, PASSWORD = ("publickey",), ("password", "keyboard-interactive")
 
 
+class Sharing(Protocol):
+    """Who keeps the files of keys, ours and the hosts', in step with those of other servers."""
+
+    @property
+    def version(self) -> int:
+        """Another one once the files have changed for what others did."""
+
+    async def pull(self) -> bool:
+        """Changes the files where others did something; whether that was so."""
+
+
 class Connector:
     """Holds no connections to nodes: that is the pool's part."""
 
@@ -53,21 +64,26 @@ class Connector:
         self._timeout = connection_timeout_seconds
         self._keepalive = keepalive_seconds
         self._pacing = Pacing()
-        self._refresh: Callable[[], Awaitable[bool]] | None = None
+        self._sharing: Sharing | None = None
         self._bastions = Bastions(self._enter, linger_seconds=bastion_linger_seconds)
 
     async def open(self, endpoint: Endpoint, login: Login = Login()) -> Connection:  # noqa: B008 - frozen
         """Raises `HostKeyUnknown`, `HostKeyChanged`, `AuthFailed`, `ConnectFailed`, `LinkTimeout`, `InvalidInput`."""
+        known = self._sharing.version if self._sharing else None
         try:
             return await self._open(endpoint, login, None)
         except (AuthFailed, HostKeyUnknown, HostKeyChanged):
-            if self._refresh is None or not await self._refresh():
+            if self._sharing is None:
+                raise
+            await self._sharing.pull()
+            # who asked at the same time may have been told already
+            if self._sharing.version == known:
                 raise
         return await self._open(endpoint, login, None)
 
-    def on_refusal(self, refresh: Callable[[], Awaitable[bool]]) -> None:
-        """Asked where a key was refused, theirs or ours: whether others are known since, so that it is tried again."""
-        self._refresh = refresh
+    def share(self, sharing: Sharing) -> None:
+        """From now on a login for which a key was refused, theirs or ours, is tried again with what others know."""
+        self._sharing = sharing
 
     async def reach(self, endpoint: Endpoint, timeout_seconds: float) -> str:
         """What the first host on the way answers before anybody logs in. Raises as `read_greeting` does."""

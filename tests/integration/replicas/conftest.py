@@ -1,6 +1,6 @@
 """Two servers on one PostgreSQL, and nodes that they share: many names of one sshd on loopback."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from tests.integration.replicas.servers import Server, running_server
 from tests.integration.ssh.sshd import Sshd
 
-NAMES = [f"n{number}" for number in range(8)]
+FEWEST = 6
 QUICK = {"VENDETTA_KEEPALIVE_INTERVAL": "1", "VENDETTA_CONNECTION_TIMEOUT": "5"}
 
 
@@ -30,10 +30,16 @@ def servers(database_url: str) -> Iterator[tuple[Server, Server]]:
 
 @pytest.fixture
 def nodes(servers: tuple[Server, Server], sshd: Sshd) -> list[str]:
-    """Added at one server or the other."""
-    for number, name in enumerate(NAMES):
-        add(servers[number % 2], name, sshd)
-    return NAMES
+    """Added at one server or the other, until each watches one at least: which one does is chance."""
+    return add_shared(servers, sshd)
+
+
+def add_shared(servers: Sequence[Server], sshd: Sshd) -> list[str]:
+    names: list[str] = []
+    while len(names) < FEWEST or not all(servers[0].held().values()):
+        names.append(f"n{len(names)}")
+        add(servers[len(names) % len(servers)], names[-1], sshd)
+    return names
 
 
 def add(server: Server, name: str, sshd: Sshd) -> None:

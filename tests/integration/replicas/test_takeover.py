@@ -4,7 +4,7 @@ import time
 
 import httpx
 import pytest
-from tests.integration.replicas.conftest import QUICK, add
+from tests.integration.replicas.conftest import QUICK, add_shared
 from tests.integration.replicas.servers import (
     Relay,
     Server,
@@ -105,15 +105,13 @@ def test_one_that_was_paused_for_longer_than_its_lease_writes_nothing_when_it_wa
 
 def test_one_that_is_cut_from_the_database_stops_watching_and_comes_back(database_url: str, sshd: Sshd) -> None:
     relay = Relay(database_url)
-    nodes = [f"n{number}" for number in range(6)]
     with (
         running_server("first", relay.url, **QUICK) as first,
         running_server("second", database_url, **QUICK) as second,
         httpx.Client(transport=first.transport(), base_url="http://server") as ready,
     ):
-        for node in nodes:
-            add(second, node, sshd)
-        wait_until(second.held, lambda held: len(held) == 2 and all(held.values()))
+        wait_until(second.held, lambda held: len(held) == 2)
+        nodes = add_shared([second], sshd)
         assert ready.get("/readyz").status_code == 200
         relay.cut()
         wait_for_all(second, nodes)
