@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from tests.e2e.harness import fresh_vendetta
 from tests.testbed import Node, TestBed
 
-from . import bulk, calls, classic, containers, daemons, many, qemu, reach
+from . import bulk, calls, classic, containers, daemons, many, operations, qemu, reach
 from .fleet import bench as fleet
 from .fleet.bench import Scale
 from .measure import Report
@@ -85,6 +85,7 @@ BENCHMARKS: Mapping[str, Callable[[Report, TestBed, Path], None]] = {
     "classic": classic.run,
     "qemu": run_qemu,
     "reach": run_reach,
+    "operations": operations.run,
     "fleet": run_fleet,
 }
 

@@ -63,6 +63,7 @@ def build_workspaces(plan: Plan, observed_at: datetime) -> Iterator[Workspace]:
                 provider="docker",
                 image=SPEC.image,
                 state="running",
+                wanted="running",
                 since=observed_at,
                 spec=SPEC,
                 address=f"{plan.subnet(number)}.{(index + 1) % 250 + 2}",

@@ -21,7 +21,7 @@ async def write_records(home: Path, state: str, plan: Plan, keys: Keys, port: in
     home.mkdir(mode=0o700, exist_ok=True)
     (home / "known_hosts").write_text("".join(pins))
     async with Store.open(state) as store:
-        rows = [build_values(node) for node in build_nodes(plan, keys, port)]
+        rows = [{**build_values(node), "wanted": True} for node in build_nodes(plan, keys, port)]
         more = [build_values(workspace) for workspace in build_workspaces(plan, now())]
         async with store._database.write() as connection:
             for table, values in ((nodes, rows), (workspaces, more)):
@@ -32,7 +32,7 @@ async def write_records(home: Path, state: str, plan: Plan, keys: Keys, port: in
 
 
 def build_nodes(plan: Plan, keys: Keys, port: int) -> list[Node]:
-    """Their links are wanted, and none stands."""
+    """None of their links stands."""
     since = now()
     host_key = HostKey(type="ssh-ed25519", fingerprint="SHA256:0000000000000000000000000000000000000000000")
     return [

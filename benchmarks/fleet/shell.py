@@ -32,8 +32,8 @@ async def answer(process: "asyncssh.SSHServerProcess[bytes]") -> None:
 
 
 async def remember(command: str) -> Reply:
-    """Many ask at once; one run answers them all."""
-    return await _asked(command)
+    """Many ask at once; one run answers them all, whoever goes away meanwhile."""
+    return await asyncio.shield(_asked(command))
 
 
 @cache

@@ -79,7 +79,7 @@ async def running_services(
         registry = build_registry()
         engines = await stack.enter_async_context(Engines(store, pool, registry))
         observation = Observation(store, told)
-        operations = Operations(store, told)
+        operations = Operations(store, told, group=replicas if store.shared else None)
         links.on_connected(operations.waiting.back)
         observation.on_restart(Revival(operations).consider)
         workspaces = Workspaces(store, engines, operations)

@@ -99,6 +99,14 @@ class Durable:
 
         return await DBOS.run_step_async({"name": name}, run)
 
+    async def recover(self, executor_ids: Sequence[str]) -> None:
+        """What these left in the middle is gone on with, each by one process: `perform` is called there."""
+        from dbos import DBOS
+
+        if executor_ids:
+            # DBOS offers it to its own paid conductor alone
+            await asyncio.to_thread(DBOS._recover_pending_workflows, list(executor_ids))  # noqa: SLF001
+
     async def forget(self, ids: Sequence[str]) -> None:
         from dbos import DBOS
 

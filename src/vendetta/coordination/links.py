@@ -5,10 +5,10 @@ another replica watches nothing is written: its status is that of the watcher's 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from vendetta.errors import NodeNotFound, VendettaError
 from vendetta.models import HostKey, NodeStatus
 from vendetta.ssh.breaker import HOPELESS
 from vendetta.ssh.connection import Connection
-from vendetta.store import Claim, LeaseLost, Store
+from vendetta.store import Claim, LeaseLost, Store, Transaction
 
 from .events import Events
 from .patience import until_stored
@@ -26,8 +26,19 @@ from .shares import Shares
 
 log = structlog.get_logger(__name__)
 
-Change = Callable[[], Awaitable[None]]
 RESTING = "closed to make room: max_connections are held for others; asked in turn, and opened when it is needed"
+AT_ONCE = 100
+"""Changes in one transaction: what waits for the store together needn't wait in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`more` are further fields of the node."""
+
+    claim: Claim
+    status: NodeStatus
+    reason: str | None
+    more: Mapping[str, Any]
 
 
 class Links:
@@ -127,37 +138,63 @@ class Links:
             return
         known: dict[str, Any] = {"host_key": host_key, "last_seen": last_seen}
         more = {field: value for field, value in known.items() if value is not None}
-        self._changes.put_nowait(partial(self._write, claim, status, reason, **more))
-
-    async def _write(self, claim: Claim, status: NodeStatus, reason: str | None, **more: Any) -> None:
-        event, node = None, claim.node
-        async with self._store.transaction(claim) as state:
-            before = await state.nodes.get(node)
-            # an offline node stays offline while it is tried again: it is told when that changes, not every round
-            if before.status == "offline" and status == "connecting":
-                return
-            # its new watcher logs in beside the one before: that it can't would be news
-            if before.status == "connected" and status == "connecting" and reason is None:
-                return
-            # whoever disconnected it has said so already
-            if before.status == "unknown" == status:
-                return
-            await state.nodes.update(node, status=status, reason=reason, **more)
-            if before.status != status:
-                data = {"before": before.status, "reason": reason}
-                event = await state.events.append(f"node.{status}", node, "server", data)
-        if event:
-            await self._events.announce(event)
+        self._changes.put_nowait(Change(claim, status, reason, more))
 
     async def _work(self) -> None:
         while True:
-            change = await self._changes.get()
+            batch = [await self._changes.get()]
+            while len(batch) < AT_ONCE and not self._changes.empty():
+                batch.append(self._changes.get_nowait())
             try:
+                await self._write(batch)
+            finally:
+                for _ in batch:
+                    self._changes.task_done()
+
+    async def _write(self, batch: Sequence[Change]) -> None:
+        try:
+            await until_stored(lambda: self._write_together(batch), stopping=lambda: self._shutting_down)
+        except Exception:
+            # one status that could not be written must not stop any other
+            if len(batch) == 1:
+                log.exception("status not written")
+                return
+            for change in batch:
+                await self._write([change])
+
+    async def _write_together(self, batch: Sequence[Change]) -> None:
+        """In order; then the events of them all."""
+        told: list[tuple[Change, NodeStatus]] = []
+        async with self._store.transaction() as state:
+            for change in batch:
                 # a node that was removed in the meantime, or isn't recorded yet, has no status to keep
                 with suppress(NodeNotFound, LeaseLost):
-                    await until_stored(change, stopping=lambda: self._shutting_down)
-            except Exception:
-                # one status that could not be written must not stop all that follow
-                log.exception("status not written")
-            finally:
-                self._changes.task_done()
+                    before = await apply(state, change)
+                    if before != change.status:
+                        told.append((change, before))
+            events = [
+                await state.events.append(
+                    f"node.{change.status}", change.claim.node, "server", {"before": before, "reason": change.reason}
+                )
+                for change, before in told
+            ]
+        for event in events:
+            await self._events.announce(event)
+
+
+async def apply(state: Transaction, change: Change) -> NodeStatus:
+    """Returns the status that it had: the same where there is nothing to tell. Raises `NodeNotFound`, `LeaseLost`."""
+    status, node = change.status, change.claim.node
+    await state.fence(change.claim)
+    before = (await state.nodes.get(node)).status
+    # an offline node stays offline while it is tried again: it is told when that changes, not every round
+    if before == "offline" and status == "connecting":
+        return status
+    # its new watcher logs in beside the one before: that it can't would be news
+    if before == "connected" and status == "connecting" and change.reason is None:
+        return status
+    # whoever disconnected it has said so already
+    if before == "unknown" == status:
+        return status
+    await state.nodes.update(node, status=status, reason=change.reason, **change.more)
+    return before

@@ -22,6 +22,7 @@ from vendetta.errors import Busy, LinkError, NodeNotFound, VendettaError
 from vendetta.models import Event, Node, Workspace
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
+from vendetta.ssh.pacing import Turns
 from vendetta.ssh.pool import Pool
 from vendetta.store import Claim, LeaseLost, Store, StoreUnavailable
 from vendetta.store.workspaces import Workspaces
@@ -42,6 +43,8 @@ SAFETY_SECONDS = 900.0
 """How often everything is read again in full, in case an event stream missed something."""
 FIRST_ROUND, LATER_ROUNDS = (0.0, 1.0), (0.8, 1.2)
 """Parts of that time: nodes that were met together are not asked together for ever after."""
+ASKED_AT_ONCE = 16
+"""Of nodes: a thousand that are back at once would keep the store from each other until all gave up."""
 ROUND_SECONDS = 60.0
 """How often, of a node whose events can't be listened to: one that rests, or spares its sessions.
 
@@ -96,6 +99,7 @@ class Monitor:
         self._shares = shares
         self._node_timeout = node_timeout_seconds
         self._watched: dict[str, Watched] = {}
+        self._asking = Turns(ASKED_AT_ONCE)
         self._on_round_trip: Callable[[float], None] = lambda seconds: None
         self._listening: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
@@ -215,7 +219,7 @@ class Monitor:
         claim = watched.claim
         await self._links.settled()  # that it was said to be offline a moment ago is known then
         node = await self._store.nodes.get(claim.node)
-        async with self._pool.visit(build_endpoint(node)) as connection:
+        async with self._pool.visit(build_endpoint(node)) as connection, self._asking.turn():
             watched.kinds |= await self._store.workspaces.kinds(claim.node)
             node = await self._learn(node, connection, claim, followed=watched.kinds if listens else ())
         # that it was connected just now needs no second visit

@@ -11,14 +11,13 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 import structlog
 
-from vendetta.errors import Conflict, ServerUnavailable, Unsupported, VendettaError, WrongState
+from vendetta.errors import ServerUnavailable, Unsupported, VendettaError
 from vendetta.models import FINISHED, Operation, OperationState, Problem
 from vendetta.ssh.breaker import build_pause
 from vendetta.store import Page, Store
@@ -26,9 +25,10 @@ from vendetta.store import Page, Store
 from .attempts import Pause, build_late
 from .durable import Durable, Json, build_location
 from .events import Events
-from .patience import until_stored
-from .runs import Run, Runs, build_duration
-from .steps import Steps, Surroundings, as_ours, build_cancelled, build_problem
+from .records import Group, Records, check_cancelled
+from .runs import Run, Runs
+from .steps import Steps, Surroundings, as_ours, build_cancelled, build_problem, build_state
+from .takeover import Takeover
 from .waiting import Waiting
 
 __all__ = ["Handler", "Operations", "Steps"]
@@ -60,6 +60,7 @@ class Operations:
         keep: int = KEEP,
         pause: Pause = lambda failures: build_pause(failures, random.random()),  # noqa: S311
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        group: Group | None = None,
     ) -> None:
         self._store = store
         self._events = events
@@ -70,14 +71,26 @@ class Operations:
         self._runs = Runs()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._context = contextvars.copy_context()
-        self._durable = Durable(build_location(store.location), store.server_id, self._perform)
+        self._records = Records(store, events, group, stopping=lambda: self._stopping, clock=clock)
+        self._durable = Durable(build_location(store.location), self._records.holder, self._perform)
+        self._takeover = Takeover(
+            store=store,
+            records=self._records,
+            runs=self._runs,
+            durable=self._durable,
+            group=group,
+            line_up=self._line_up,
+            live=self._start,
+            spawn=self._spawn,
+        )
         self.waiting = Waiting()
         self._around = Surroundings(
             durable=self._durable,
             waiting=self.waiting,
             pause=pause,
             clock=clock,
-            keep=self._keep_history,
+            keep=self._records.keep_history,
+            holding=lambda: self._records.holding,
             context=self._context,
         )
         self._finished = 0
@@ -90,13 +103,12 @@ class Operations:
             self._runs.side_by_side.add(kind)
 
     async def __aenter__(self) -> Self:
+        self._deafen = self._records.listen(self._hear_cancel)
         # known before the first workflow is resumed, which happens on entering
-        for operation in await self._store.operations.unfinished():
-            run = self._line_up(operation, await self._store.operations.input(operation.id))
-            run.cancelling = await self._store.operations.cancelling(operation.id)
+        gone = await self._takeover.prepare()
         await self._durable.__aenter__()
-        for run in self._runs:
-            run.life = self._spawn(self._live(run))
+        await self._takeover.begin(gone)
+        self._telling = asyncio.create_task(self._records.follow_progress(self._runs))
         await self.prune(keep=self._keep)
         return self
 
@@ -105,6 +117,9 @@ class Operations:
     ) -> None:
         """What runs may run on for the time to drain; what isn't done then is resumed by the next process."""
         self._stopping = self.waiting.over = True
+        self._deafen()
+        self._records.wake()
+        self._telling.cancel()
         for run in self._runs:
             run.interrupt_pause()
         try:
@@ -139,8 +154,9 @@ class Operations:
         """
         if kind not in self._handlers:
             raise Unsupported(f"this server has no operation {kind}")
-        if self._stopping:
-            raise ServerUnavailable("the server is stopping", hint="Try again in a moment.")
+        if self._stopping or not self._records.holding:
+            why = "is stopping" if self._stopping else "has lost its database for a moment"
+            raise ServerUnavailable(f"the server {why}", hint="Try again in a moment.")
         now = self._clock()
         operation = Operation(
             id=uuid.uuid4().hex,
@@ -156,14 +172,7 @@ class Operations:
         recorded = await asyncio.shield(self._spawn(self._admit(run, key)))
         if recorded.id == operation.id:
             return operation
-        if (recorded.kind, recorded.target) != (kind, target) or run.input != await self._store.operations.input(
-            recorded.id
-        ):
-            raise Conflict(
-                f"the key {key} was used for {recorded.kind} {recorded.target}, and not for this",
-                hint="Use a new Idempotency-Key for each thing that you ask for.",
-                operation=recorded.id,
-            )
+        await self._records.check_same(run, recorded, key)
         return await self.get(recorded.id)
 
     async def known(self, key: str | None) -> bool:
@@ -173,7 +182,9 @@ class Operations:
     async def get(self, id: str) -> Operation:
         """Raises `OperationNotFound`."""
         run = self._runs.get(id)
-        return run.operation if run else await self._store.operations.get(id)
+        if run and run.life:
+            return run.operation
+        return self._with_progress(await self._store.operations.get(id))
 
     async def list(
         self,
@@ -213,10 +224,12 @@ class Operations:
         Raises `OperationNotFound`.
         """
         run = self._runs.get(id)
-        if run is None:
-            yield await self._store.operations.get(id)
-            return
-        async for operation in run.snapshots():
+        if run and run.life:
+            async for operation in run.snapshots():
+                yield operation
+            if run.operation.state in FINISHED or not self._records.shared:
+                return
+        async for operation in self._records.watch(id):
             yield operation
 
     async def cancel(self, id: str) -> Operation:
@@ -225,20 +238,42 @@ class Operations:
         Cancelled already: nothing. Raises `OperationNotFound`, `WrongState` where it has ended otherwise.
         """
         run = self._runs.get(id)
-        if run is None:
-            return _check_cancelled(await self._store.operations.get(id))
+        if run and run.life:
+            return await self._cancel(run)
+        operation = await self._store.operations.get(id)
+        if operation.state in FINISHED or not self._records.shared:
+            return check_cancelled(operation)
+        await self._store.operations.update(id, cancelling=True)
+        await self._records.tell_cancel(id)
+        return operation
+
+    async def _cancel(self, run: Run) -> Operation:
         async with run.transition:
             if run.operation.state in FINISHED:
-                return _check_cancelled(run.operation)
+                return check_cancelled(run.operation)
             if run.operation.state == "pending":
                 await self._settle(run, "cancelled", build_problem(build_cancelled(run.operation)))
                 return run.operation
             # kept, so that a crash in between doesn't make anyone forget it
-            await self._store.operations.update(id, cancelling=True)
-            run.cancelling = True
-            if run.step:
-                run.step.cancel()
+            await self._store.operations.update(run.operation.id, cancelling=True)
+            await self._records.tell_cancel(run.operation.id)
+            run.stop_step()
         return run.operation
+
+    def _hear_cancel(self, id: str | None) -> None:
+        """By whichever process it was asked for; None: some may have been missed."""
+        for run in [self._runs.get(id)] if id else self._runs:
+            if run and not run.cancelling:
+                self._spawn(self._cancel_if_asked(run))
+
+    async def _cancel_if_asked(self, run: Run) -> None:
+        if not await self._store.operations.cancelling(run.operation.id):
+            return
+        async with run.transition:
+            if run.operation.state == "pending":
+                await self._settle(run, "cancelled", build_problem(build_cancelled(run.operation)))
+            elif run.operation.state not in FINISHED:
+                run.stop_step()
 
     async def prune(self, *, keep: int, before: datetime | None = None) -> int:
         """Forgets finished operations but the newest, and those that finished before a time. Returns how many."""
@@ -263,26 +298,34 @@ class Operations:
 
     async def _admit(self, run: Run, key: str | None) -> Operation:
         try:
-            recorded, created = await self._store.operations.add(run.operation, run.input, key)
+            recorded, created = await self._store.operations.add(
+                run.operation, run.input, key, lane=run.lane, holder=self._records.holder
+            )
         except BaseException:
             self._runs.leave(run)
             raise
         if created:
-            run.life = self._spawn(self._live(run))
+            self._start(run)
         else:
             self._runs.leave(run)
         return recorded
+
+    def _start(self, run: Run) -> None:
+        if not self._stopping:
+            run.life = self._spawn(self._live(run))
 
     async def _live(self, run: Run) -> None:
         """From its place in the line to its end."""
         try:
             try:
                 async with asyncio.timeout_at(run.expires if run.operation.state == "pending" else None):
-                    await run.first_in_line()
+                    # among several processes the database says whose turn it is
+                    if not self._records.shared:
+                        await run.first_in_line()
+                    if not await self._records.begin(run):
+                        return
             except TimeoutError:
                 await self._expire(run)
-                return
-            if self._stopping or not await self._begin(run):
                 return
             run.turn.set()
             try:
@@ -290,7 +333,7 @@ class Operations:
             except Exception as exc:
                 outcome = build_problem(as_ours(exc, run.operation))
             async with run.transition:
-                await self._settle(run, _build_state(outcome), outcome)
+                await self._settle(run, build_state(outcome), outcome)
         except Exception:
             # the store failed: the row says that it isn't finished, so the next process goes on with it
             log.exception("operation left unfinished", operation=run.operation.id)
@@ -305,32 +348,19 @@ class Operations:
                 await self._settle(run, "failed", build_problem(late))
         await run.first_in_line()
 
-    async def _begin(self, run: Run) -> bool:
-        async with run.transition:
-            before = run.operation
-            if before.state in FINISHED:
-                return False
-            started_at = before.started_at or self._clock()
-            attempts = before.attempts + 1
-            run.tell(
-                await self._write(
-                    run, state="running", attempts=attempts, started_at=started_at, deadline=before.deadline
-                )
-            )
-            await self._tell(run.operation)
-        return True
-
     async def _perform(self, id: str) -> Json:
         """One run of the handler. The durable side may call before the turn has come, after a crash: it waits."""
         run = self._runs.get(id)
         if run is None and self._stopping:
             # left for the next process: an outcome would be recorded
             raise asyncio.CancelledError
+        if run is None and self._records.shared:
+            run = await self._takeover.join(id)
         if run is None:
             return build_problem(VendettaError(f"operation {id} is not known any more"))
         run.body = asyncio.current_task()
-        await run.turn.wait()
         try:
+            await run.turn.wait()
             handler = self._handlers.get(run.operation.kind)
             if handler is None:
                 raise Unsupported(f"this server has no operation {run.operation.kind}")
@@ -338,10 +368,13 @@ class Operations:
             return {"value": msgspec.json.decode(msgspec.json.encode(result))}
         except Exception as exc:
             return build_problem(as_ours(exc, run.operation))
+        finally:
+            if run.life is None:
+                self._runs.leave(run)
 
     async def _settle(self, run: Run, state: OperationState, outcome: Json) -> None:
         problem = msgspec.convert(outcome["problem"], Problem) if "problem" in outcome else None
-        finished = await self._write(
+        finished = await self._records.finish(
             run,
             state=state,
             finished_at=self._clock(),
@@ -349,49 +382,17 @@ class Operations:
             error=problem,
             history=run.operation.history,
         )
+        if finished is None:
+            log.warning("operation is held by another replica", operation=run.operation.id)
+            return
         try:
-            await self._tell(finished)
+            await self._records.tell(finished)
         finally:
             run.tell(finished)
         self._finished += 1
         if self._finished % PRUNE_EVERY == 0:
             await self.prune(keep=self._keep)
 
-    async def _keep_history(self, operation: Operation) -> None:
-        await self._store.operations.update(operation.id, history=operation.history)
-
-    async def _write(self, run: Run, **changes: Any) -> Operation:
-        """Once the store can be used: nothing is called failed because it could not be written down."""
-        return await until_stored(
-            lambda: self._store.operations.update(run.operation.id, **changes), stopping=lambda: self._stopping
-        )
-
-    async def _tell(self, operation: Operation) -> None:
-        verb = "started" if operation.state == "running" else operation.state
-        emit = partial(
-            self._events.emit,
-            f"operation.{verb}",
-            operation.id,
-            operation.actor,
-            operation=operation.kind,
-            target=operation.target,
-            code=operation.error.code if operation.error else None,
-            **build_duration(operation),
-        )
-        await until_stored(emit, stopping=lambda: self._stopping)
-
     def _with_progress(self, operation: Operation) -> Operation:
         run = self._runs.get(operation.id)
-        return run.operation if run else operation
-
-
-def _build_state(outcome: Json) -> OperationState:
-    if "problem" not in outcome:
-        return "succeeded"
-    return "cancelled" if outcome["problem"]["code"] == "cancelled" else "failed"
-
-
-def _check_cancelled(operation: Operation) -> Operation:
-    if operation.state != "cancelled":
-        raise WrongState(f"operation {operation.id} has already {operation.state}", operation=operation.id)
-    return operation
+        return run.operation if run and run.life else self._records.with_progress(operation)

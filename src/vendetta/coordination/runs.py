@@ -18,6 +18,7 @@ class Run:
 
     operation: Operation
     input: dict[str, Any]
+    lane: str
     expires: float
     """Its deadline on the loop's clock: the machine's own may be set meanwhile."""
     after: "Run | None" = None
@@ -70,11 +71,22 @@ class Run:
             self._telling = asyncio.get_running_loop().call_later(wait, self._wake)
 
     def interrupt_pause(self) -> None:
-        """Where the server stops: the next process waits on. Nothing is recorded of it."""
-        if self.pausing and self.body and self.life:
-            self.body.cancel()
-            # DBOS doesn't tell whoever awaits a workflow that it was cancelled
-            self.life.cancel()
+        """Where the server stops: the next process waits on."""
+        if self.pausing:
+            self.abandon()
+
+    def stop_step(self) -> None:
+        """It is being cancelled."""
+        self.cancelling = True
+        if self.step:
+            self.step.cancel()
+
+    def abandon(self) -> None:
+        """Another process goes on with it. Nothing is recorded of it here."""
+        # DBOS doesn't tell whoever awaits a workflow that it was cancelled
+        for task in (self.body, self.life):
+            if task:
+                task.cancel()
 
     def end(self) -> None:
         self.over.set()
@@ -107,7 +119,7 @@ class Runs:
 
     def __init__(self) -> None:
         self._by_id: dict[str, Run] = {}
-        self._last: dict[tuple[str, str], Run] = {}
+        self._last: dict[str, Run] = {}
         self.side_by_side: set[str] = set()
         """The kinds whose operations wait for no other on their target."""
 
@@ -120,23 +132,24 @@ class Runs:
     def line_up(self, operation: Operation, input: dict[str, Any], expires: float) -> Run:
         """At the end of the line of its target."""
         lane = self._lane(operation)
-        run = Run(operation=operation, input=input, expires=expires, after=self._last.get(lane))
+        run = Run(operation=operation, input=input, lane=lane, expires=expires, after=self._last.get(lane))
         self._by_id[operation.id] = self._last[lane] = run
         return run
 
     def leave(self, run: Run) -> None:
         run.end()
         self._by_id.pop(run.operation.id, None)
-        lane = self._lane(run.operation)
+        lane = run.lane
         if self._last.get(lane) is run:
             del self._last[lane]
             if before := run.before():
                 self._last[lane] = before
 
-    def _lane(self, operation: Operation) -> tuple[str, str]:
+    def _lane(self, operation: Operation) -> str:
+        """Of which one runs at a time: a noun and its target, or the operation alone."""
         if operation.kind in self.side_by_side:
-            return operation.kind, operation.id
-        return operation.kind.partition(".")[0], operation.target
+            return f"{operation.kind} {operation.id}"
+        return f"{operation.kind.partition('.')[0]} {operation.target}"
 
 
 def build_duration(operation: Operation) -> dict[str, float]:

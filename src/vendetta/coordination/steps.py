@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from vendetta.errors import Cancelled, VendettaError
-from vendetta.models import LONGEST_HISTORY, Attempt, Operation, Problem, Progress
+from vendetta.models import LONGEST_HISTORY, Attempt, Operation, OperationState, Problem, Progress
 
 from .attempts import RETRIES, Pause, build_late, build_unknown, build_waiting, describe_wait, is_unknown, pause_after
 from .durable import Durable, Json
@@ -30,13 +30,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What all steps of a process share. `keep` writes down what is known of an operation while it waits."""
+    """What all steps of a process share. `keep` writes down what is known of an operation while it waits.
+
+    `holding`: whether no other process may have gone on with it.
+    """
 
     durable: Durable
     waiting: Waiting
     pause: Pause
     clock: Callable[[], datetime]
     keep: Callable[[Operation], Awaitable[None]]
+    holding: Callable[[], bool]
     context: contextvars.Context
 
 
@@ -100,6 +104,10 @@ class Steps:
 
     async def _perform(self, name: str, fn: Callable[[], Awaitable[T]], rule: _Rule) -> Json:
         run = self._run
+        if not self._around.holding():
+            # this process was stopped for a while: another one does this step, and what comes after it
+            run.abandon()
+            await asyncio.Event().wait()
         if run.cancelling and not rule.cleanup:
             return build_problem(build_cancelled(run.operation))
         if not rule.cleanup and asyncio.get_running_loop().time() >= run.expires:
@@ -231,6 +239,12 @@ def build_problem(error: VendettaError) -> Json:
     # details are meant to be JSON, but a step must have an outcome whatever they are
     encoded = msgspec.json.encode(Problem.from_error(error), enc_hook=str)
     return {"problem": msgspec.json.decode(encoded)}
+
+
+def build_state(outcome: Json) -> OperationState:
+    if "problem" not in outcome:
+        return "succeeded"
+    return "cancelled" if outcome["problem"]["code"] == "cancelled" else "failed"
 
 
 def build_cancelled(operation: Operation) -> Cancelled:

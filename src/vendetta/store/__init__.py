@@ -1,9 +1,10 @@
 """What the server remembers: nodes, workspaces, operations, events, tokens. No network call happens in here."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,6 +53,8 @@ class Transaction:
     nodes: Nodes
     workspaces: Workspaces
     events: Events
+    fence: Callable[[Claim], Awaitable[None]]
+    """Until the end the claim counts: as that of `Store.transaction`, where there are several. Raises `LeaseLost`."""
 
 
 class Store:
@@ -87,7 +90,7 @@ class Store:
             if claim is not None:
                 await fence(connection, claim)
             joined = Joined(connection)
-            yield Transaction(Nodes(joined), Workspaces(joined), Events(joined, self.news))
+            yield Transaction(Nodes(joined), Workspaces(joined), Events(joined, self.news), partial(fence, connection))
 
     @classmethod
     def open(cls, state_file: str) -> Self:

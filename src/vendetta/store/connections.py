@@ -1,6 +1,7 @@
 """Builds the connections to a database, and says how each behaves."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from vendetta.errors import InvalidInput
 
+from . import sqlite
 from .unbroken import UnbrokenEngine
 
 BUSY_TIMEOUT_MS = 5000
@@ -46,7 +48,7 @@ def build_engine(location: str) -> AsyncEngine:
         raise InvalidInput(f"can't open state_file {location}: {exc.strerror}") from exc
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=location),
-        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
+        async_creator=partial(sqlite.connect, location, busy_seconds=BUSY_TIMEOUT_MS / 1000),
         pool_size=POOL_SIZE,
         max_overflow=0,
         hide_parameters=True,

@@ -72,7 +72,9 @@ class NamedTable(Generic[Named]):
         # the name too, so that there is something to set where nothing changes
         values = {"name": name, **self._kept(changes)}
         dated = self.dated if self.dated in values and "since" not in values else None
-        query = update_by(self.table.c.name, tuple(values), dated).where(*conditions)
+        query = update_by(self.table.c.name, tuple(values), dated)
+        if conditions:
+            query = query.where(*conditions)
         parameters = {KEY: name, **{new_value(column): value for column, value in values.items()}}
         if dated:
             parameters[NOW] = datetime.now(UTC)

@@ -1,10 +1,10 @@
 """The operations, by id, in the order in which they were asked for. Their progress is not kept here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select
+from sqlalchemy import delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import OperationNotFound
@@ -20,11 +20,19 @@ class Operations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, operation: Operation, input: dict[str, Any], key: str | None) -> tuple[Operation, bool]:
+    async def add(
+        self,
+        operation: Operation,
+        input: dict[str, Any],
+        key: str | None,
+        *,
+        lane: str | None = None,
+        holder: str | None = None,
+    ) -> tuple[Operation, bool]:
         """Records it; where `key` is known already, nothing, and what is known is returned with False."""
         values = build_values(operation)
         del values["progress"]
-        query = insert(operations).values(**values, input=input, key=key, cancelling=False)
+        query = insert(operations).values(**values, input=input, key=key, cancelling=False, lane=lane, holder=holder)
         try:
             async with self._database.write() as connection:
                 await connection.execute(query)
@@ -53,6 +61,18 @@ class Operations:
             row = (await connection.execute(select_by(operations.c.key), {KEY: key})).first()
         return None if row is None else parse_row(Operation, row)
 
+    async def finish(self, id: str, *, holder: str, **changes: Any) -> Operation | None:
+        """Sets the fields that are named; None where another process holds it by now."""
+        query = (
+            update(operations)
+            .where(operations.c.id == id, operations.c.holder == holder)
+            .values(**build_values(changes))
+            .returning(*operations.c)
+        )
+        async with self._database.write() as connection:
+            row = (await connection.execute(query)).first()
+        return None if row is None else parse_row(Operation, row)
+
     async def update(self, id: str, **changes: Any) -> Operation:
         """Sets the fields that are named. Raises `OperationNotFound`."""
         values = {"id": id, **build_values(changes)}
@@ -63,6 +83,48 @@ class Operations:
         if row is None:
             raise _absent(id)
         return parse_row(Operation, row)
+
+    async def begin(self, id: str, *, holder: str, lane: str, in_order: bool, **changes: Any) -> Operation | None:
+        """Sets it to running, and the fields that are named.
+
+        None where another process holds it, where one of its lane runs, or, `in_order`, one of it that was asked for
+        before has not ended.
+        """
+        earlier = operations.alias()
+        others = earlier.c.lane == lane, earlier.c.sequence < operations.c.sequence, earlier.c.state.not_in(FINISHED)
+        query = (
+            update(operations)
+            .where(operations.c.id == id, operations.c.holder == holder, operations.c.state.not_in(FINISHED))
+            .where(~select(earlier.c.id).where(*others).exists() if in_order else true())
+            .values(**build_values(changes), state="running", lane=lane)
+            .returning(*operations.c)
+        )
+        try:
+            async with self._database.write() as connection:
+                row = (await connection.execute(query)).first()
+        except IntegrityError:
+            # two began at one moment, and the other's was written first
+            return None
+        return None if row is None else parse_row(Operation, row)
+
+    async def take_over(self, holder: str, gone: Collection[str] | None) -> Sequence[Operation]:
+        """Those unfinished that nobody holds, or that `gone` (None: anybody) held: `holder` does now."""
+        free = true() if gone is None else or_(operations.c.holder.in_(gone), operations.c.holder.is_(None))
+        query = (
+            update(operations)
+            .where(operations.c.state.not_in(FINISHED), free)
+            .values(holder=holder)
+            .returning(*operations.c)
+        )
+        async with self._database.write() as connection:
+            rows = (await connection.execute(query)).all()
+        return parse_rows(Operation, sorted(rows, key=lambda row: row.sequence))
+
+    async def holders(self) -> Collection[str]:
+        """Of those that are unfinished."""
+        query = select(operations.c.holder).where(operations.c.state.not_in(FINISHED)).distinct()
+        async with self._database.read() as connection:
+            return [holder for holder in (await connection.execute(query)).scalars() if holder is not None]
 
     async def count_by_state(self) -> Mapping[tuple[str, str], int]:
         """By kind and state, of those that are kept."""

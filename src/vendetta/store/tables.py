@@ -154,8 +154,13 @@ operations = Table(
     _json("input"),
     Column("key", String, unique=True),
     Column("cancelling", Boolean, nullable=False),
+    Column("lane", String, index=True),
+    Column("holder", String, index=True),
     sqlite_autoincrement=True,
 )
+
+_runs = operations.c.state == "running"
+Index("ix_operations_running_lane", operations.c.lane, unique=True, sqlite_where=_runs, postgresql_where=_runs)
 
 # a number is never given twice, also when the newest events were pruned
 events = Table(

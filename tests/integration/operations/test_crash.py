@@ -100,7 +100,7 @@ def test_a_failure_is_the_same_failure_after_a_crash(place: Place) -> None:
     assert operation.state == "failed"
     assert operation.error
     assert (operation.error.code, operation.error.hint, operation.error.details) == (
-        "busy",
+        "wrong_state",
         "wait",
         {"by": ["somebody"]},
     )

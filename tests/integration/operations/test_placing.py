@@ -23,7 +23,7 @@ def resources() -> Resources:
 
 async def test_two_servers_never_overfill_a_node(database_url: str, resources: Resources) -> None:
     spec = msgspec.to_builtins(InstanceSpec(image="busybox", memory_bytes=GIB))
-    given = {"spec": spec, "node": None, "provider": "docker", "placement": {}}
+    given = {"spec": spec, "node": None, "provider": "docker", "placement": {}, "start": False}
     async with Store.open(database_url) as one, Store.open(database_url) as other:
         healthy = {"docker": ProviderStatus(state="healthy")}
         await one.nodes.add(make_node("gpu", status="connected", resources=resources, providers=healthy))

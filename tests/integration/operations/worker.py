@@ -14,7 +14,7 @@ import msgspec
 
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Operations, Steps
-from vendetta.errors import Busy, Cancelled
+from vendetta.errors import Cancelled, WrongState
 from vendetta.store import Store
 
 
@@ -58,11 +58,11 @@ class Worker:
     async def failing(self, steps: Steps, given: dict[str, Any]) -> dict[str, Any]:
         async def fail() -> None:
             await self.do(steps, "fail")
-            raise Busy("it is busy", hint="wait", by=["somebody"])
+            raise WrongState("it is busy", hint="wait", by=["somebody"])
 
         try:
             await steps.run("fail", fail)
-        except Busy as exc:
+        except WrongState as exc:
             by = exc.details["by"][0]
             await steps.run("mend", lambda: self.do(steps, f"mend {by}"))
             raise

@@ -1,9 +1,12 @@
 """How many logins go on at once: some for each host, some more overall, and who hangs holds up nobody else."""
 
 import asyncio
+import itertools
 from collections import Counter
 
-from vendetta.ssh.pacing import Pacing
+import pytest
+
+from vendetta.ssh.pacing import PIECES, Pacing, Patience
 
 
 class Logins:
@@ -85,3 +88,25 @@ async def test_a_turn_is_given_back_once() -> None:
         await settle()
         assert len(logins.begun) == 1
         logins.ending.set()
+
+
+async def test_time_in_which_we_are_late_ourselves_says_nothing_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    lateness = 1.0
+    times = itertools.count()
+    # every look at the clock is so much later than the one before
+    monkeypatch.setattr("vendetta.ssh.pacing.monotonic", lambda: next(times) * lateness)
+    acted, passed = asyncio.Event(), 0
+
+    class Counted(Patience):
+        def _pass(self) -> None:
+            nonlocal passed
+            passed += 1
+            super()._pass()
+
+    patience = Counted(0.01, acted.set)
+    while passed < 3 * PIECES:
+        await asyncio.sleep(0.001)
+    assert not acted.is_set()
+    lateness = 0.0
+    await acted.wait()
+    patience.end()

@@ -1,29 +1,43 @@
-"""What is only said of the state in a SQLite file."""
-
-import stat
+import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from vendetta.errors import InvalidInput
-from vendetta.store import Store
+from vendetta.store.sqlite import connect
 
 
-async def test_the_file_and_its_new_folder_are_private(store: Store, state_file: str) -> None:
-    path = Path(state_file)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+async def test_a_statement_is_read_in_one_go(tmp_path: Path) -> None:
+    connection = await connect(str(tmp_path / "a.db"), busy_seconds=1)
+    try:
+        cursor = await connection.cursor().__aenter__()
+        await cursor.execute("CREATE TABLE t (a)")
+        assert cursor.description is None
+        await cursor.executemany("INSERT INTO t VALUES (?)", [(1,), (2,)])
+        assert cursor.rowcount == 2
+        await cursor.execute("UPDATE t SET a = a + ? RETURNING a", (10,))
+        assert (list(await cursor.fetchall()), cursor.rowcount) == ([(11,), (12,)], 2)
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            await cursor.execute("SELECT * FROM absent")
+    finally:
+        await connection.close()
 
 
-async def test_what_is_no_state_of_ours_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "state.db").write_text("this is a letter, not a database" * 100)
-    with pytest.raises(InvalidInput, match="not a database"):
-        async with Store.open(str(tmp_path / "state.db")):
-            pass
-
-
-async def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
-    async with Store.open(str(tmp_path / "50% off?#&.db")) as store:
-        assert store.server_id
-    assert (tmp_path / "50% off?#&.db").exists()
+async def test_a_transaction_that_begins_late_is_rolled_back_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    connection = await connect(str(path), busy_seconds=30)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        beginning = asyncio.create_task(connection.cursor().execute("BEGIN IMMEDIATE"))
+        await asyncio.sleep(0)  # it is on its way into the thread
+        beginning.cancel()
+        rolling_back = asyncio.create_task(connection.rollback())
+        await asyncio.sleep(0)
+        other.execute("COMMIT")
+        await rolling_back
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("ROLLBACK")
+    finally:
+        await connection.close()
+        other.close()
