@@ -385,10 +385,7 @@ class Operations:
         if finished is None:
             log.warning("operation is held by another replica", operation=run.operation.id)
             return
-        try:
-            await self._records.tell(finished)
-        finally:
-            run.tell(finished)
+        run.tell(finished)
         self._finished += 1
         if self._finished % PRUNE_EVERY == 0:
             await self.prune(keep=self._keep)

@@ -6,7 +6,7 @@ database's to see to. One on SQLite is alone: its own line is all there is.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -17,7 +17,7 @@ import msgspec
 
 from vendetta.errors import Conflict, WrongState
 from vendetta.models import FINISHED, Operation, Progress
-from vendetta.store import Store
+from vendetta.store import Store, Transaction
 
 from .events import Events
 from .patience import until_stored
@@ -102,7 +102,6 @@ class Records:
                     return False
                 if begun := await self._try_to_begin(run):
                     run.tell(begun)
-                    await self.tell(begun)
                     return True
             if not self.shared:
                 break
@@ -116,10 +115,8 @@ class Records:
             "started_at": before.started_at or self._clock(),
             "deadline": before.deadline,
         }
-        begin = partial(
-            self._store.operations.begin, before.id, holder=self.holder, lane=run.lane, in_order=self.shared
-        )
-        return await until_stored(lambda: begin(**changes), stopping=self._stopping)
+        place: dict[str, Any] = {"holder": self.holder, "lane": run.lane, "in_order": self.shared}
+        return await self._change(lambda state: state.operations.begin(before.id, **place, **changes))
 
     @staticmethod
     async def until(changed: asyncio.Event) -> None:
@@ -130,27 +127,32 @@ class Records:
 
     async def finish(self, run: Run, **changes: Any) -> Operation | None:
         """None where another process holds it by now: that one says how it ends."""
-        write = partial(self._store.operations.finish, run.operation.id, holder=self.holder, **changes)
-        return await until_stored(write, stopping=self._stopping)
+        return await self._change(
+            lambda state: state.operations.finish(run.operation.id, holder=self.holder, **changes)
+        )
+
+    async def _change(self, write: Callable[[Transaction], Awaitable[Operation | None]]) -> Operation | None:
+        """What `write` changes and the event that tells of it: both, or neither."""
+
+        async def change() -> Operation | None:
+            async with self._store.transaction() as state:
+                operation = await write(state)
+                if operation is None:
+                    return None
+                if self.shared:
+                    await state.notify(TOPIC, {"id": operation.id})
+                kind = "started" if operation.state == "running" else operation.state
+                event = await state.events.append(
+                    f"operation.{kind}", operation.id, operation.actor, build_event_data(operation)
+                )
+            await self._events.announce(event)
+            return operation
+
+        return await until_stored(change, stopping=self._stopping)
 
     async def keep_history(self, operation: Operation) -> None:
         await self._store.operations.update(operation.id, history=operation.history)
         await self.tell_progress(operation)
-
-    async def tell(self, operation: Operation) -> None:
-        verb = "started" if operation.state == "running" else operation.state
-        emit = partial(
-            self._events.emit,
-            f"operation.{verb}",
-            operation.id,
-            operation.actor,
-            operation=operation.kind,
-            target=operation.target,
-            code=operation.error.code if operation.error else None,
-            **build_duration(operation),
-        )
-        await until_stored(emit, stopping=self._stopping)
-        await self._notify({"id": operation.id})
 
     async def tell_progress(self, operation: Operation) -> None:
         if self.shared and operation.progress:
@@ -215,6 +217,11 @@ class Records:
     async def _notify(self, payload: dict[str, Any]) -> None:
         if self.shared:
             await until_stored(lambda: self._store.news.notify(TOPIC, payload), stopping=self._stopping)
+
+
+def build_event_data(operation: Operation) -> dict[str, Any]:
+    code = operation.error.code if operation.error else None
+    return {"operation": operation.kind, "target": operation.target, "code": code, **build_duration(operation)}
 
 
 def check_cancelled(operation: Operation) -> Operation:

@@ -19,7 +19,7 @@ from .claims import Claim, Claims, LeaseLost, Share, fence
 from .credentials import Credential, Credentials
 from .database import Database, Joined, StoreUnavailable, hold
 from .events import Events
-from .news import News
+from .news import News, Payload
 from .nodes import Nodes
 from .operations import Operations
 from .replicas import Peer, Replicas
@@ -52,7 +52,10 @@ class Transaction:
 
     nodes: Nodes
     workspaces: Workspaces
+    operations: Operations
     events: Events
+    notify: Callable[[str, Payload], Awaitable[None]]
+    """Tells all servers of a topic, once it is committed."""
     fence: Callable[[Claim], Awaitable[None]]
     """Until the end the claim counts: as that of `Store.transaction`, where there are several. Raises `LeaseLost`."""
 
@@ -90,7 +93,14 @@ class Store:
             if claim is not None:
                 await fence(connection, claim)
             joined = Joined(connection)
-            yield Transaction(Nodes(joined), Workspaces(joined), Events(joined, self.news), partial(fence, connection))
+            yield Transaction(
+                Nodes(joined),
+                Workspaces(joined),
+                Operations(joined),
+                Events(joined, self.news),
+                partial(self.news.notify_within, connection),
+                partial(fence, connection),
+            )
 
     @classmethod
     def open(cls, state_file: str) -> Self:

@@ -10,14 +10,14 @@ from sqlalchemy.exc import IntegrityError
 from vendetta.errors import OperationNotFound
 from vendetta.models import FINISHED, Operation
 
-from .database import Database
+from .database import Access
 from .rows import Page, build_page, build_values, match_given, parse_number, parse_row, parse_rows
 from .statements import KEY, new_value, select_by, update_by
 from .tables import operations
 
 
 class Operations:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Access) -> None:
         self._database = database
 
     async def add(

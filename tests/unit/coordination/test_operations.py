@@ -172,8 +172,8 @@ async def test_where_the_store_fails_the_operation_is_left_for_the_next_server(
             operation = await submit(operations, "thing.go")
             await gate.begun.get()
             with monkeypatch.context() as patch:
-                patch.setattr(store.operations, "finish", break_down)
-                patch.setattr(store.operations, "add", break_down)
+                patch.setattr(type(store.operations), "finish", break_down)
+                patch.setattr(type(store.operations), "add", break_down)
                 gate.open.set()
                 with pytest.raises(ServerUnavailable):
                     await operations.wait(operation.id, None)
