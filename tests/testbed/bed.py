@@ -81,12 +81,14 @@ class TestBed:
         host_keys: Sequence[str] = ("ed25519",),
         sudo: Literal["nopasswd", "password"] | None = None,
         password: str = "secret",
+        own_boot_id: bool = False,
     ) -> Node:
         """A node, up: its sshd listens, its engines (where asked for) answer.
 
         `engines` are names of files in engines/, beside `docker`, which may hold settings for daemon.json. The user is
         in `groups` as well. With `docker_disk_bytes` the engine's disk is that
         small, and empty again after each boot. `sshd` holds options of sshd_config, which win over the bed's.
+        With `own_boot_id` each boot has another one, but no namespace of a user there gets a /proc of its own.
         """
         engines = [*(["docker"] if docker is not False else []), *engines]
         for engine in engines:
@@ -110,6 +112,7 @@ class TestBed:
             host_keys=tuple(host_keys),
             sudo=sudo,
             password=password,
+            own_boot_id=own_boot_id,
         )
         node = Node(spec, self._keeper)
         node.boot()

@@ -43,6 +43,7 @@ class NodeSpec:
     host_keys: Sequence[str]
     sudo: str | None
     password: str
+    own_boot_id: bool
 
 
 class Node:
@@ -254,6 +255,7 @@ class Node:
             "KEEPER": self._keeper.pid,
             "ENGINES": " ".join(self._spec.engines),
             "DISK_BYTES": self._spec.docker_disk_bytes or "",
+            "OWN_BOOT_ID": "yes" if self._spec.own_boot_id else "",
         }
 
     def _write_homes(self) -> None:

@@ -59,15 +59,12 @@ mount_files() {
     mount -t tmpfs -o mode=755 tmpfs /var/log
     mount -t tmpfs -o mode=1777 tmpfs /tmp
     mkdir -p /run/sshd /run/lock
-    # Each boot has its own, as on any machine; the kernel's is this machine's. Where users have namespaces the kernel
-    # refuses them a /proc of their own if anything in this one is covered.
-    case " $ENGINES " in
-    *" incus "* | *" lxd "*) ;;
-    *)
+    # The kernel's is this machine's. Only where it is asked for: a kernel refuses the namespaces of users a /proc of
+    # their own if anything in this one is covered.
+    if [ -n "$OWN_BOOT_ID" ]; then
         cat /proc/sys/kernel/random/uuid >/run/boot_id
         mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
-        ;;
-    esac
+    fi
     for engine in $ENGINES; do "mount_$engine"; done
 }
 

@@ -60,7 +60,7 @@ async def wait_for(services: Services, kind: str, name: str, *, after: Event) ->
 
 
 async def test_what_should_run_there_is_told(services: Services, make_node: NodeFactory, tmp_path: Path) -> None:
-    node = make_node(docker=True)
+    node = make_node(docker=True, own_boot_id=True)
     await add(services, node, "gpu")
     await give_image(services, "docker", tmp_path / "root.tar", build_root())
     await create(services, "web", "docker")
@@ -80,7 +80,7 @@ async def test_what_should_run_there_is_told(services: Services, make_node: Node
 
 
 async def test_what_is_to_be_started_again_is(services: Services, make_node: NodeFactory, tmp_path: Path) -> None:
-    node = make_node(engines=["lxc"], sudo="nopasswd")
+    node = make_node(engines=["lxc"], sudo="nopasswd", own_boot_id=True)
     await add(services, node, "gpu")
     await give_image(services, "lxc", tmp_path / "root.tar", build_system_root())
     await create(services, "web", "lxc", autostart="true")

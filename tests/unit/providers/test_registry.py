@@ -16,7 +16,7 @@ def registry() -> Registry:
 def test_kinds_and_their_powers(registry: Registry) -> None:
     assert registry.kinds == ("docker", "memory")
     assert registry.capabilities("docker") >= {"build", "direct", "files", "images", "logs", "snapshots", "watch"}
-    assert registry.capabilities("memory") == {"checkup", "logs", "stats", "watch"}
+    assert registry.capabilities("memory") == {"checkup", "logs", "move", "stats", "watch"}
 
 
 async def test_binding_makes_a_provider_of_the_kind(registry: Registry) -> None:

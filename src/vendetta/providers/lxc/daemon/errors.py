@@ -71,6 +71,7 @@ _WORDS: Sequence[tuple[str, type[VendettaError], str | None]] = (
     ),
     (r"not implemented|not supported|doesn't support", Unsupported, None),
 )
+_NO_INSTANCE = re.compile(r"^(instance|container) not found$", re.IGNORECASE)
 _STATUS: dict[int, type[VendettaError]] = {409: WrongState, 501: Unsupported}
 
 
@@ -85,6 +86,11 @@ class Refused(Exception):
     @property
     def is_busy(self) -> bool:
         return _kind(self)[0] is Busy
+
+    @property
+    def is_absent(self) -> bool:
+        """There is none: known at once, or only by the operation that was to change it."""
+        return self.status == 404 or _NO_INSTANCE.search(self.words) is not None
 
     @property
     def is_outrun(self) -> bool:

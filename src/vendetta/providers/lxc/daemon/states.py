@@ -62,7 +62,7 @@ class States:
             try:
                 await self._engine.change("DELETE", found.path, params=found.params)
             except Refused as exc:
-                if exc.status != 404:
+                if not exc.is_absent:
                     raise
 
         await self._patiently(name, f"remove {name}", attempt)
@@ -122,7 +122,7 @@ class States:
                 try:
                     return await attempt()
                 except Refused as exc:
-                    if not (exc.is_busy or exc.status == 404 or (exc.is_outrun and left)):
+                    if not (exc.is_busy or exc.is_absent or (exc.is_outrun and left)):
                         raise
                     if (found := await self._lookup.lookup(name)) is not None:
                         await self._engine.wait_for_others(found.project, found.engine_name)

@@ -139,6 +139,12 @@ def test_words_of_the_daemons(words: str, kind: type[VendettaError]) -> None:
     assert error.hint
 
 
+def test_what_is_gone_is_known_by_either_way_of_saying_so() -> None:
+    assert Refused(404, "not found").is_absent
+    assert Refused(400, "Instance not found").is_absent
+    assert not Refused(400, "Instance snapshot not found").is_absent
+
+
 def test_what_is_no_envelope_is_refused() -> None:
     assert parse_reply(b'{"type": "sync"}', 200) == {"type": "sync"}
     with pytest.raises(Refused) as caught:
