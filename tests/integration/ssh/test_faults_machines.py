@@ -94,11 +94,13 @@ async def test_a_cable_that_is_out_for_long_opens_the_breaker_until_somebody_ask
     await services.nodes.disconnect("gpu", "test")
     with pytest.raises(LinkError):  # no answer, or no way, once nobody knows its hardware address any more
         await services.nodes.connect("gpu", ACCEPT, "test")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await services.figures()).breakers != {"open": 1}:  # who watches it tries it too
+            await asyncio.sleep(0.05)
     shown = await services.nodes.get("gpu")
     assert shown.breaker is not None
-    assert (shown.breaker.state, shown.breaker.error is None) == ("open", False)
+    assert shown.breaker.error is not None
     assert shown.breaker.next_try is not None
-    assert (await services.figures()).breakers == {"open": 1}
     node.mend()
     async with services.nodes.exec("gpu", ExecRequest(argv=["true"])) as process:
         assert await process.wait() == 0
