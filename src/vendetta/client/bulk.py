@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
-import msgspec
-
 from vendetta import models
 
 from .http import Http, new_key
-from .lines import split_lines
+from .lines import read_items
 
 
 class BulkFields(TypedDict, total=False):
@@ -32,6 +30,4 @@ class WorkspaceBulkFields(BulkFields, total=False):
 
 def stream_results(http: Http, path: str, change: BulkFields, key: str | None) -> Iterator[models.BulkResult]:
     with http.stream(path, method="POST", body=change, key=key or new_key()) as pieces:
-        for line in split_lines(pieces):
-            if line:
-                yield msgspec.json.decode(line, type=models.BulkResult)
+        yield from read_items(pieces, models.BulkResult)

@@ -9,7 +9,7 @@ import msgspec
 from vendetta import models
 
 from .http import Http, new_key
-from .lines import split_lines
+from .lines import read_items
 
 
 class Images:
@@ -58,6 +58,4 @@ class Images:
             "argument": [f"{key}={value}" for key, value in (arguments or {}).items()],
         }
         with self._http.exchange("POST", "/images/build", context, query=query) as pieces:
-            for line in split_lines(pieces):
-                if line:
-                    yield msgspec.json.decode(line, type=models.BuildNews)
+            yield from read_items(pieces, models.BuildNews)

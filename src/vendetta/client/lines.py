@@ -1,6 +1,11 @@
 """Lines of a body that arrives in any pieces."""
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
 
 
 def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -10,3 +15,10 @@ def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             yield line.removesuffix(b"\r")
+
+
+def read_items(pieces: Iterable[bytes], kind: type[T]) -> Iterator[T]:
+    """A value for each line of JSON. An empty one says that it goes on."""
+    for line in split_lines(pieces):
+        if line:
+            yield msgspec.json.decode(line, type=kind)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
-import msgspec
-
 from vendetta import models
 
 from .bulk import BulkFields, stream_results
 from .http import ANSWER_SECONDS, Http, build_labels, build_path, new_key
-from .lines import split_lines
+from .lines import read_items
 
 
 class Login(TypedDict, total=False):
@@ -80,9 +78,7 @@ class Nodes:
         """On those named, those with all of the labels, or every one: each outcome as it comes."""
         body = {"argv": argv, "nodes": nodes, "labels": labels or {}, "env": env or {}}
         with self._http.stream("/nodes/run", method="POST", body=body) as pieces:
-            for line in split_lines(pieces):
-                if line:
-                    yield msgspec.json.decode(line, type=models.NodeRun)
+            yield from read_items(pieces, models.NodeRun)
 
     def change_many(self, change: BulkFields, *, key: str | None = None) -> Iterator[models.BulkResult]:
         """The same action on many: how it went for each, as it comes. The same key again tells of the same changes."""

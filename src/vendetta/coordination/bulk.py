@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from vendetta.errors import Cancelled, InvalidInput, UnknownAction, VendettaError, nearest
+from vendetta.errors import InvalidInput, UnknownAction, VendettaError, nearest
 from vendetta.models import BulkResult, Node, Operation, Problem
 from vendetta.ssh.endpoint import Login
 from vendetta.store import Store
@@ -163,10 +163,7 @@ class Bulk:
 
 def build_result(name: str, operation: Operation) -> BulkResult:
     """Of an operation that has ended."""
-    problem = operation.error
-    if operation.state == "cancelled" and problem is None:
-        problem = Problem.from_error(Cancelled(f"{operation.kind} {operation.target} was cancelled"))
-    return BulkResult(name=name, operation=operation.id, result=operation.result, problem=problem)
+    return BulkResult(name=name, operation=operation.id, result=operation.result, problem=operation.error)
 
 
 def _check(actions: Mapping[str, Action], request: BulkRequest) -> tuple[Action, Request]:

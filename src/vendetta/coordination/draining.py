@@ -179,7 +179,7 @@ class Draining:
     async def _start_all(self, steps: Steps, names: Sequence[str]) -> list[Drained]:
         async def one(name: str) -> Drained:
             actor = steps.operation.actor
-            ended = await self._follow(name, lambda: self._workspaces.start(name, actor, _key(steps, name)))
+            ended = await self._follow(lambda: self._workspaces.start(name, actor, _key(steps, name)))
             return Drained(name=name, outcome="left", problem=ended) if ended else Drained(name=name, outcome="started")
 
         return await _side_by_side(steps, [partial(one, name) for name in names])
@@ -187,7 +187,7 @@ class Draining:
     async def _stop(self, steps: Steps, plan: Drained, request: DrainRequest) -> Drained:
         stop = StopRequest(timeout_seconds=request.timeout_seconds)
         actor, key = steps.operation.actor, _key(steps, plan.name)
-        problem = await self._follow(plan.name, lambda: self._workspaces.stop(plan.name, stop, actor, key))
+        problem = await self._follow(lambda: self._workspaces.stop(plan.name, stop, actor, key))
         if problem is None:
             with suppress(WorkspaceNotFound):
                 await self._store.workspaces.update(plan.name, drained=True)
@@ -198,14 +198,12 @@ class Draining:
         move = MoveRequest(node=plan.node, timeout_seconds=request.timeout_seconds)
         actor, key = steps.operation.actor, _key(steps, plan.name)
         result: Given = {}
-        problem = await self._follow(plan.name, lambda: self._moves.submit(plan.name, move, actor, key), result)
+        problem = await self._follow(lambda: self._moves.submit(plan.name, move, actor, key), result)
         if problem is None:
             return replace(plan, note=result.get("left_behind"))
         return replace(plan, outcome="left", node=None, problem=problem)
 
-    async def _follow(
-        self, name: str, submit: Callable[[], Awaitable[Operation]], result: Given | None = None
-    ) -> Problem | None:
+    async def _follow(self, submit: Callable[[], Awaitable[Operation]], result: Given | None = None) -> Problem | None:
         """Of one workspace to its end. Returns what it failed with. Gone meanwhile: that is no failure."""
         try:
             ended = await self._to_the_end(submit)
@@ -215,8 +213,6 @@ class Draining:
             return Problem.from_error(exc)
         if result is not None:
             result.update(ended.result or {})
-        if ended.state == "cancelled" and ended.error is None:
-            return Problem.from_error(Cancelled(f"{ended.kind} {name} was cancelled"))
         return ended.error
 
     async def _to_the_end(self, submit: Callable[[], Awaitable[Operation]]) -> Operation:

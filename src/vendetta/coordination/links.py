@@ -116,7 +116,6 @@ class Links:
 
     def answered(self, node: str) -> None:
         """It has answered on a link that may have stood all the time, however long it was silent."""
-
         self._put(node, "connected", None, last_seen=datetime.now(UTC))
 
     def offline(self, node: str, reason: str) -> None:

@@ -6,7 +6,7 @@ started again, so that never two of them run.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,7 +156,7 @@ class Moves:
     async def _stop(self, steps: Steps, plan: Plan, timeout_seconds: float) -> None:
         name = steps.operation.target
         workspace = await self._store.workspaces.get(name)
-        async with self._turn(steps, plan.source):
+        async with self._turns.on(plan.source, steps.progress):
             steps.progress(Progress(message=f"stopping on {plan.source}"))
             await self._observation.transition(name, "moving")
             await self._engines.call(
@@ -173,7 +173,7 @@ class Moves:
                 async with aclosing(_counted(steps, plan, source)) as content:
                     await require(there, Moving).import_instance(name, workspace.spec, mark, content)
 
-        async with self._turn(steps, plan.destination):
+        async with self._turns.on(plan.destination, steps.progress):
             await self._observation.transition(name, "moving")
             steps.progress(Progress(message=f"copying to {plan.destination}"))
             await self._engines.call(plan.destination, workspace.provider, copy)
@@ -181,7 +181,7 @@ class Moves:
     async def _start(self, steps: Steps, plan: Plan) -> None:
         name = steps.operation.target
         workspace = await self._store.workspaces.get(name)
-        async with self._turn(steps, plan.destination):
+        async with self._turns.on(plan.destination, steps.progress):
             steps.progress(Progress(message=f"starting on {plan.destination}"))
             await self._engines.call(plan.destination, workspace.provider, lambda provider: provider.start(name))
             instance = await self._engines.call(
@@ -268,9 +268,6 @@ class Moves:
         except VendettaError as exc:
             left.append(f"on node {plan.source} it is not as it was: {exc.message}")
         return ", ".join(left) or None
-
-    def _turn(self, steps: Steps, node: str) -> AbstractAsyncContextManager[None]:
-        return self._turns.on(node, lambda: steps.progress(Progress(message=f"waiting for its turn on {node}")))
 
 
 async def _counted(steps: Steps, plan: Plan, content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -6,7 +6,6 @@ asking the node what is true now, however they ended.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -122,7 +121,7 @@ class Transitions:
 
         async def call(name: str) -> None:
             workspace = await self._store.workspaces.get(name)
-            async with self._turn(steps, workspace.node):
+            async with self._turns.on(workspace.node, steps.progress):
                 steps.progress(Progress(message=doing or f"{verb} on {workspace.node}"))
                 await self._engines.call(workspace.node, workspace.provider, lambda provider: act(provider, name))
 
@@ -235,13 +234,10 @@ class Transitions:
     ) -> None:
         """Into `state`, once there is room on the node for it, and does what the state stands for."""
         workspace = await self._store.workspaces.get(name)
-        async with self._turn(steps, workspace.node):
+        async with self._turns.on(workspace.node, steps.progress):
             steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
             await self._observation.transition(name, state, wanted)
             await self._engines.call(workspace.node, workspace.provider, act, on_sent=on_sent)
-
-    def _turn(self, steps: Steps, node: str) -> AbstractAsyncContextManager[None]:
-        return self._turns.on(node, lambda: steps.progress(Progress(message=f"waiting for its turn on {node}")))
 
     async def _observe(self, name: str, *, patient: bool = False) -> Result:
         """What is true now: asked of the node, or unknown where it can't be asked (`patient`: a `LinkError` then)."""

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
+from vendetta.models import Progress
+
 AT_ONCE = 8
 """Changes on one node: more of them together take an engine and its disk longer than in turns."""
 
@@ -20,12 +22,12 @@ class Turns:
         self._nodes: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def on(self, node: str, tell_waiting: Callable[[], None]) -> AsyncIterator[None]:
-        """`tell_waiting` is called where there is no place yet."""
+    async def on(self, node: str, tell: Callable[[Progress], None]) -> AsyncIterator[None]:
+        """`tell` hears where there is no place yet."""
         places = self._nodes.get(node)
         if places is None:
             places = self._nodes[node] = asyncio.Semaphore(self._at_once)
         if places.locked():
-            tell_waiting()
+            tell(Progress(message=f"waiting for its turn on {node}"))
         async with places:
             yield

@@ -78,10 +78,10 @@ def test_one_that_stops_hands_over_at_once(
     stopped_at = time.monotonic()
     first.stop()
     wait_for_all(second, nodes)
-    with capsys.disabled():
-        print(
-            f"\n{len(nodes)} nodes watched by another {time.monotonic() - stopped_at:.1f} s after a stop was asked for"
-        )
+    tell(
+        capsys,
+        f"{len(nodes)} nodes watched by another {time.monotonic() - stopped_at:.1f} s after a stop was asked for",
+    )
     assert not [event for event in second.events(before) if event.kind.startswith("node.")]
     check_watches(second, nodes, sshd)
 
