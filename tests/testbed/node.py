@@ -159,8 +159,9 @@ class Node:
         self._link.cut()
 
     def mend(self) -> None:
-        """The cable is back."""
+        """The cable is back, and whoever asks from now on isn't told what was found while it was out."""
         self._link.mend()
+        run(["ip", "neigh", "flush", "dev", self._spec.bridge, "to", self.address])
 
     def delay(self, milliseconds: float, loss: float = 0.0) -> None:
         """Every packet takes so much longer, each way, and `loss` of them (0 to 1) vanish; 0 is the end of that.
