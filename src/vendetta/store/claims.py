@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import and_, case, func, literal, or_, select, update
+from sqlalchemy import and_, case, func, literal, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .database import Access
@@ -71,6 +71,7 @@ class Claims:
                     watcher=watcher,
                     term=nodes.c.term + 1,
                     status=case((unwatched, "unknown"), (stale, "connecting"), else_=nodes.c.status),
+                    reason=case((stale, null()), else_=nodes.c.reason),
                     since=case((or_(unwatched, stale), datetime.now(UTC)), else_=nodes.c.since),
                 )
                 .returning(nodes.c.id, nodes.c.name, nodes.c.term, nodes.c.wanted)
