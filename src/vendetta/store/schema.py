@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 
 from vendetta.errors import Unsupported
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration. Known without alembic, whose import takes longer than everything else here together."""
 
 VERSION_TABLE = "schema_version"
@@ -20,8 +20,11 @@ def current_version(connection: Connection) -> str | None:
     return version
 
 
-def upgrade(connection: Connection, location: str) -> None:
-    """Runs what is missing, in the caller's transaction. Raises `Unsupported` for a database of a newer program."""
+def upgrade(connection: Connection, location: str, to: str = "head") -> None:
+    """Runs what is missing until the migration `to`, in the caller's transaction.
+
+    Raises `Unsupported` for a database of a newer program.
+    """
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -36,4 +39,4 @@ def upgrade(connection: Connection, location: str) -> None:
             hint="Upgrade vendetta, or use another state_file.",
         )
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

@@ -5,8 +5,11 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
+    ColumnClause,
+    Computed,
     DateTime,
     Dialect,
     Float,
@@ -17,6 +20,8 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    cast,
+    column,
     false,
 )
 
@@ -109,12 +114,14 @@ credentials = Table(
     Column("changed_at", UtcDateTime, nullable=False, index=True),
 )
 
+_spec: ColumnClause[Any] = column("spec", JSON)
+
 workspaces = Table(
     "workspaces",
     metadata,
     Column("id", String, primary_key=True),
     Column("name", String, nullable=False, unique=True),
-    Column("node", String, nullable=False, index=True),
+    Column("node", String, nullable=False),
     Column("provider", String, nullable=False),
     Column("image", String, nullable=False),
     Column("state", String, nullable=False, index=True),
@@ -132,6 +139,11 @@ workspaces = Table(
     _json("last_lines", server_default="[]"),
     Column("boot_id", String),
     Column("drained", Boolean, nullable=False, server_default=false()),
+    # the database itself takes them from the spec: no writer forgets them, a replica of an older version neither
+    Column("cpus", Float, Computed(_spec["cpus"].as_float(), persisted=True)),
+    Column("memory_bytes", BigInteger, Computed(cast(_spec["memory_bytes"].as_string(), BigInteger), persisted=True)),
+    # for what each node has promised
+    Index("ix_workspaces_promised", "node", "state", "cpus", "memory_bytes"),
 )
 
 operations = Table(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, cast, func, select, update
+from sqlalchemy import func, select, update
 
 from vendetta.errors import WorkspaceNotFound
 from vendetta.models import Workspace
@@ -83,13 +83,12 @@ class Workspaces(NamedTable[Workspace]):
         self, nodes: Collection[str] | None = None, *, without: Collection[str] = ()
     ) -> Mapping[str, Promised]:
         """By node, of those named or all that have any; workspaces in a state of `without` don't count."""
-        spec, node = self.table.c.spec, self.table.c.node
+        node = self.table.c.node
         query = select(
             node,
             func.count().label("workspaces"),
-            func.coalesce(func.sum(spec["cpus"].as_float()), 0.0).label("cpus"),
-            # more than PostgreSQL's INTEGER holds
-            func.coalesce(func.sum(cast(spec["memory_bytes"].as_string(), BigInteger)), 0).label("memory_bytes"),
+            func.coalesce(func.sum(self.table.c.cpus), 0.0).label("cpus"),
+            func.coalesce(func.sum(self.table.c.memory_bytes), 0).label("memory_bytes"),
         ).where(self.table.c.state.not_in(without))
         if nodes is not None:
             query = query.where(node.in_(nodes))

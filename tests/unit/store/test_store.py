@@ -1,19 +1,21 @@
 import subprocess
 import sys
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from tests.unit.store.samples import make_node
+from tests.unit.store.samples import make_node, make_workspace
 
 import vendetta.store
 from vendetta.errors import Unsupported
-from vendetta.store import Store
+from vendetta.models import InstanceSpec
+from vendetta.store import Promised, Store
 from vendetta.store.database import Database
-from vendetta.store.schema import HEAD, VERSION_TABLE
+from vendetta.store.schema import HEAD, VERSION_TABLE, upgrade
 from vendetta.store.tables import metadata
 
 
@@ -37,6 +39,26 @@ async def test_the_migrations_make_exactly_the_tables(store: Store, state_file: 
             assert await connection.run_sync(compare) == []
     finally:
         await database.close()
+
+
+async def test_workspaces_of_an_older_schema_stay_as_they_are_and_count(state_file: str) -> None:
+    spec = InstanceSpec(image="busybox", cpus=0.5, memory_bytes=2**36)
+    written = {"spec": msgspec.json.encode(spec).decode(), "now": "2026-01-02 03:04:05.678901+00:00"}
+    database = Database(state_file)
+    async with database.write() as connection:
+        await connection.run_sync(upgrade, state_file, "0007")
+        await connection.execute(
+            text(
+                "INSERT INTO workspaces (id, name, node, provider, image, state, since, spec, services, labels, owner,"
+                " created_at) VALUES ('id-web', 'web', 'gpu', 'docker', 'busybox', 'pending', :now, :spec, '[]', '{}',"
+                " 'uid:0', :now)"
+            ),
+            written,
+        )
+    await database.close()
+    async with Store.open(state_file) as store:
+        assert await store.workspaces.get("web") == make_workspace("web", spec=spec, services=[], labels={})
+        assert await store.workspaces.promised() == {"gpu": Promised(workspaces=1, cpus=0.5, memory_bytes=2**36)}
 
 
 def test_the_known_head_is_the_newest_migration() -> None:

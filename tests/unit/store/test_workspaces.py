@@ -68,3 +68,6 @@ async def test_what_is_promised_is_counted_by_node(store: Store) -> None:
     one, two = Promised(workspaces=2, cpus=2.5, memory_bytes=3 * 2**30), Promised(workspaces=1)
     assert await store.workspaces.promised(without={"removing"}) == {"one": one, "two": two}
     assert await store.workspaces.promised(["two", "three"]) == {"two": two}
+    await store.workspaces.update("b", spec=InstanceSpec(image="x", memory_bytes=2**20))
+    one = Promised(workspaces=2, cpus=0.5, memory_bytes=2**30 + 2**20)
+    assert await store.workspaces.promised(["one"], without={"removing"}) == {"one": one}
