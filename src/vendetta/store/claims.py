@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import and_, case, func, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from .connection import Connection
 from .database import Access
 from .news import News
 from .replicas import TOPIC, build_alive
@@ -106,7 +106,7 @@ class Claims:
             return {row.watcher: row.number for row in await connection.execute(query.group_by(nodes.c.watcher))}
 
 
-async def fence(connection: AsyncConnection, claim: Claim) -> None:
+async def fence(connection: Connection, claim: Claim) -> None:
     """Nobody claims the node before the transaction ends. Raises `LeaseLost` where somebody has, or it is gone."""
     query = select(nodes.c.term).where(
         nodes.c.id == claim.node_id, nodes.c.watcher == claim.watcher, nodes.c.term == claim.term

@@ -67,8 +67,8 @@ def run(home: str, pipe: Connection) -> None:
 async def serve(home: Path, pipe: Connection) -> None:
     paths = Paths.from_environment()
     async with running_services(paths, settings.load(paths)) as services:
-        boundaries = Boundaries(services.operations._durable.step)
-        services.operations._durable.step = boundaries  # type: ignore[method-assign]
+        boundaries = Boundaries(services.operations._lives.durable.step)
+        services.operations._lives.durable.step = boundaries  # type: ignore[method-assign]
         for state in ("running", "pending"):
             for left in (await services.operations.list(state=state)).items:
                 await services.operations.wait(left.id, None)
