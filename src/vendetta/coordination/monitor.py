@@ -20,7 +20,7 @@ from vendetta.errors import Busy, LinkError, NodeNotFound, VendettaError
 from vendetta.models import Node
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
-from vendetta.ssh.pacing import Turns
+from vendetta.ssh.pacing import Limit
 from vendetta.ssh.pool import Pool
 from vendetta.store import Claim, LeaseLost, Store, StoreUnavailable
 
@@ -48,6 +48,8 @@ ROUND_SECONDS = 60.0
 
 Sooner where an engine doesn't answer that did: after pauses that grow up to `LONGEST_SECONDS`.
 """
+REFRESHED = 3
+"""How often it is asked again for somebody where it changes hands meanwhile."""
 STORE_SECONDS = 5.0
 """How soon a node is asked again where what it said could not be written."""
 
@@ -77,7 +79,8 @@ class Monitor:
         self._heartbeats = Heartbeats(
             self._watched, pool, links, observation, node_timeout_seconds=node_timeout_seconds
         )
-        self._asking = Turns(ASKED_AT_ONCE)
+        self._asking = Limit(ASKED_AT_ONCE)
+        self._on_tried: Callable[[str], None] = lambda node: None
         self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -98,6 +101,10 @@ class Monitor:
     def on_round_trip(self, listener: Callable[[float], None]) -> None:
         """As `Reading.on_round_trip`."""
         self._reading.on_round_trip(listener)
+
+    def on_tried(self, listener: Callable[[str], None]) -> None:
+        """From now on `listener` hears of each node that was visited, whether it could be or not."""
+        self._on_tried = listener
 
     def follow(self, claim: Claim) -> None:
         """The node's link is wanted. Followed already: it is tried again now rather than later."""
@@ -126,12 +133,15 @@ class Monitor:
 
     async def refresh(self, name: str) -> Node:
         """Asks the node everything, now, for somebody who asked here. Raises `NodeNotFound`, `LinkError`, `Busy`."""
-        try:
-            async with self._engines.connection(name) as connection:
+        async with self._engines.connection(name) as connection:
+            for _ in range(REFRESHED):
+                claim = await self._shares.borrow(name)
                 node, kinds = await self._store.nodes.get(name), await self._store.workspaces.kinds(name)
-                return await self._reading.read(node, connection, self._shares.claim(name), kinds)
-        except LeaseLost as exc:
-            raise Busy(f"node {name} went to another replica while it was asked", hint="Ask again.") from exc
+                try:
+                    return await self._reading.read(node, connection, claim, kinds)
+                except LeaseLost:
+                    self._shares.lost(claim)
+        raise Busy(f"node {name} went to another replica while it was asked", hint="Ask again.")
 
     async def _watch(self, watched: Watched) -> None:
         """Until the node is gone, or another replica's to watch."""
@@ -196,12 +206,15 @@ class Monitor:
         claim = watched.claim
         await self._links.settled()  # that it was said to be offline a moment ago is known then
         node = await self._store.nodes.get(claim.node)
-        async with self._pool.visit(build_endpoint(node)) as connection, self._asking.turn():
-            before = frozenset(watched.kinds)
-            kinds = await self._store.workspaces.kinds(claim.node)
-            # those whose last workspace went aren't followed any longer; one that comes just now is
-            watched.kinds = {*kinds, *(watched.kinds - before)}
-            node = await self._reading.read(node, connection, claim, kinds, followed=kinds if listens else ())
+        try:
+            async with self._pool.visit(build_endpoint(node)) as connection, self._asking.turn():
+                before = frozenset(watched.kinds)
+                kinds = await self._store.workspaces.kinds(claim.node)
+                # those whose last workspace went aren't followed any longer; one that comes just now is
+                watched.kinds = {*kinds, *(watched.kinds - before)}
+                node = await self._reading.read(node, connection, claim, kinds, followed=kinds if listens else ())
+        finally:
+            self._on_tried(claim.node)
         # that it was connected just now needs no second visit
         watched.nudge.clear()
         return connection, node

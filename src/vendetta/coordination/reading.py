@@ -15,22 +15,18 @@ from .following import is_followed
 from .links import Links
 from .observation import Observation
 from .probe import Findings, probe
-from .shares import Shares
 
 MOST_NAMES = 100
 """So many workspaces are named in one event."""
 
 
 class Reading:
-    def __init__(
-        self, store: Store, events: Events, engines: Engines, links: Links, observation: Observation, shares: Shares
-    ) -> None:
+    def __init__(self, store: Store, events: Events, engines: Engines, links: Links, observation: Observation) -> None:
         self._store = store
         self._events = events
         self._engines = engines
         self._links = links
         self._observation = observation
-        self._shares = shares
         self._on_round_trip: Callable[[float], None] = lambda seconds: None
 
     def on_round_trip(self, listener: Callable[[float], None]) -> None:
@@ -41,7 +37,7 @@ class Reading:
         self,
         before: Node,
         connection: Connection,
-        claim: Claim | None,
+        claim: Claim,
         kinds: Collection[str],
         *,
         followed: Collection[str] = (),
@@ -56,10 +52,10 @@ class Reading:
         if before.status == "offline":
             self._links.answered(name)
             await self._links.settled()
-        if claim is None:
-            self._shares.check_place()  # asked for here, and watched by another: nothing else keeps out what is old
         told: list[Event] = []
         async with self._store.transaction(claim) as state:
+            # as it is now: whoever else has looked at it meanwhile has told what was new by then
+            before = await state.nodes.get(name)
             node = await state.nodes.update(
                 name,
                 resources=findings.resources,
@@ -83,7 +79,7 @@ class Reading:
         return node
 
     async def _survey(
-        self, node: Node, connection: Connection, claim: Claim | None, kinds: Collection[str], followed: Collection[str]
+        self, node: Node, connection: Connection, claim: Claim, kinds: Collection[str], followed: Collection[str]
     ) -> None:
         """What became of the node's workspaces: unknown where their engine can't be asked."""
         observation = self._observation.under(claim)
