@@ -29,6 +29,7 @@ from vendetta.coordination.moves import Moves
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.observation import Observation
 from vendetta.coordination.operations import Operations
+from vendetta.coordination.reading import Reading
 from vendetta.coordination.replicas import Replicas
 from vendetta.coordination.revival import Revival
 from vendetta.coordination.rotation import Rotation
@@ -54,6 +55,7 @@ from vendetta.ssh.keys import Keys
 from vendetta.ssh.pool import Pool
 from vendetta.ssh.succession import Succession
 from vendetta.store import Store
+from vendetta.store.events import TOPIC as EVENTS
 
 from .services import Listener, Services
 
@@ -81,6 +83,7 @@ async def running_services(
         observation = Observation(store, told)
         operations = Operations(store, told, group=replicas if store.shared else None)
         links.on_connected(operations.waiting.back)
+        stack.callback(store.news.listen(EVENTS, operations.waiting.hear))
         observation.on_restart(Revival(operations).consider)
         workspaces = Workspaces(store, engines, operations)
         cleanup = Cleanup(store, engines, operations, workspaces)
@@ -102,8 +105,9 @@ async def running_services(
         )
         images = Images(store, engines, operations, Uploads(paths.uploads_dir))
         await images.register()
+        reading = Reading(store, told, engines, links, observation)
         monitor = Monitor(
-            store, told, pool, engines, links, observation, shares, node_timeout_seconds=config.node_timeout
+            store, pool, engines, links, observation, reading, shares, node_timeout_seconds=config.node_timeout
         )
         wishes = Wishes(store, shares, pool, links, monitor, credentials)
         authorization = Authorization(connector)
