@@ -54,6 +54,7 @@ from vendetta.ssh.keys import Keys
 from vendetta.ssh.pool import Pool
 from vendetta.ssh.succession import Succession
 from vendetta.store import Store
+from vendetta.store.events import TOPIC as EVENTS
 
 from .services import Listener, Services
 
@@ -81,6 +82,7 @@ async def running_services(
         observation = Observation(store, told)
         operations = Operations(store, told, group=replicas if store.shared else None)
         links.on_connected(operations.waiting.back)
+        stack.callback(store.news.listen(EVENTS, operations.waiting.hear))
         observation.on_restart(Revival(operations).consider)
         workspaces = Workspaces(store, engines, operations)
         cleanup = Cleanup(store, engines, operations, workspaces)

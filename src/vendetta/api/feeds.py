@@ -1,4 +1,4 @@
-"""One-way streams: server-sent events and raw output, ended when the caller goes or the server stops."""
+"""One-way streams: server-sent events, lines of JSON and raw output, ended when the caller goes or the server stops."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from vendetta.errors import ServerUnavailable, VendettaError
 from vendetta.transport import Output
 
+from .problems import build_problem
 from .services import Services
 
 T = TypeVar("T")
@@ -21,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 KEEP_ALIVE_SECONDS = 15.0
 LINES = "application/x-ndjson"
+AGAIN = "Ask again: it may be about to start anew, and any other server on its database answers as it does."
 RETRY = b"retry: 1000\n\n"
 """When a browser connects again, in milliseconds."""
 
@@ -67,7 +69,7 @@ async def output_response(
 
 
 async def lines_response(source: AsyncIterator[T], services: Services) -> Response:
-    """A line of JSON for each; an empty one says that it goes on.
+    """A line of JSON for each; an empty one says that it goes on, and `{"problem": …}` is the last where it breaks off.
 
     The first is awaited before the answer begins, so that what goes wrong then is a problem with a status.
     """
@@ -78,8 +80,12 @@ async def lines_response(source: AsyncIterator[T], services: Services) -> Respon
         async with aclosing(items):
             if first is not None:
                 yield msgspec.json.encode(first) + b"\n"
-            async for item in items:
-                yield (msgspec.json.encode(item) if item is not None else b"") + b"\n"
+            try:
+                async for item in items:
+                    yield (msgspec.json.encode(item) if item is not None else b"") + b"\n"
+            except VendettaError as exc:
+                log.info("stream ended", code=exc.code, error=exc.message)
+                yield msgspec.json.encode({"problem": build_problem(exc)}) + b"\n"
 
     return StreamingResponse(lines(), media_type=LINES)
 
@@ -102,7 +108,7 @@ async def until_stopping(source: AsyncIterator[T], services: Services) -> AsyncG
                 yield item
             elif not stopping.done():
                 yield None
-        raise ServerUnavailable("the server is stopping")
+        raise ServerUnavailable("the server is stopping", hint=AGAIN)
     finally:
         tasks = [task for task in (stopping, pending) if task is not None]
         for task in tasks:

@@ -24,6 +24,10 @@ from .services import Services
 LARGEST_SCREEN = 10000
 PIECE_BYTES = 256 * 1024
 """Of a port: small pieces cost more to pass on than to read."""
+RUN_AGAIN = (
+    "Run it again once a server answers, which may be in a moment. What was started may go on: look there first."
+)
+CONNECT_AGAIN = "Connect again: the next server that answers leads there."
 CHANNELS = {"stdout": b"\x01", "stderr": b"\x02"}
 
 
@@ -39,7 +43,7 @@ async def serve_process(
             telling = asyncio.create_task(tell_process(websocket, process))
             await first_to_end(telling, feeding)
 
-    await serve(websocket, services, work)
+    await serve(websocket, services, work, then=RUN_AGAIN)
 
 
 async def serve_port(
@@ -53,13 +57,15 @@ async def serve_port(
             # each direction ends by itself: a half-closed connection is still one
             await all_to_end(feeding, telling)
 
-    await serve(websocket, services, work)
+    await serve(websocket, services, work, then=CONNECT_AGAIN)
 
 
-async def serve(websocket: WebSocket, services: Services, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def serve(
+    websocket: WebSocket, services: Services, work: Callable[[], Coroutine[Any, Any, None]], *, then: str
+) -> None:
     """Runs `work` on an accepted WebSocket until it ends, the caller is gone or the server stops.
 
-    What it raises is the last thing said.
+    What it raises is the last thing said. `then` is what the caller can do where the server stops.
     """
     await websocket.accept()
     working = asyncio.create_task(work())
@@ -69,7 +75,7 @@ async def serve(websocket: WebSocket, services: Services, work: Callable[[], Cor
         if working.done():
             working.result()
         elif services.stopping.is_set():
-            raise ServerUnavailable("the server is stopping", hint="What was started without a terminal may go on.")
+            raise ServerUnavailable("the server is stopping", hint=then)
         await websocket.close()
     except WebSocketDisconnect:
         return

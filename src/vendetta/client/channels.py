@@ -56,7 +56,10 @@ class ProcessChannel:
             self.exit_status = msgspec.convert(message.get("exit_status"), int)
             return
         if self.exit_status is None:
-            raise ConnectionLost("the connection to the server was lost; how the command ended is not known")
+            raise ConnectionLost(
+                "the connection to the server was lost; how the command ended is not known",
+                hint="It may go on where it runs: look there before you run it again.",
+            )
 
     async def write(self, data: bytes) -> None:
         await _send(self._socket, data)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import Any, TypedDict
+
+import msgspec
 
 from vendetta import models
 
 from .bulk import WorkspaceBulkFields, stream_results
 from .http import Http, build_labels, build_path, new_key
+from .lines import read_items
 
 
 class MountFields(TypedDict, total=False):
@@ -36,6 +39,12 @@ class WorkspaceFields(TypedDict, total=False):
     labels: dict[str, str]
     options: dict[str, str]
     start: bool
+
+
+class LogPiece(msgspec.Struct):
+    """As it travels: base64 in JSON, so that the last line can say why there are no more."""
+
+    data: bytes
 
 
 class Workspaces:
@@ -132,12 +141,15 @@ class Workspaces:
     def stats(self, name: str) -> models.Stats:
         return self._http.fetch(models.Stats, "GET", build_path("workspaces", name, "stats"))
 
+    @contextmanager
     def logs(
         self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
-    ) -> AbstractContextManager[Iterator[bytes]]:
-        """The output as it arrives. `since` is in seconds since the epoch."""
+    ) -> Iterator[Iterator[bytes]]:
+        """The output as it arrives. `since` is in seconds since the epoch. Reading it raises what it breaks off for."""
         query = {"follow": follow, "tail": tail, "since": since}
-        return self._http.stream(build_path("workspaces", name, "logs"), query=query)
+        headers = {"Accept": "application/x-ndjson"}
+        with self._http.stream(build_path("workspaces", name, "logs"), query=query, headers=headers) as body:
+            yield (piece.data for piece in read_items(body, LogPiece))
 
     def _change(
         self,

@@ -27,6 +27,7 @@ from .shares import Shares
 log = structlog.get_logger(__name__)
 
 RESTING = "closed to make room: max_connections are held for others; asked in turn, and opened when it is needed"
+CLOSED = "disconnected"
 AT_ONCE = 100
 """Changes in one transaction: what waits for the store together needn't wait in turn."""
 
@@ -99,9 +100,9 @@ class Links:
         self._resting.discard(node)
         self._put(node, "error" if isinstance(error, HOPELESS) else "connecting", error.message)
 
-    def closed(self, node: str) -> None:
+    def closed(self, node: str, reason: str = CLOSED) -> None:
         self._resting.discard(node)
-        self._put(node, "unknown", "disconnected")
+        self._put(node, "unknown", reason)
 
     def rested(self, node: str) -> None:
         self._resting.add(node)
@@ -192,8 +193,8 @@ async def apply(state: Transaction, change: Change) -> NodeStatus:
     # its new watcher logs in beside the one before: that it can't would be news
     if before == "connected" and status == "connecting" and change.reason is None:
         return status
-    # whoever disconnected it has said so already
-    if before == "unknown" == status:
+    # whoever disconnected it has said why already
+    if before == "unknown" == status and change.reason == CLOSED:
         return status
     await state.nodes.update(node, status=status, reason=change.reason, **change.more)
     return before

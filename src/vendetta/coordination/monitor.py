@@ -22,7 +22,7 @@ from vendetta.errors import Busy, LinkError, NodeNotFound, VendettaError
 from vendetta.models import Event, Node, Workspace
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
-from vendetta.ssh.pacing import Turns
+from vendetta.ssh.pacing import Limit
 from vendetta.ssh.pool import Pool
 from vendetta.store import Claim, LeaseLost, Store, StoreUnavailable
 from vendetta.store.workspaces import Workspaces
@@ -50,6 +50,8 @@ ROUND_SECONDS = 60.0
 
 Sooner where an engine doesn't answer that did: after pauses that grow up to `LONGEST_SECONDS`.
 """
+REFRESHED = 3
+"""How often it is asked again for somebody where it changes hands meanwhile."""
 MOST_NAMES = 100
 """So many workspaces are named in one event."""
 STORE_SECONDS = 5.0
@@ -99,8 +101,9 @@ class Monitor:
         self._shares = shares
         self._node_timeout = node_timeout_seconds
         self._watched: dict[str, Watched] = {}
-        self._asking = Turns(ASKED_AT_ONCE)
+        self._asking = Limit(ASKED_AT_ONCE)
         self._on_round_trip: Callable[[float], None] = lambda seconds: None
+        self._on_tried: Callable[[str], None] = lambda node: None
         self._listening: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -122,6 +125,10 @@ class Monitor:
     def on_round_trip(self, listener: Callable[[float], None]) -> None:
         """From now on `listener` hears how long each round trip to a node took, in seconds."""
         self._on_round_trip = listener
+
+    def on_tried(self, listener: Callable[[str], None]) -> None:
+        """From now on `listener` hears of each node that was visited, whether it could be or not."""
+        self._on_tried = listener
 
     def follow(self, claim: Claim) -> None:
         """The node's link is wanted. Followed already: it is tried again now rather than later."""
@@ -150,11 +157,14 @@ class Monitor:
 
     async def refresh(self, name: str) -> Node:
         """Asks the node everything, now, for somebody who asked here. Raises `NodeNotFound`, `LinkError`, `Busy`."""
-        try:
-            async with self._engines.connection(name) as connection:
-                return await self._learn(await self._store.nodes.get(name), connection, self._shares.claim(name))
-        except LeaseLost as exc:
-            raise Busy(f"node {name} went to another replica while it was asked", hint="Ask again.") from exc
+        async with self._engines.connection(name) as connection:
+            for _ in range(REFRESHED):
+                claim = await self._shares.borrow(name)
+                try:
+                    return await self._learn(await self._store.nodes.get(name), connection, claim)
+                except LeaseLost:
+                    self._shares.lost(claim)
+        raise Busy(f"node {name} went to another replica while it was asked", hint="Ask again.")
 
     async def _watch(self, watched: Watched) -> None:
         """Until the node is gone, or another replica's to watch."""
@@ -219,9 +229,12 @@ class Monitor:
         claim = watched.claim
         await self._links.settled()  # that it was said to be offline a moment ago is known then
         node = await self._store.nodes.get(claim.node)
-        async with self._pool.visit(build_endpoint(node)) as connection, self._asking.turn():
-            watched.kinds |= await self._store.workspaces.kinds(claim.node)
-            node = await self._learn(node, connection, claim, followed=watched.kinds if listens else ())
+        try:
+            async with self._pool.visit(build_endpoint(node)) as connection, self._asking.turn():
+                watched.kinds |= await self._store.workspaces.kinds(claim.node)
+                node = await self._learn(node, connection, claim, followed=watched.kinds if listens else ())
+        finally:
+            self._on_tried(claim.node)
         # that it was connected just now needs no second visit
         watched.nudge.clear()
         return connection, node
@@ -252,7 +265,7 @@ class Monitor:
         return build_pause(failures, random.random())  # noqa: S311
 
     async def _learn(
-        self, before: Node, connection: Connection, claim: Claim | None, *, followed: Collection[str] = ()
+        self, before: Node, connection: Connection, claim: Claim, *, followed: Collection[str] = ()
     ) -> Node:
         name = before.name
         findings = await probe(connection, self._engines)
@@ -260,10 +273,10 @@ class Monitor:
         if before.status == "offline":
             self._links.answered(name)
             await self._links.settled()
-        if claim is None:
-            self._shares.check_place()  # asked for here, and watched by another: nothing else keeps out what is old
         told: list[Event] = []
         async with self._store.transaction(claim) as state:
+            # as it is now: whoever else has looked at it meanwhile has told what was new by then
+            before = await state.nodes.get(name)
             node = await state.nodes.update(
                 name,
                 resources=findings.resources,
@@ -298,7 +311,7 @@ class Monitor:
             "wanted_count": len(wanted),
         }
 
-    async def _survey(self, node: Node, connection: Connection, claim: Claim | None, followed: Collection[str]) -> None:
+    async def _survey(self, node: Node, connection: Connection, claim: Claim, followed: Collection[str]) -> None:
         """What became of the node's workspaces: unknown where their engine can't be asked."""
         observation = self._observation.under(claim)
         for kind in sorted(await self._store.workspaces.kinds(node.name)):

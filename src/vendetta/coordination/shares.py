@@ -12,7 +12,8 @@ from typing import Protocol
 
 import structlog
 
-from vendetta.store import Claim, LeaseLost, Share, Store
+from vendetta.errors import Busy
+from vendetta.store import Claim, Share, Store
 from vendetta.store.replicas import TOPIC
 
 from .replicas import Replicas
@@ -65,10 +66,15 @@ class Shares:
         """By which this replica watches the node; None: it doesn't."""
         return self._held.get(node) if self._replicas.member else None
 
-    def check_place(self) -> None:
-        """Raises `LeaseLost` for a replica that has no place: it may have been stopped since it saw what it saw."""
+    async def borrow(self, node: str) -> Claim:
+        """What is seen of the node now may be written under this, whoever watches it.
+
+        Raises `NodeNotFound`, and `Busy` for a replica that has no place.
+        """
+        claim = self.claim(node) or await self._store.claims.borrow(node)
         if not self._replicas.member:
-            raise LeaseLost("this replica has lost its place")
+            raise Busy("this server has lost its place among the replicas for a moment", hint="Ask again.")
+        return claim
 
     @asynccontextmanager
     async def serving(self, watcher: Watcher) -> AsyncIterator[None]:

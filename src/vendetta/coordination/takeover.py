@@ -89,8 +89,7 @@ class Takeover:
             self._adopt_later([self._records.holder])
 
     async def _resume(self, operation: Operation) -> Run:
-        given = await self._store.operations.input(operation.id)
-        cancelling = await self._store.operations.cancelling(operation.id)
-        run = self._runs.get(operation.id) or self._line_up(operation, given)
-        run.cancelling = cancelling
+        kept = await self._store.operations.kept(operation.id)
+        run = self._runs.get(operation.id) or self._line_up(operation, kept.input)
+        run.cancelling = kept.cancelling
         return run

@@ -2,6 +2,9 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
+
+BACK = "node.connected"
 
 
 class Waiting:
@@ -16,6 +19,11 @@ class Waiting:
         """Everyone who waits for this node wakes."""
         if opened := self._opened.pop(node, None):
             opened.set()
+
+    def hear(self, news: dict[str, Any] | None) -> None:
+        """Of the store's events: the link of a node that another replica watches is back."""
+        if news and news.get("kind") == BACK:
+            self.back(news["subject"])
 
     def expect(self, node: str | None) -> asyncio.Event:
         """Set once the node's link is opened after this call; never where no node is named."""

@@ -23,7 +23,7 @@ class Lane:
     users: int = 0
 
 
-class Turns:
+class Limit:
     """So many at once, in the order in which they came; those that only wait for somebody else don't count for long."""
 
     def __init__(self, limit: int, *, slow_seconds: float = SLOW_SECONDS) -> None:
@@ -70,7 +70,7 @@ class Patience:
 class Pacing:
     def __init__(self, per_host: int = PER_HOST, overall: int = OVERALL, *, slow_seconds: float = SLOW_SECONDS) -> None:
         self._per_host = per_host
-        self._overall = Turns(overall, slow_seconds=slow_seconds)
+        self._overall = Limit(overall, slow_seconds=slow_seconds)
         self._lanes: dict[str, Lane] = {}
 
     @asynccontextmanager

@@ -1,23 +1,28 @@
 """Who watches which node. Raised with each claim, a node's `term` tells the claim of now from all before it.
 
-What the watcher writes is fenced by its claim: it holds the node's row meanwhile, so that either the write was there
-before the next claim, or it is refused.
+What is seen of a node is fenced by its claim: whoever writes it holds the node's row meanwhile, so that either the
+write was there before the next claim, or it is refused. Another replica than the watcher, that looks because somebody
+asked it to, borrows the claim for a moment by the database's clock.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import and_, case, func, literal, or_, select, update
+from sqlalchemy import Interval, and_, case, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .database import Access
+from vendetta.errors import NodeNotFound
+
+from .database import Access, is_shared
 from .news import News
 from .replicas import TOPIC, build_alive
 from .tables import nodes, replicas
 
 AT_ONCE = 1000
 """Of the values that one statement takes."""
+BORROWED_SECONDS = 30.0
+"""How long a claim that was borrowed counts: enough to ask a node, and over for who wakes from a pause."""
 
 
 class LeaseLost(Exception):
@@ -26,12 +31,16 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """That a replica watches a node. `node` is its name; the id tells it from a later one of that name."""
+    """That a replica watches a node. `node` is its name; the id tells it from a later one of that name.
+
+    One that was borrowed counts `until` then, by the database's clock; `watcher` is None where nobody watches the node.
+    """
 
     node: str
     node_id: str
-    watcher: str
+    watcher: str | None
     term: int
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +99,18 @@ class Claims:
                 await connection.execute(one)
                 await self._news.notify_within(connection, TOPIC, {})
 
+    async def borrow(self, node: str) -> Claim:
+        """Whoever watches it, until the node is claimed anew or some time is over. Raises `NodeNotFound`."""
+        async with self._database.read() as connection:
+            # on SQLite there is one process, and nothing that it could be too late for
+            until = func.now() + literal(timedelta(seconds=BORROWED_SECONDS), Interval)
+            end = until if is_shared(connection) else literal(None)
+            query = select(nodes.c.id, nodes.c.watcher, nodes.c.term, end.label("until")).where(nodes.c.name == node)
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise NodeNotFound(f"there is no node {node}", hint="See them with: vendetta node list", node=node)
+        return Claim(node=node, node_id=row.id, watcher=row.watcher, term=row.term, until=row.until)
+
     async def held(self, watcher: str) -> Mapping[Claim, bool]:
         """What the watcher holds, as the database knows it, and whether somebody wants the link."""
         query = select(nodes.c.id, nodes.c.name, nodes.c.term, nodes.c.wanted).where(nodes.c.watcher == watcher)
@@ -111,9 +132,11 @@ async def fence(connection: AsyncConnection, claim: Claim) -> None:
     query = select(nodes.c.term).where(
         nodes.c.id == claim.node_id, nodes.c.watcher == claim.watcher, nodes.c.term == claim.term
     )
+    if claim.until:
+        query = query.where(func.now() < claim.until)
     # the lock of an update that leaves the keys alone: two of them take turns instead of waiting for each other
     if (await connection.execute(query.with_for_update(key_share=True))).first() is None:
-        raise LeaseLost(f"node {claim.node} is watched by another replica")
+        raise LeaseLost(f"node {claim.node} is watched by another replica, or was asked too long ago")
 
 
 _FREE = or_(nodes.c.watcher.is_(None), nodes.c.watcher.not_in(select(replicas.c.id).where(build_alive())))

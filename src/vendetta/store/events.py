@@ -13,7 +13,7 @@ from .rows import Page, build_page
 from .tables import events, properties
 
 TOPIC = "events"
-"""Of the news of them: the number of the newest, as `{"sequence": 7}`."""
+"""Of the news of them: what the newest is about, as `{"sequence": 7, "kind": "node.added", "subject": "gpu"}`."""
 
 _LINE, _FORGOTTEN = "events", "events_forgotten"
 
@@ -32,7 +32,8 @@ class Events:
             # numbers are given as rows are made, but rows are seen as transactions end: so those stand in line
             await hold(connection, _LINE)
             sequence: int = (await connection.execute(_APPEND, values)).scalar_one()
-            await self._news.notify_within(connection, TOPIC, {"sequence": sequence})
+            news = {"sequence": sequence, "kind": kind, "subject": subject}
+            await self._news.notify_within(connection, TOPIC, news)
         return Event(sequence=sequence, time=time, kind=kind, subject=subject, actor=actor, data=data)
 
     async def last(self) -> int:

@@ -1,6 +1,7 @@
 """The operations, by id, in the order in which they were asked for. Their progress is not kept here."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,14 @@ from .database import Access
 from .rows import Page, build_page, build_values, match_given, parse_number, parse_row, parse_rows
 from .statements import KEY, new_value, select_by, update_by
 from .tables import operations
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Of an operation, what its model doesn't tell: what it was asked to do, and whether it is to be cancelled."""
+
+    input: dict[str, Any]
+    cancelling: bool
 
 
 class Operations:
@@ -47,14 +56,18 @@ class Operations:
         """Raises `OperationNotFound`."""
         return parse_row(Operation, await self._row(id))
 
+    async def kept(self, id: str) -> Kept:
+        """Raises `OperationNotFound`."""
+        row = await self._row(id)
+        return Kept(row.input, bool(row.cancelling))
+
     async def input(self, id: str) -> dict[str, Any]:
         """What it was asked to do. Raises `OperationNotFound`."""
-        given: dict[str, Any] = (await self._row(id)).input
-        return given
+        return (await self.kept(id)).input
 
     async def cancelling(self, id: str) -> bool:
         """Whether `update(id, cancelling=True)` was said. Raises `OperationNotFound`."""
-        return bool((await self._row(id)).cancelling)
+        return (await self.kept(id)).cancelling
 
     async def by_key(self, key: str) -> Operation | None:
         async with self._database.read() as connection:

@@ -1,69 +1,14 @@
 """Operations of several replicas on one PostgreSQL: each is run by one of them, whoever is killed or restarted."""
 
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
-
-WORKER = Path(__file__).with_name("replica.py")
-PATIENCE_SECONDS = 60.0
+from tests.integration.operations.small_replicas import PATIENCE_SECONDS, Replica, replicas
 
 pytestmark = pytest.mark.timeout(180)
-
-
-class Replica:
-    def __init__(self, url: str, notes: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(WORKER), url, str(notes)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def ready(self) -> "Replica":
-        assert self.read() == "ready"
-        return self
-
-    def read(self) -> str:
-        assert self.process.stdout
-        return self.process.stdout.readline().rstrip("\n")
-
-    def say(self, line: str) -> str:
-        """Its answer; nothing where it is gone."""
-        assert self.process.stdin
-        try:
-            self.process.stdin.write(f"{line}\n")
-            self.process.stdin.flush()
-        except OSError:
-            return ""
-        return self.read()
-
-    def submit(self, key: str, target: str) -> bool:
-        answer = self.say(f"submit {key} {target}")
-        return bool(answer) and not answer.endswith(" -")
-
-    def quit(self) -> None:
-        self.process.communicate("quit\n", timeout=PATIENCE_SECONDS)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-
-@contextmanager
-def replicas(url: str, notes: Path, count: int) -> Iterator[list[Replica]]:
-    """Started side by side; what is put into the list is ended too."""
-    started = [Replica(url, notes) for _ in range(count)]
-    try:
-        for replica in started:
-            replica.ready()
-        yield started
-    finally:
-        for replica in started:
-            replica.kill()
 
 
 def settle(replica: Replica) -> None:

@@ -1,12 +1,15 @@
-"""Two servers on one PostgreSQL, and nodes that they share: many names of one sshd on loopback."""
+"""Two servers on one PostgreSQL, and nodes that they share: many names of one sshd on loopback; and one with Docker."""
 
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.integration.replicas.balancer import Balancer
 from tests.integration.replicas.servers import Server, running_server
 from tests.integration.ssh.sshd import Sshd
+from tests.testbed import Node
 
 FEWEST = 6
 QUICK = {"VENDETTA_KEEPALIVE_INTERVAL": "1", "VENDETTA_CONNECTION_TIMEOUT": "5"}
@@ -29,9 +32,28 @@ def servers(database_url: str) -> Iterator[tuple[Server, Server]]:
 
 
 @pytest.fixture
+def balancer(servers: tuple[Server, Server], tmp_path: Path) -> Iterator[Balancer]:
+    """Leads to the first of them that answers."""
+    balancer = Balancer(tmp_path / "lb.sock", servers)
+    yield balancer
+    balancer.close()
+
+
+@pytest.fixture
 def nodes(servers: tuple[Server, Server], sshd: Sshd) -> list[str]:
     """Added at one server or the other, until each watches one at least: which one does is chance."""
     return add_shared(servers, sshd)
+
+
+@pytest.fixture
+def workspace(servers: tuple[Server, Server], docker_node: Node) -> Iterator[str]:
+    """Made at the first server."""
+    name = f"w-{secrets.token_hex(4)}"
+    first = servers[0].vendetta
+    first.add_node("dock", docker_node)
+    first.create(name, node="dock")
+    yield name
+    first("workspace", "remove", name, "--yes", status=None)
 
 
 def add_shared(servers: Sequence[Server], sshd: Sshd) -> list[str]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -80,8 +81,12 @@ class Server:
         """How many nodes it is connected to itself."""
         return self.status().connections
 
+    @property
+    def socket(self) -> Path:
+        return self.vendetta.home / "v" / "server.sock"
+
     def transport(self) -> httpx.HTTPTransport:
-        return httpx.HTTPTransport(uds=str(self.vendetta.home / "v" / "server.sock"))
+        return httpx.HTTPTransport(uds=str(self.socket))
 
     def log(self) -> str:
         return (self.vendetta.home / "v" / "server.log").read_text()
@@ -118,10 +123,7 @@ class Relay:
         """What is connected is hung up on, and so is everybody who tries again."""
         with self._lock:
             self._whole = False
-            for sock in self._open:
-                with suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
-            self._open.clear()
+            hang_up(self._open)
 
     def mend(self) -> None:
         with self._lock:
@@ -143,8 +145,21 @@ class Relay:
                     continue
                 far = socket.create_connection(self._target)
                 self._open += [near, far]
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=_carry, args=(source, sink), daemon=True).start()
+            carry_both_ways(near, far)
+
+
+def hang_up(sockets: list[socket.socket]) -> None:
+    """On all of them, whoever reads there; the list is empty then."""
+    for sock in sockets:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+    sockets.clear()
+
+
+def carry_both_ways(near: socket.socket, far: socket.socket) -> None:
+    """By threads of their own, until either side ends."""
+    for source, sink in ((near, far), (far, near)):
+        threading.Thread(target=_carry, args=(source, sink), daemon=True).start()
 
 
 def _carry(source: socket.socket, sink: socket.socket) -> None:

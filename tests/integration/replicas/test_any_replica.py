@@ -1,8 +1,6 @@
 """Whichever replica is asked, the answer is the same, and so is what becomes of it."""
 
-import secrets
 import stat
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +8,6 @@ import pytest
 from tests.integration.replicas.conftest import add
 from tests.integration.replicas.servers import Server, wait_until
 from tests.integration.ssh.sshd import Sshd
-from tests.testbed import Node
 
 pytestmark = pytest.mark.root
 
@@ -124,17 +121,6 @@ def test_a_key_of_a_home_from_before_is_put_aside_and_not_lost(servers: Pair, ss
     assert aside.read_text() == "another"
 
 
-@pytest.fixture
-def workspace(servers: Pair, docker_node: Node) -> Iterator[str]:
-    """Made at the first server."""
-    name = f"w-{secrets.token_hex(4)}"
-    first = servers[0].vendetta
-    first.add_node("dock", docker_node)
-    first.create(name, node="dock")
-    yield name
-    first("workspace", "remove", name, "--yes", status=None)
-
-
 def test_a_workspace_is_made_at_one_and_entered_at_the_other(servers: Pair, workspace: str) -> None:
     first, second = servers
     assert second.vendetta("workspace", "exec", workspace, "--", "echo", "here").stdout == "here\n"
@@ -153,20 +139,3 @@ def test_a_workspace_notices_nothing_of_its_watchers_end(servers: Pair, workspac
     assert other.vendetta(*boot).stdout == started
     assert other.vendetta.json("workspace", "status", workspace)["state"] == "running"
     assert not [event for event in other.events(before) if event.kind.startswith("workspace.")]
-
-
-def test_a_stream_says_why_it_ends_when_its_server_stops(servers: Pair, workspace: str) -> None:
-    first, _ = servers
-    program = ("workspace", "exec", workspace, "--", "sh", "-c", "echo up | tee /proc/1/fd/1; sleep 60")
-    with (
-        first.vendetta.running(*program) as process,
-        first.vendetta.running("workspace", "logs", "-f", workspace) as logs,
-    ):
-        for each in (process, logs):
-            assert each.stdout
-            assert each.stdout.readline() == "up\n"
-        first.stop()
-        for each, reason in ((process, "the server is stopping"), (logs, "the server closed the connection")):
-            assert each.stderr
-            assert reason in each.stderr.read()
-            assert each.wait(60) == 5

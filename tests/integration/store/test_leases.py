@@ -6,7 +6,7 @@ import pytest
 from tests.unit.store.samples import make_node
 from tests.unit.store.test_claims import LEASE_SECONDS, OVER, claim, make_replica
 
-from vendetta.store import LeaseLost, Store
+from vendetta.store import LeaseLost, Store, claims
 
 
 async def test_who_lives_is_told_with_what_is_left(store: Store) -> None:
@@ -80,3 +80,16 @@ async def test_a_claim_waits_for_what_is_being_written_under_the_one_before(stor
             await state.nodes.update("gpu", reason="the last word")
         assert await second
         assert (await other.nodes.get("gpu")).reason == "the last word"
+
+
+async def test_what_is_borrowed_ends_by_the_databases_clock(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was paused since it looked writes nothing, although the watcher is still the same."""
+    await store.replicas.join(make_replica("first"), LEASE_SECONDS)
+    await store.nodes.add(make_node("gpu"))
+    assert await claim(store, "first", "gpu")
+    async with store.transaction(await store.claims.borrow("gpu")) as state:
+        await state.nodes.update("gpu", reason="in time")
+    monkeypatch.setattr(claims, "BORROWED_SECONDS", 0.0)
+    with pytest.raises(LeaseLost):
+        async with store.transaction(await store.claims.borrow("gpu")):
+            pass

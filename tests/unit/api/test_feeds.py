@@ -1,6 +1,7 @@
 """Server-sent events and logs: resumed, kept alive, and ended when the caller goes or the server stops."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -111,6 +112,24 @@ async def test_logs_that_break_off_are_not_mistaken_for_their_end(served: Served
         with pytest.raises(httpx.RemoteProtocolError):
             await anext(body)
     await asyncio.wait_for(served.services.workspaces.logs_closed.wait(), 30)
+
+
+@pytest.mark.parametrize("end", ["link", "server"])
+async def test_logs_in_lines_say_why_they_break_off(served: Served, end: str) -> None:
+    pieces = served.services.workspaces.pieces
+    await pieces.put(Output("stdout", b"\xff\n"))
+    url, lined = "/api/v1/workspaces/web/logs?follow=true", {"Accept": "application/x-ndjson"}
+    async with served.local.stream("GET", url, headers=lined) as answer:
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        lines = answer.aiter_lines()
+        assert json.loads(await anext(lines)) == {"channel": "stdout", "data": "/wo="}
+        if end == "link":
+            await pieces.put(ConnectionLost("the link to the node is lost"))
+        else:
+            served.services.stopping.set()
+        (last,) = [json.loads(line) async for line in lines if line]
+    code, words = {"link": ("connection_lost", "the link"), "server": ("server_unavailable", "is stopping")}[end]
+    assert (last["problem"]["code"], words in last["problem"]["detail"]) == (code, True)
 
 
 async def test_the_node_is_let_go_when_the_reader_goes(served: Served) -> None:

@@ -261,7 +261,7 @@ def test_a_followed_log_ends_with_ctrl_c(fake: FakeServer, cli: Cli) -> None:
     sent = threading.Event()
 
     def pieces() -> object:
-        yield b"one\n"
+        yield b'{"channel":"stdout","data":"b25lCg=="}\n'
         os.kill(os.getpid(), signal.SIGINT)
         sent.wait(5)
 

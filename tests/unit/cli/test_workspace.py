@@ -11,7 +11,7 @@ from tests.unit.cli.conftest import Cli
 from tests.unit.client.fake_server import FakeServer, Reply, Request, items, sse
 from tests.unit.client.samples import OPERATION, WORKSPACE, operation
 
-from vendetta.errors import ImageNotFound, NameTaken, WorkspaceNotFound
+from vendetta.errors import ImageNotFound, NameTaken, ServerUnavailable, WorkspaceNotFound
 from vendetta.models import BulkResult, MoveResult, Problem, Stats
 
 CREATE = ("workspace", "create", "web", "--provider", "docker", "--image", "nginx")
@@ -133,7 +133,7 @@ def test_a_second_ctrl_c_leaves_at_once(made: FakeServer, cli: Cli, monkeypatch:
     left.set()
 
 
-def results(*results: BulkResult) -> Reply:
+def results(*results: object) -> Reply:
     lines = b"".join(msgspec.json.encode(result) + b"\n" for result in results)
     return Reply(pieces=[lines[:10], lines[10:]], type="application/x-ndjson")
 
@@ -226,13 +226,22 @@ def test_stats_and_logs(fake: FakeServer, cli: Cli) -> None:
             network_received_bytes=0,
             network_sent_bytes=1,
         ),
-        "GET /workspaces/web/logs": Reply(pieces=[b"one\n", b"\xff\n"]),
+        "GET /workspaces/web/logs": results(
+            {"channel": "stdout", "data": b"one\n"}, {"channel": "stderr", "data": b"\xff\n"}
+        ),
     }
     assert "Memory:     1 MiB of 1 GiB\n" in cli("ws", "stats", "web").out
     from vendetta.cli.root import run
 
     assert run(["ws", "logs", "web", "--tail", "5", "--since", "2h"]) == 0
     assert fake.requests[-1].query["tail"] == ["5"]
+
+
+def test_logs_say_why_they_break_off(fake: FakeServer, cli: Cli) -> None:
+    stopped = Problem.from_error(ServerUnavailable("the server is stopping", hint="Ask again."))
+    fake.routes["GET /workspaces/web/logs"] = results({"channel": "stdout", "data": b"one\n"}, {"problem": stopped})
+    ended = cli("ws", "logs", "web", "-f")
+    assert (ended.status, ended.err) == (5, "error: the server is stopping\nhint: Ask again.\n")
 
 
 def test_move(fake: FakeServer, cli: Cli) -> None:

@@ -92,9 +92,11 @@ def test_the_token_is_presented_and_cannot_smuggle_headers(fake: FakeServer) -> 
 
 
 def test_logs_stream_as_they_come(fake: FakeServer, client: Client) -> None:
-    fake.routes["GET /workspaces/web/logs"] = Reply(pieces=[b"one\n", b"two\n"], type="application/octet-stream")
-    with client.workspaces.logs("web", follow=True, tail=2) as pieces:
-        assert b"".join(pieces) == b"one\ntwo\n"
+    pieces = [b'{"channel":"stdout","data":"b25lCg=="}\n\n{"channel":"stderr",', b'"data":"dHdvCg=="}\n']
+    fake.routes["GET /workspaces/web/logs"] = Reply(pieces=pieces, type="application/x-ndjson")
+    with client.workspaces.logs("web", follow=True, tail=2) as read:
+        assert b"".join(read) == b"one\ntwo\n"
+    assert fake.requests[0].headers["accept"] == "application/x-ndjson"
     assert fake.requests[0].query == {"follow": ["true"], "tail": ["2"]}
 
 

@@ -261,3 +261,14 @@ async def test_one_that_was_left_past_its_deadline_cleans_up(open_operations: Op
         failed = await operations.wait(submitted.id, None)
     assert failed.error
     assert (failed.error.code, node.calls, node.cleaned) == ("deadline_exceeded", 1, 1)
+
+
+async def test_it_wakes_when_the_link_of_another_replica_is_back(open_operations: Open) -> None:
+    """Who watches the node tells all of it by an event."""
+    async with open_operations(Node(1)) as operations:
+        made = await submit(operations)
+        await waiting(operations, made.id)
+        for news in (None, {"sequence": 1}, {"sequence": 2, "kind": "node.connected", "subject": "lab"}):
+            operations.waiting.hear(news)
+        operations.waiting.hear({"sequence": 3, "kind": "node.connected", "subject": "gpu"})
+        assert (await operations.wait(made.id, 20)).state == "succeeded"

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from tests.unit.store.samples import make_node, make_workspace
 
+from vendetta.errors import NodeNotFound
 from vendetta.models import Replica
 from vendetta.store import Claim, LeaseLost, Store
 
@@ -121,3 +122,22 @@ async def test_after_a_start_no_link_is_known_to_stand(store: Store) -> None:
     await store.nodes.update("gpu", wanted=True)
     await store.claims.take("first", [node.id], anew=True)
     assert (await store.nodes.get("gpu")).status == "connecting"
+
+
+async def test_who_looks_for_somebody_borrows_the_claim_until_the_next(store: Store) -> None:
+    await store.replicas.join(make_replica("first"), LEASE_SECONDS)
+    await store.nodes.add(make_node("gpu"))
+    unwatched = await store.claims.borrow("gpu")
+    async with store.transaction(unwatched) as state:
+        await state.nodes.update("gpu", reason="seen")
+    assert await claim(store, "first", "gpu")
+    with pytest.raises(LeaseLost):
+        async with store.transaction(unwatched):
+            pass
+    watched = await store.claims.borrow("gpu")
+    assert (watched.watcher, watched.term) == ("first", 1)
+    async with store.transaction(watched) as state:
+        await state.nodes.update("gpu", reason="seen again")
+    assert (await store.nodes.get("gpu")).reason == "seen again"
+    with pytest.raises(NodeNotFound):
+        await store.claims.borrow("none")

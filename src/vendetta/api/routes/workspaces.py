@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response, WebSocket
+from fastapi import APIRouter, Header, Path, Query, Response, WebSocket
 
 from vendetta.api.answers import (
     API,
@@ -22,7 +22,7 @@ from vendetta.api.answers import (
     result_of,
 )
 from vendetta.api.bodies import Route
-from vendetta.api.feeds import output_response
+from vendetta.api.feeds import LINES, lines_response, output_response
 from vendetta.api.identity import Called
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
@@ -161,16 +161,25 @@ async def resize(
     return await operation_response(services, operation, wait, result_of)
 
 
-@router.get("/{name}/logs", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
+@router.get(
+    "/{name}/logs", response_class=Response, responses={200: {"content": {"application/octet-stream": {}, LINES: {}}}}
+)
 async def logs(
     name: str,
     services: Offered,
+    accept: Annotated[str, Header()] = "application/octet-stream",
     follow: bool = False,
     tail: Annotated[int | None, Query(ge=0)] = None,
     since: Annotated[float | None, Query(ge=0, description="seconds since the epoch")] = None,
 ) -> Response:
-    """What the workspace's own command wrote, raw, as it comes."""
+    """What the workspace's own command wrote, raw, as it comes; cut off where it can't go on.
+
+    With `Accept: application/x-ndjson`: each piece as `{"channel": "stdout", "data": BASE64}`; an empty line says that
+    it goes on, and `{"problem": …}` why it can't.
+    """
     outputs = services.workspaces.logs(name, follow=follow, tail=tail, since=since)
+    if LINES in accept:
+        return await lines_response(outputs, services)
     return await output_response(outputs, services)
 
 

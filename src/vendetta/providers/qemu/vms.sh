@@ -188,13 +188,41 @@ watch() { # what there is, an empty line, then what is noted from then on, until
   mkdir -p "$root"
   [ -e "$root/journal" ] || : >>"$root/journal"
   size=$(stat -c %s "$root/journal")
+  survey
   list
   echo
   exec 3<&0
   tail -c "+$((size + 1))" -F "$root/journal" 2>/dev/null &
   reading=$!
+  compare 3<&- &
+  comparing=$!
   cat >/dev/null <&3
-  kill "$reading"
+  kill "$reading" "$comparing"
+}
+
+compare() { # nobody notes what is done by hand: what is gone, and what runs, is looked for each second
+  while
+    before=$seen
+    sleep 1 >/dev/null 2>&1
+    survey
+  do
+    for each in $before; do
+      case "$seen " in *" ${each%%:*}:"*) ;; *) echo "$owned ${each%%:*} gone" ;; esac
+    done
+    for each in $seen; do
+      case "$each" in *:) continue ;; esac
+      case "$before " in *" $each "*) ;; *) echo "$owned ${each%%:*} alive ${each#*:}" ;; esac
+    done
+  done
+}
+
+survey() { # sets $seen: a word NAME:ID:PID for each that runs, NAME: for the others. No process is started for it.
+  seen=
+  for vm in "$vms"/*; do
+    read -r owner 2>/dev/null <"$vm/owner" && [ "$owner" = "$owned" ] && [ -e "$vm/record" ] || continue
+    look
+    if [ "$state" = alive ]; then seen="$seen ${vm##*/}:$id:$pid"; else seen="$seen ${vm##*/}:"; fi
+  done
 }
 
 snapshots() { # NAME

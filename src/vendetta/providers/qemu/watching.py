@@ -1,5 +1,5 @@
 """What happens to VMs, told as it happens: a journal on the node that every script of ours writes to, whoever ran it,
-and what each qemu says of itself on a socket of its own."""
+and what each qemu says of itself on a socket of its own. What is done by hand past both is looked for there."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -77,10 +77,11 @@ class Watching:
         self.news.put_nowait(BEGUN)
         async for line in lines:
             owner, _, rest = line.partition(" ")
-            name, _, action = rest.partition(" ")
-            if owner != self._owner or not action:
+            name, _, said = rest.partition(" ")
+            action, _, running = said.partition(" ")
+            if owner != self._owner or not action or running.partition(":")[0] in self._listening:
                 continue
-            if action == "start":
+            if action in ("start", "alive"):
                 self._listen(parse_found(await self._scripts.run("watch", VMS, "list", self._owner, name)))
             self.news.put_nowait(InstanceEvent(name, action))
 

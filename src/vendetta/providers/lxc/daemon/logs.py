@@ -14,6 +14,10 @@ from .lookup import Lookup
 POLL_SECONDS = 1.0
 """While it is followed: the daemon tells of no output, only of the instance's end."""
 
+ENDING_SECONDS, ENDING_TRIES = 0.1, 8
+"""One that has just ended can't be asked for its console until the daemon has put that away."""
+
+_ENDING = ("connection refused", "connection reset")
 _OVERLAP_BYTES = 256
 
 
@@ -43,12 +47,19 @@ async def read_logs(
 
 async def _read(engine: Engine, path: str, project: str) -> bytes:
     """Empty for one that never ran."""
-    try:
-        return await engine.read(f"{path}/console", project=project)
-    except Refused as exc:
-        if exc.status in (400, 404, 500) or "no such file" in exc.words.lower():
-            return b""
-        raise
+    tries = ENDING_TRIES
+    while True:
+        try:
+            return await engine.read(f"{path}/console", project=project)
+        except Refused as exc:
+            words = exc.words.lower()
+            tries -= 1
+            if tries and any(ending in words for ending in _ENDING):
+                await asyncio.sleep(ENDING_SECONDS)
+            elif exc.status in (400, 404, 500) or "no such file" in words:
+                return b""
+            else:
+                raise
 
 
 def cut_tail(text: bytes, lines: int | None) -> bytes:
