@@ -27,6 +27,7 @@ from vendetta.store import Store
 
 from .engines import Engines
 from .events import Events
+from .first_try import once_tried
 from .observation import Observation
 from .operations import LONG_SECONDS, Operations, Steps
 from .placement import ENDED, check_open, choose
@@ -134,6 +135,11 @@ class Moves:
         self, workspace: Workspace, node: str | None, labels: dict[str, str], promised: dict[str, Any]
     ) -> str:
         """The node that it goes to. Raises `NodeNotFound`, `WrongState`, `InvalidInput`, `OutOfResources`."""
+        return await once_tried(self._store, lambda: self._choose(workspace, node, labels, promised))
+
+    async def _choose(
+        self, workspace: Workspace, node: str | None, labels: dict[str, str], promised: dict[str, Any]
+    ) -> str:
         here = await self._store.nodes.get(workspace.node)
         if node is not None:
             candidates = [await self._store.nodes.get(node)]

@@ -27,6 +27,7 @@ from vendetta.store import Store
 
 from .attempts import RETRIES, build_left
 from .engines import Engines
+from .first_try import once_tried
 from .observation import Observation
 from .operations import Operations, Steps
 from .placement import ENDED, check_open, choose
@@ -59,7 +60,7 @@ class Transitions:
         reached = asyncio.Event()
         if steps.operation.attempts > 1:
             reached.set()
-        await steps.run("claim", lambda: self._claim(steps, given))
+        await steps.run("claim", lambda: once_tried(self._store, lambda: self._claim(steps, given)))
         try:
             await steps.run("create", lambda: self._make(steps, name, reached.set))
             if given["start"]:

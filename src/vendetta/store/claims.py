@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Interval, and_, case, func, literal, or_, select, update
+from sqlalchemy import Interval, and_, case, func, literal, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vendetta.errors import NodeNotFound
@@ -80,6 +80,7 @@ class Claims:
                     watcher=watcher,
                     term=nodes.c.term + 1,
                     status=case((unwatched, "unknown"), (stale, "connecting"), else_=nodes.c.status),
+                    reason=case((stale, null()), else_=nodes.c.reason),
                     since=case((or_(unwatched, stale), datetime.now(UTC)), else_=nodes.c.since),
                 )
                 .returning(nodes.c.id, nodes.c.name, nodes.c.term, nodes.c.wanted)

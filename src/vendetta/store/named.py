@@ -15,6 +15,9 @@ from .statements import KEY, NOW, new_value, select_by, update_by
 
 Named = TypeVar("Named")
 
+EVERY: Mapping[str, str] = {}
+"""The labels that all carry."""
+
 
 class NamedTable(Generic[Named]):
     """`noun` is what people call a row, and its command; where `dated` changes, `since` becomes now."""
@@ -82,9 +85,10 @@ class NamedTable(Generic[Named]):
             row = (await connection.execute(query, parameters)).first()
         return None if row is None else parse_row(self.model, row)
 
-    async def _all(self, **wanted: str | None) -> Sequence[Named]:
-        """In the order of their names; `wanted` are columns, None for any."""
-        query = select(self.table).where(match_given(self.table, **wanted)).order_by(self.table.c.name)
+    async def _all(self, labels: Mapping[str, str], **wanted: str | None) -> Sequence[Named]:
+        """In the order of their names; `labels` are all carried by each, `wanted` are columns, None for any."""
+        query = select(self.table).where(match_given(self.table, **wanted), match_labels(self.table, labels))
+        query = query.order_by(self.table.c.name)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return parse_rows(self.model, rows)
@@ -92,7 +96,7 @@ class NamedTable(Generic[Named]):
     async def _page(
         self, labels: Mapping[str, str] | None, limit: int, cursor: str | None, **wanted: str | None
     ) -> Page[Named]:
-        """In the order of their names; `labels` are all carried by each."""
+        """The same, piece by piece."""
         query = select(self.table).where(match_given(self.table, **wanted), match_labels(self.table, labels or {}))
         if cursor is not None:
             query = query.where(self.table.c.name > cursor)

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from vendetta.errors import WorkspaceNotFound
 from vendetta.models import Workspace
 
-from .named import NamedTable
+from .named import EVERY, NamedTable
 from .rows import Page
 from .tables import workspaces
 
@@ -36,8 +36,10 @@ class Workspaces(NamedTable[Workspace]):
     dated = "state"
     absent = WorkspaceNotFound
 
-    async def all(self, *, node: str | None = None, provider: str | None = None) -> Sequence[Workspace]:
-        return await self._all(node=node, provider=provider)
+    async def all(
+        self, *, node: str | None = None, provider: str | None = None, labels: Mapping[str, str] = EVERY
+    ) -> Sequence[Workspace]:
+        return await self._all(labels, node=node, provider=provider)
 
     async def list(
         self,

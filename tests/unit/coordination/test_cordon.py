@@ -1,25 +1,19 @@
 """A cordoned node gets nothing new, however it is asked for; what is there goes on."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.coordination.world import ACTOR, World, open_world
+from tests.unit.coordination.world import ACTOR, World
 
 from vendetta.coordination.requests import WorkspaceRequest
 from vendetta.errors import WrongState
-from vendetta.providers.memory import MemoryEngines
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    memory = MemoryEngines()
-    async with open_world(tmp_path, memory) as world:
-        await world.add_node("a")
-        await world.add_node("b")
-        yield world
-    await memory.close()
+async def world(world: World) -> World:
+    await world.add_node("a")
+    await world.add_node("b")
+    return world
 
 
 async def test_a_cordoned_node_is_not_chosen(world: World) -> None:
