@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.testbed import TestBed
-
 from benchmarks.fleet import replicas
 from benchmarks.fleet.bench import Scale, run
 from benchmarks.fleet.replicas import Carried, Cores, compare
 from benchmarks.measure import Report
+from tests.testbed import TestBed
 
 SMALL = Scale(
     nodes=3,
