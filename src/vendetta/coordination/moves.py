@@ -25,6 +25,7 @@ from vendetta.providers.base import Provider
 from vendetta.providers.powers import Moving, require
 from vendetta.store import Store
 
+from .arrivals import tell_arrival
 from .engines import Engines
 from .events import Events
 from .first_try import once_tried
@@ -205,7 +206,9 @@ class Moves:
         node = await self._store.nodes.get(plan.destination)
         check_open(node)
         # the boot is that node's: it isn't to be taken for one whose machine was restarted
-        await self._store.workspaces.update(name, node=node.name, address=None, boot_id=node.boot_id)
+        async with self._store.transaction() as state:
+            moved = await state.workspaces.update(name, node=node.name, address=None, boot_id=node.boot_id)
+            await tell_arrival(state, moved)
         await self._events.emit(
             "workspace.moved",
             name,

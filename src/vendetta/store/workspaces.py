@@ -81,6 +81,12 @@ class Workspaces(NamedTable[Workspace]):
         async with self._database.read() as connection:
             return frozenset((await connection.execute(query)).scalars())
 
+    async def kinds_by_node(self) -> Sequence[tuple[str, str]]:
+        """Each node that has workspaces, with each of their technologies."""
+        query = select(self.table.c.node, self.table.c.provider).distinct()
+        async with self._database.read() as connection:
+            return [(row.node, row.provider) for row in await connection.execute(query)]
+
     async def promised(
         self, nodes: Collection[str] | None = None, *, without: Collection[str] = ()
     ) -> Mapping[str, Promised]:

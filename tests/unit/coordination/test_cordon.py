@@ -43,13 +43,13 @@ async def test_to_name_it_does_not_open_it(world: World) -> None:
 
 async def test_a_node_cordoned_after_it_was_chosen_gets_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever cordons it may have looked at its workspaces just before there was a record."""
-    add = world.store.workspaces.add
+    add = world.transitions._add
 
-    async def cordon_first(workspace: Any) -> Any:
+    async def cordon_first(*given: Any) -> Any:
         await world.store.nodes.update("a", cordoned=True)
-        return await add(workspace)
+        return await add(*given)
 
-    monkeypatch.setattr(world.store.workspaces, "add", cordon_first)
+    monkeypatch.setattr(world.transitions, "_add", cordon_first)
     failed = await world.create("web", node="a")
     assert failed.error
     assert failed.error.code == "wrong_state"
