@@ -11,7 +11,7 @@ from vendetta.errors import NameTaken, NotFound, nearest
 
 from .database import Access
 from .rows import Page, build_page, build_values, match_given, match_labels, parse_row, parse_rows
-from .statements import KEY, NOW, new_value, select_by, update_by
+from .statements import KEY, NOW, build_parameters, select_by, update_by
 
 Named = TypeVar("Named")
 
@@ -68,7 +68,8 @@ class NamedTable(Generic[Named]):
 
     async def count(self) -> int:
         async with self._database.read() as connection:
-            return (await connection.execute(select(func.count()).select_from(self.table))).scalar_one()
+            number: int = (await connection.execute(select(func.count()).select_from(self.table))).scalar_one()
+        return number
 
     async def _update(self, name: str, changes: Mapping[str, Any], *conditions: ColumnElement[bool]) -> Named | None:
         """None: there is none of that name for which the conditions hold."""
@@ -78,7 +79,7 @@ class NamedTable(Generic[Named]):
         query = update_by(self.table.c.name, tuple(values), dated)
         if conditions:
             query = query.where(*conditions)
-        parameters = {KEY: name, **{new_value(column): value for column, value in values.items()}}
+        parameters = {KEY: name, **build_parameters(values)}
         if dated:
             parameters[NOW] = datetime.now(UTC)
         async with self._database.write() as connection:

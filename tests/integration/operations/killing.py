@@ -84,7 +84,7 @@ def run(home: str, provider: str | None, pipe: Connection) -> None:
 async def serve(provider: str | None, pipe: Connection) -> None:
     paths = Paths.from_environment()
     async with running_services(paths, settings.load(paths)) as services:
-        boundaries = Boundaries(services.operations._durable)
+        boundaries = Boundaries(services.operations._lives.durable)
         for state in ("running", "pending"):
             for left in (await services.operations.list(state=state)).items:
                 await services.operations.wait(left.id, None)
