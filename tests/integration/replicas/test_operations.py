@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tests.e2e.harness import PATIENCE_SECONDS
+from tests.integration.replicas.balancer import Balancer
 from tests.integration.replicas.servers import Server, wait_until
 from tests.testbed import Node, TestBed
 
@@ -51,19 +53,27 @@ def test_a_program_is_cancelled_at_the_server_that_does_not_hold_it(servers: Pai
 
 
 def test_one_that_waits_for_its_node_is_told_at_the_other_server_and_goes_on_there(
-    servers: Pair, web: str, own_node: Node
+    servers: Pair, web: str, own_node: Node, balancer: Balancer
 ) -> None:
-    """Its progress, by the stream; then its server is killed, and the other one waits on, and ends it."""
+    """Its progress, by the stream; then its server is killed, and the other one waits on, and ends it.
+
+    Who waits for its end at the killed one goes on at the other.
+    """
     first, second = servers
     own_node.cut()
     with first.vendetta.client() as client:
         stop = client.workspaces.stop(web)
     second.vendetta.wait_for_progress(stop.id, "waiting for node gpu")
-    killed_at = time.monotonic()
-    first.kill()
-    with second.vendetta.client() as client:
+    with (
+        second.vendetta.client() as client,
+        second.vendetta.running("--server", balancer.address, "operation", "wait", stop.id) as waiting,
+    ):
+        balancer.wait_for_callers()
+        killed_at = time.monotonic()
+        first.kill()
         wait_until(lambda: client.operations.get(stop.id).attempts, lambda attempts: attempts == 2)
         assert time.monotonic() - killed_at < PROMISED_SECONDS
         own_node.mend()
-        assert client.operations.wait(stop.id, 60).state == "succeeded"
+        client.nodes.connect("gpu")
+        assert waiting.wait(PATIENCE_SECONDS) == 0
         assert client.workspaces.get(web).state == "stopped"
