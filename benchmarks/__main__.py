@@ -15,6 +15,7 @@ from tests.testbed import Node, TestBed
 
 from . import bulk, calls, classic, containers, daemons, many, operations, qemu, reach
 from .fleet import bench as fleet
+from .fleet import replicas
 from .fleet.bench import Scale
 from .measure import Report
 
@@ -23,11 +24,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; without one, all")
     parser.add_argument("--nodes", type=int, default=Scale.nodes, help="how many the simulated fleet has")
+    parser.add_argument(
+        "--replicas", type=int, default=Scale.replicas, metavar="N", help="servers that are held against one of them"
+    )
     given = parser.parse_args()
     names = given.names or list(BENCHMARKS)
     if unknown := set(names) - BENCHMARKS.keys():
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: there are {', '.join(BENCHMARKS)}")
-    benchmarks = {**BENCHMARKS, "fleet": partial(run_fleet, scale=Scale(nodes=given.nodes))}
+    benchmarks = {**BENCHMARKS, "fleet": partial(run_fleet, scale=Scale(nodes=given.nodes, replicas=given.replicas))}
     report = Report()
     with TestBed() as bed:
         for name in names:
@@ -67,6 +71,8 @@ def run_reach(report: Report, bed: TestBed, folder: Path) -> None:
 
 def run_fleet(report: Report, bed: TestBed, folder: Path, scale: Scale = Scale()) -> None:  # noqa: B008 - frozen
     fleet.run(report, folder, scale)
+    if scale.replicas > 1:
+        replicas.run(report, bed, folder, scale)
 
 
 def docker_nodes(bed: TestBed, number: int) -> list[Node]:

@@ -30,8 +30,8 @@ class Api:
             response.raise_for_status()
         return body, time.perf_counter() - started
 
-    async def post(self, path: str) -> dict[str, Any]:
-        async with self._session.post(f"{BASE}/{path}", json={}) as response:
+    async def post(self, path: str, **query: str | int) -> dict[str, Any]:
+        async with self._session.post(f"{BASE}/{path}", params=query, json={}) as response:
             body = await response.read()
             assert response.status < 300, body
         return msgspec.json.decode(body, type=dict[str, Any])
@@ -97,11 +97,17 @@ class Watching:
 
 
 @asynccontextmanager
-async def watched_api(socket: Path) -> AsyncIterator[tuple[Api, Watching]]:
+async def open_api(socket: Path) -> AsyncIterator[Api]:
     connector = aiohttp.UnixConnector(str(socket), limit=AT_ONCE)
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        api, watching = Api(session), Watching()
+        yield Api(session)
+
+
+@asynccontextmanager
+async def watched_api(socket: Path) -> AsyncIterator[tuple[Api, Watching]]:
+    async with open_api(socket) as api:
+        watching = Watching()
         following = asyncio.create_task(watching.follow(api.events()))
         try:
             yield api, watching

@@ -12,7 +12,7 @@ from benchmarks.measure import Report
 from . import figures, simulation
 from .api import watched_api
 from .plan import Plan
-from .records import write_records
+from .records import write_pins, write_records
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,26 @@ class Scale:
     operations: int = 300
     node_timeout_seconds: float = 30.0
     keepalive_seconds: float = 10.0
+    replicas: int = 2
+    lists: int = 10
+    """Of each kind, by each reader."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What each server is told, in its environment."""
+        return {
+            "VENDETTA_NODE_TIMEOUT": str(self.node_timeout_seconds),
+            "VENDETTA_KEEPALIVE_INTERVAL": str(self.keepalive_seconds),
+        }
 
 
 def run(report: Report, folder: Path, scale: Scale = Scale()) -> None:
     plan = Plan(scale.nodes, scale.workspaces_each)
     keys, port = simulation.Keys.generate(folder / "fleet"), simulation.find_port()
-    settings = {
-        "VENDETTA_NODE_TIMEOUT": str(scale.node_timeout_seconds),
-        "VENDETTA_KEEPALIVE_INTERVAL": str(scale.keepalive_seconds),
-    }
-    with fresh_vendetta(**settings) as vendetta:
+    with fresh_vendetta(**scale.settings) as vendetta:
         home = vendetta.home / "v"
-        owner = asyncio.run(write_records(home, str(home / "state.db"), plan, keys, port))
+        write_pins(home, plan, keys)
+        owner = asyncio.run(write_records(str(home / "state.db"), plan, keys, port))
         with simulation.running(plan, keys, port, owner) as fleet:
             report.note("simulated", f"{plan.nodes} nodes, {plan.workspaces} workspaces, {len(fleet.pids)} processes")
             started = time.perf_counter()

@@ -48,28 +48,34 @@ class Bench:
 
 async def connect(bench: Bench) -> None:
     """From the start of the process to every link standing and every workspace looked at."""
-    deadline = time.perf_counter() + CONNECT_SECONDS
-    connected = 0
-    while connected < bench.plan.nodes and time.perf_counter() < deadline:
-        await asyncio.sleep(LOOK_SECONDS)
-        # a small question while many are missing: to ask is work for the server too
-        missing, _ = await bench.api.get("nodes", status="connecting", limit=1)
-        if not msgspec.json.decode(missing)["items"]:
-            nodes, _ = await bench.api.pages("nodes", PAGE)
-            connected = sum(node["status"] == "connected" and bool(node["providers"]) for node in nodes)
+    connected = await wait_for_nodes(bench.api, bench.plan)
     took, cpu = time.perf_counter() - bench.started_at, cpu_seconds(bench.pid)
     bench.report.at_least("nodes connected and probed, of those there are", connected, bench.plan.nodes, "")
     bench.report.note(
         "until all were", f"{took:.1f} s, {cpu:.1f} s of CPU, {1000 * cpu / bench.plan.nodes:.0f} ms a node"
     )
-    await calm_down(bench.pid)
+    await calm_down([bench.pid])
 
 
-async def calm_down(pid: int) -> None:
+async def wait_for_nodes(api: Api, plan: Plan) -> int:
+    """How many are connected and probed, once all are or it takes too long."""
+    deadline = time.perf_counter() + CONNECT_SECONDS
+    connected = 0
+    while connected < plan.nodes and time.perf_counter() < deadline:
+        await asyncio.sleep(LOOK_SECONDS)
+        # a small question while many are missing: to ask is work for the server too
+        missing, _ = await api.get("nodes", status="connecting", limit=1)
+        if not msgspec.json.decode(missing)["items"]:
+            nodes, _ = await api.pages("nodes", PAGE)
+            connected = sum(node["status"] == "connected" and bool(node["providers"]) for node in nodes)
+    return connected
+
+
+async def calm_down(pids: Sequence[int]) -> None:
     for _ in range(CALM_TURNS):
-        before = cpu_seconds(pid)
+        before = sum(map(cpu_seconds, pids))
         await asyncio.sleep(CALM_SECONDS)
-        if cpu_seconds(pid) - before < CALM_PART * CALM_SECONDS:
+        if sum(map(cpu_seconds, pids)) - before < CALM_PART * CALM_SECONDS:
             return
 
 

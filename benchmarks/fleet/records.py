@@ -15,11 +15,15 @@ from .simulation import Keys
 ROWS_AT_ONCE = 500
 
 
-async def write_records(home: Path, state: str, plan: Plan, keys: Keys, port: int) -> str:
-    """`home` is VENDETTA_HOME, `state` the path or URL of the database. Returns the server's id."""
+def write_pins(home: Path, plan: Plan, keys: Keys) -> None:
+    """The nodes' host keys, as accepted before. `home` is VENDETTA_HOME."""
     pins = (f"{plan.node(number)} {keys.host_key}\n" for number in range(plan.nodes))
     home.mkdir(mode=0o700, exist_ok=True)
     (home / "known_hosts").write_text("".join(pins))
+
+
+async def write_records(state: str, plan: Plan, keys: Keys, port: int) -> str:
+    """`state` is the path or URL of the database. Returns the id of the servers that it is of."""
     async with Store.open(state) as store:
         rows = [{**build_values(node), "wanted": True} for node in build_nodes(plan, keys, port)]
         more = [build_values(workspace) for workspace in build_workspaces(plan, now())]

@@ -1,6 +1,7 @@
 """What a node's login shell answers. The scripts that every node is asked are answered from memory, the rest by sh."""
 
 import asyncio
+import subprocess
 from functools import cache
 
 import asyncssh
@@ -42,8 +43,7 @@ def _asked(command: str) -> "asyncio.Task[Reply]":
 
 
 async def run(command: str, input: bytes) -> Reply:
-    process = await asyncio.create_subprocess_exec(
-        "sh", "-c", command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await process.communicate(input)
-    return process.returncode or 0, output
+    # in a thread: on uvloop, a process that ends before it is written to raises what nobody expects
+    argv = ["sh", "-c", command]
+    done = await asyncio.to_thread(subprocess.run, argv, input=input, stdout=subprocess.PIPE, check=False)
+    return done.returncode, done.stdout

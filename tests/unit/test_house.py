@@ -53,7 +53,6 @@ HOMES: Mapping[str, str] = {
     "asyncssh": "ssh",
     "sqlalchemy": "store coordination.durable",  # durable: the address of the DBOS database
     "alembic": "store",
-    "aiosqlite": "store",
     "dbos": "coordination.durable",
     "fastapi": "api",
     "starlette": "api",

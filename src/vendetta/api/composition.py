@@ -29,6 +29,7 @@ from vendetta.coordination.moves import Moves
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.observation import Observation
 from vendetta.coordination.operations import Operations
+from vendetta.coordination.reading import Reading
 from vendetta.coordination.replicas import Replicas
 from vendetta.coordination.revival import Revival
 from vendetta.coordination.rotation import Rotation
@@ -104,8 +105,9 @@ async def running_services(
         )
         images = Images(store, engines, operations, Uploads(paths.uploads_dir))
         await images.register()
+        reading = Reading(store, told, engines, links, observation)
         monitor = Monitor(
-            store, told, pool, engines, links, observation, shares, node_timeout_seconds=config.node_timeout
+            store, pool, engines, links, observation, reading, shares, node_timeout_seconds=config.node_timeout
         )
         wishes = Wishes(store, shares, pool, links, monitor, credentials)
         authorization = Authorization(connector)

@@ -98,8 +98,7 @@ class Bulk:
         action, config = _check(self._of_workspaces, request)
         names = list(dict.fromkeys(request.names))
         if not names:
-            found = await self._store.workspaces.all(node=request.node)
-            names = [one.name for one in found if request.labels.items() <= one.labels.items()]
+            names = [one.name for one in await self._store.workspaces.all(node=request.node, labels=request.labels)]
         elif request.node:
             raise InvalidInput("node: narrows labels and all, not names")
         async for result in self._run(names, action, config, actor, key, request.deadline_seconds):
@@ -110,8 +109,7 @@ class Bulk:
         action, config = _check(self._of_nodes, request)
         names = list(dict.fromkeys(request.names))
         if not names:
-            found = await self._store.nodes.all()
-            names = [one.name for one in found if request.labels.items() <= one.labels.items()]
+            names = [one.name for one in await self._store.nodes.all(labels=request.labels)]
         async for result in self._run(names, action, config, actor, key, request.deadline_seconds):
             yield result
 

@@ -11,6 +11,7 @@ from vendetta.models import Belonging, CleanupResult, Operation, Progress
 from vendetta.providers.powers import Belongings, require
 from vendetta.store import Store
 
+from .asked_for import end_of
 from .attempts import RETRIES
 from .engines import Engines
 from .operations import Operations, Steps
@@ -103,18 +104,16 @@ class Cleanup:
 
     async def _remove_workspace(self, steps: Steps, name: str) -> None:
         """By an operation of its own, so that it takes its turn among those of the workspace."""
+        actor, key = steps.operation.actor, f"{steps.operation.id}-{name}"
 
-        async def submit() -> str:
-            key = f"{steps.operation.id}-{name}"
-            return (await self._workspaces.remove(name, RemoveRequest(force=True), steps.operation.actor, key)).id
-
-        async def wait() -> None:
-            ended = await self._operations.wait(removal, None)
+        async def remove() -> None:
+            ended = await end_of(
+                self._operations, lambda: self._workspaces.remove(name, RemoveRequest(force=True), actor, key)
+            )
             if ended.error is not None:
                 raise ended.error.to_error()
 
-        removal = await steps.run(f"ask for the removal of {name}", submit)
-        await steps.run(f"await the removal of {name}", wait)
+        await steps.run(f"remove workspace {name}", remove)
 
 
 def is_in_use(belonging: Belonging, workspaces: Collection[str]) -> bool:

@@ -18,7 +18,6 @@ from vendetta.errors import (
     Conflict,
     NotFound,
     ProviderError,
-    ServerUnavailable,
     VendettaError,
     WorkspaceNotFound,
     WrongState,
@@ -26,9 +25,11 @@ from vendetta.errors import (
 from vendetta.models import Drained, DrainResult, InstanceSpec, Operation, Problem, Progress, Workspace
 from vendetta.store import Promised, Store
 
+from .asked_for import end_of
 from .moves import Moves
 from .nodes import Nodes
 from .operations import LONG_SECONDS, Operations, Steps
+from .patience import until_stored
 from .placement import ENDED
 from .requests import DrainRequest, MoveRequest, StopRequest, validated
 from .workspaces import Workspaces
@@ -39,9 +40,6 @@ IDLE = frozenset({"stopped", "failed", "missing"})
 """States in which there is nothing to stop."""
 
 CHECKS_AT_ONCE = 8
-LOOK_SECONDS = 1.0
-"""How often an operation that runs elsewhere is looked at."""
-
 MOVES_AT_ONCE = 3
 """Copies of one drain: more of them share the same line."""
 
@@ -190,7 +188,7 @@ class Draining:
         problem = await self._follow(lambda: self._workspaces.stop(plan.name, stop, actor, key))
         if problem is None:
             with suppress(WorkspaceNotFound):
-                await self._store.workspaces.update(plan.name, drained=True)
+                await until_stored(lambda: self._store.workspaces.update(plan.name, drained=True))
             return plan
         return replace(plan, outcome="left", problem=problem)
 
@@ -206,7 +204,7 @@ class Draining:
     async def _follow(self, submit: Callable[[], Awaitable[Operation]], result: Given | None = None) -> Problem | None:
         """Of one workspace to its end. Returns what it failed with. Gone meanwhile: that is no failure."""
         try:
-            ended = await self._to_the_end(submit)
+            ended = await end_of(self._operations, submit)
         except WorkspaceNotFound:
             return None
         except VendettaError as exc:
@@ -214,15 +212,6 @@ class Draining:
         if result is not None:
             result.update(ended.result or {})
         return ended.error
-
-    async def _to_the_end(self, submit: Callable[[], Awaitable[Operation]]) -> Operation:
-        while True:
-            try:
-                return await self._operations.wait((await submit()).id, None)
-            except ServerUnavailable:
-                # this server stops, and this is ended with it rather than written down as what came of it; or another
-                # one goes on with the operation
-                await asyncio.sleep(LOOK_SECONDS)
 
     async def _cancel(self, steps: Steps, names: Iterable[str]) -> None:
         for name in names:

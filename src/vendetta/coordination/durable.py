@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlalchemy import URL, Engine, create_engine
 
 from vendetta.paths import operations_file
-from vendetta.store.connections import build_postgresql_url, make_private_file
+from vendetta.store.postgresql import build_postgresql_url
+from vendetta.store.sqlite import make_private_file
 
 if TYPE_CHECKING:
     from dbos import DBOSConfig

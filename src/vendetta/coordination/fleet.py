@@ -45,8 +45,7 @@ class Fleet:
     async def _choose(self, request: RunRequest) -> list[str]:
         if request.nodes:
             return [(await self._store.nodes.get(name)).name for name in dict.fromkeys(request.nodes)]
-        wanted = request.labels.items()
-        return [node.name for node in await self._store.nodes.all() if wanted <= node.labels.items()]
+        return [node.name for node in await self._store.nodes.all(labels=request.labels)]
 
     async def _run_on(self, name: str, request: RunRequest) -> NodeRun:
         try:

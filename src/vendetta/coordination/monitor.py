@@ -10,32 +10,30 @@ Beyond `max_connections` the idlest nodes rest: their link is closed, and they a
 import asyncio
 import random
 from collections.abc import Callable, Collection
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import structlog
 
 from vendetta.errors import Busy, LinkError, NodeNotFound, VendettaError
-from vendetta.models import Event, Node, Workspace
+from vendetta.models import Node
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.connection import Connection
 from vendetta.ssh.pacing import Limit
 from vendetta.ssh.pool import Pool
 from vendetta.store import Claim, LeaseLost, Store, StoreUnavailable
-from vendetta.store.workspaces import Workspaces
 
+from .arrivals import Arrivals
 from .engines import Engines, build_endpoint
-from .events import Events
-from .following import Following, is_followed
+from .following import Following
+from .heartbeats import Heartbeats
 from .links import Links
 from .observation import Observation
-from .patience import until_stored
-from .probe import Findings, probe
+from .reading import Reading
 from .shares import Shares
 from .silence import Silence
+from .watched import Watched, clock
 
 log = structlog.get_logger(__name__)
 
@@ -52,79 +50,57 @@ Sooner where an engine doesn't answer that did: after pauses that grow up to `LO
 """
 REFRESHED = 3
 """How often it is asked again for somebody where it changes hands meanwhile."""
-MOST_NAMES = 100
-"""So many workspaces are named in one event."""
 STORE_SECONDS = 5.0
 """How soon a node is asked again where what it said could not be written."""
-LISTEN_SECONDS = 1.0
-"""How often it is looked who has fallen silent. Nothing is asked for it: the links tell."""
-
-
-def clock() -> float:
-    return asyncio.get_running_loop().time()
-
-
-@dataclass(slots=True, eq=False)
-class Watched:
-    """A node that is watched. `kinds` are the technologies of its workspaces; `nudge` is set when it's worth a look."""
-
-    claim: Claim
-    silence: Silence
-    nudge: asyncio.Event = field(default_factory=asyncio.Event)
-    kinds: set[str] = field(default_factory=set)
-    task: "asyncio.Task[None] | None" = None
-
-    @property
-    def goes_on(self) -> bool:
-        return self.task is not None and not self.task.done()
 
 
 class Monitor:
     def __init__(
         self,
         store: Store,
-        events: Events,
         pool: Pool,
         engines: Engines,
         links: Links,
         observation: Observation,
+        reading: Reading,
         shares: Shares,
         *,
         node_timeout_seconds: float,
     ) -> None:
         self._store = store
-        self._events = events
         self._pool = pool
         self._engines = engines
         self._links = links
         self._observation = observation
+        self._reading = reading
         self._shares = shares
-        self._node_timeout = node_timeout_seconds
         self._watched: dict[str, Watched] = {}
+        self._arrivals = Arrivals(store, self._expect)
+        self._heartbeats = Heartbeats(
+            self._watched, pool, links, observation, node_timeout_seconds=node_timeout_seconds
+        )
         self._asking = Limit(ASKED_AT_ONCE)
-        self._on_round_trip: Callable[[float], None] = lambda seconds: None
         self._on_tried: Callable[[str], None] = lambda node: None
-        self._listening: asyncio.Task[None] | None = None
-        self._telling: set[asyncio.Task[None]] = set()
+        self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._links.on_connected(self._nudge)
-        self._observation.on_transition(self._expect)
-        self._listening = asyncio.create_task(self._listen(), name="listen for silent nodes")
+        await self._closing.enter_async_context(self._arrivals)
+        await self._closing.enter_async_context(self._heartbeats)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        watches = (each.task for each in self._watched.values())
-        tasks = [task for task in (self._listening, *watches, *self._telling) if task]
+        await self._closing.aclose()
+        tasks = [watched.task for watched in self._watched.values() if watched.task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def on_round_trip(self, listener: Callable[[float], None]) -> None:
-        """From now on `listener` hears how long each round trip to a node took, in seconds."""
-        self._on_round_trip = listener
+        """As `Reading.on_round_trip`."""
+        self._reading.on_round_trip(listener)
 
     def on_tried(self, listener: Callable[[str], None]) -> None:
         """From now on `listener` hears of each node that was visited, whether it could be or not."""
@@ -160,8 +136,9 @@ class Monitor:
         async with self._engines.connection(name) as connection:
             for _ in range(REFRESHED):
                 claim = await self._shares.borrow(name)
+                node, kinds = await self._store.nodes.get(name), await self._store.workspaces.kinds(name)
                 try:
-                    return await self._learn(await self._store.nodes.get(name), connection, claim)
+                    return await self._reading.read(node, connection, claim, kinds)
                 except LeaseLost:
                     self._shares.lost(claim)
         raise Busy(f"node {name} went to another replica while it was asked", hint="Ask again.")
@@ -181,7 +158,7 @@ class Monitor:
                 except Exception:
                     # what goes wrong with one node must not end the watch over it
                     log.exception("watching a node failed", node=claim.node)
-                await nudged(watched, ROUND_SECONDS)
+                await watched.nudged(ROUND_SECONDS)
 
     async def _keep_asking(self, watched: Watched) -> None:
         name, silence = watched.claim.node, watched.silence
@@ -196,26 +173,26 @@ class Monitor:
                 listened = await self._stay(watched, connection, node, setbacks, random.uniform(*spread))  # noqa: S311
                 spread = LATER_ROUNDS
                 if not listened:
-                    await nudged(watched, build_pause(1, random.random()))  # noqa: S311
+                    await watched.nudged(build_pause(1, random.random()))  # noqa: S311
             except NodeNotFound:
                 raise
             except HOPELESS as exc:
                 await self._lost(watched.claim, exc)
-                await nudged(watched, None)
+                await watched.nudged(None)
             except LinkError as exc:
                 failures += 1
                 silence.failed(clock(), exc.message)
                 await self._lost(watched.claim, exc)
-                await nudged(watched, self._pause(name, failures))
+                await watched.nudged(self._pause(name, failures))
             except Busy as exc:
                 self._links.waiting(name, exc.message)
-                await nudged(watched, ROUND_SECONDS)
+                await watched.nudged(ROUND_SECONDS)
             except StoreUnavailable:
                 # says nothing about the node
-                await nudged(watched, STORE_SECONDS * (0.5 + random.random()))  # noqa: S311
+                await watched.nudged(STORE_SECONDS * (0.5 + random.random()))  # noqa: S311
             except VendettaError as exc:
                 log.warning("node can't be watched", node=name, error=exc.message, exc_info=exc)
-                await nudged(watched, ROUND_SECONDS)
+                await watched.nudged(ROUND_SECONDS)
 
     async def _healthy(self, name: str) -> set[str]:
         """The engines that answered when the node was asked last."""
@@ -231,8 +208,11 @@ class Monitor:
         node = await self._store.nodes.get(claim.node)
         try:
             async with self._pool.visit(build_endpoint(node)) as connection, self._asking.turn():
-                watched.kinds |= await self._store.workspaces.kinds(claim.node)
-                node = await self._learn(node, connection, claim, followed=watched.kinds if listens else ())
+                before = frozenset(watched.kinds)
+                kinds = await self._store.workspaces.kinds(claim.node)
+                # those whose last workspace went aren't followed any longer; one that comes just now is
+                watched.kinds = {*kinds, *(watched.kinds - before)}
+                node = await self._reading.read(node, connection, claim, kinds, followed=kinds if listens else ())
         finally:
             self._on_tried(claim.node)
         # that it was connected just now needs no second visit
@@ -253,7 +233,7 @@ class Monitor:
         if connection.closed:
             if connection.error:
                 raise connection.error
-            await nudged(watched, ROUND_SECONDS * jitter)
+            await watched.nudged(ROUND_SECONDS * jitter)
             return True
         return listened
 
@@ -264,101 +244,6 @@ class Monitor:
             return breaker.wait_seconds()
         return build_pause(failures, random.random())  # noqa: S311
 
-    async def _learn(
-        self, before: Node, connection: Connection, claim: Claim, *, followed: Collection[str] = ()
-    ) -> Node:
-        name = before.name
-        findings = await probe(connection, self._engines)
-        self._on_round_trip(findings.latency_seconds)
-        if before.status == "offline":
-            self._links.answered(name)
-            await self._links.settled()
-        told: list[Event] = []
-        async with self._store.transaction(claim) as state:
-            # as it is now: whoever else has looked at it meanwhile has told what was new by then
-            before = await state.nodes.get(name)
-            node = await state.nodes.update(
-                name,
-                resources=findings.resources,
-                providers=findings.providers,
-                capabilities=findings.capabilities,
-                latency_seconds=findings.latency_seconds,
-                last_seen=datetime.now(UTC),
-                boot_id=findings.boot_id,
-            )
-            if before.boot_id and findings.boot_id and before.boot_id != findings.boot_id:
-                data = await self._describe_reboot(before, findings, state.workspaces)
-                told.append(await state.events.append("node.rebooted", name, "server", data))
-            for kind, status in findings.providers.items():
-                known = before.providers.get(kind)
-                if known and known.state != status.state:
-                    data = {"provider": kind, "before": known.state, "reason": status.reason}
-                    told.append(await state.events.append(f"engine.{status.state}", name, "server", data))
-        for event in told:
-            await self._events.announce(event)
-        await self._survey(node, connection, claim, followed)
-        return node
-
-    async def _describe_reboot(self, before: Node, findings: Findings, workspaces: Workspaces) -> dict[str, Any]:
-        """With what should be running there."""
-        there = await workspaces.all(node=before.name)
-        wanted = [workspace.name for workspace in there if workspace.wanted == "running"]
-        return {
-            "before": before.boot_id,
-            "after": findings.boot_id,
-            "booted_at": findings.booted_at.isoformat() if findings.booted_at else None,
-            "wanted": wanted[:MOST_NAMES],
-            "wanted_count": len(wanted),
-        }
-
-    async def _survey(self, node: Node, connection: Connection, claim: Claim, followed: Collection[str]) -> None:
-        """What became of the node's workspaces: unknown where their engine can't be asked."""
-        observation = self._observation.under(claim)
-        for kind in sorted(await self._store.workspaces.kinds(node.name)):
-            status = node.providers.get(kind)
-            if status and status.state == "healthy":
-                provider = self._engines.bind(connection, kind)
-                if kind not in followed or not is_followed(provider, connection):
-                    await observation.survey(node.name, kind, provider)
-            else:
-                why = status.reason if status and status.reason else "this server doesn't know it"
-                reason = f"{kind} on node {node.name} can't be asked: {why}"
-                await observation.lose(node.name, reason, kinds=[kind])
-
-    async def _listen(self) -> None:
-        """Who is silent for long enough is offline, be it on a link that stands; and back as soon as it answers."""
-        while True:
-            await asyncio.sleep(LISTEN_SECONDS)
-            for name, watched in list(self._watched.items()):
-                if watched.goes_on:
-                    self._hear(name, watched)
-
-    def _hear(self, name: str, watched: Watched) -> None:
-        now, silence = clock(), watched.silence
-        connection = self._pool.connection(name)
-        if connection and connection.unanswered:
-            since, questions = now - connection.silent_seconds, connection.unanswered
-            silence.unanswered(since, questions, f"{questions} times it was asked on the link that stands")
-        elif connection:
-            if silence.told:
-                # asked everything again, which tells what was missed
-                watched.nudge.set()
-            silence.answered(now)
-        if not silence.told and silence.is_over(now, self._node_timeout):
-            silence.told = True
-            reason = f"no answer for {now - silence.heard:.0f} s: {silence.error}"
-            self._telling.add(task := asyncio.create_task(self._tell_offline(watched, reason)))
-            task.add_done_callback(self._telling.discard)
-
-    async def _tell_offline(self, watched: Watched, reason: str) -> None:
-        """Its workspaces come first: whoever hears of the node finds them so. Nothing where it answers meanwhile."""
-        claim = watched.claim
-        with suppress(LeaseLost):
-            why = f"node {claim.node} can't be asked: {reason}"
-            await until_stored(lambda: self._observation.under(claim).lose(claim.node, why))
-        if watched.silence.told:
-            self._links.offline(claim.node, reason)
-
     async def _lost(self, claim: Claim, error: VendettaError) -> None:
         await self._observation.under(claim).lose(claim.node, f"node {claim.node} can't be asked: {error.message}")
 
@@ -366,21 +251,9 @@ class Monitor:
         if watched := self._watched.get(name):
             watched.nudge.set()
 
-    def _expect(self, workspace: Workspace) -> None:
-        """An operation is about to change it: the engine's events are worth following from now on."""
-        watched = self._watched.get(workspace.node)
-        if watched and workspace.provider not in watched.kinds:
-            watched.kinds.add(workspace.provider)
-            watched.nudge.set()
-
-
-async def nudged(watched: Watched, seconds: float | None) -> None:
-    """Returns when it is worth a look, or the time is over."""
-    # not `wait_for`: before Python 3.12 it may swallow that it is cancelled, and the watch would never end
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await watched.nudge.wait()
-    watched.nudge.clear()
+    def _expect(self, node: str, kind: str) -> None:
+        if watched := self._watched.get(node):
+            watched.expect(kind)
 
 
 def is_unwell(node: Node, had: Collection[str]) -> bool:

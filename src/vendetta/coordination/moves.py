@@ -25,8 +25,10 @@ from vendetta.providers.base import Provider
 from vendetta.providers.powers import Moving, require
 from vendetta.store import Store
 
+from .arrivals import tell_arrival
 from .engines import Engines
 from .events import Events
+from .first_try import once_tried
 from .observation import Observation
 from .operations import LONG_SECONDS, Operations, Steps
 from .placement import ENDED, check_open, choose
@@ -134,6 +136,11 @@ class Moves:
         self, workspace: Workspace, node: str | None, labels: dict[str, str], promised: dict[str, Any]
     ) -> str:
         """The node that it goes to. Raises `NodeNotFound`, `WrongState`, `InvalidInput`, `OutOfResources`."""
+        return await once_tried(self._store, lambda: self._choose(workspace, node, labels, promised))
+
+    async def _choose(
+        self, workspace: Workspace, node: str | None, labels: dict[str, str], promised: dict[str, Any]
+    ) -> str:
         here = await self._store.nodes.get(workspace.node)
         if node is not None:
             candidates = [await self._store.nodes.get(node)]
@@ -199,7 +206,9 @@ class Moves:
         node = await self._store.nodes.get(plan.destination)
         check_open(node)
         # the boot is that node's: it isn't to be taken for one whose machine was restarted
-        await self._store.workspaces.update(name, node=node.name, address=None, boot_id=node.boot_id)
+        async with self._store.transaction() as state:
+            moved = await state.workspaces.update(name, node=node.name, address=None, boot_id=node.boot_id)
+            await tell_arrival(state, moved)
         await self._events.emit(
             "workspace.moved",
             name,

@@ -30,7 +30,6 @@ STATES: Mapping[InstanceState, WorkspaceState] = {
     "failed": "failed",
 }
 
-OnTransition = Callable[[Workspace], None]
 OnRestart = Callable[[Workspace, str], Awaitable[None]]
 _TRIES = 5
 """How often one is looked at again because it changed while it was looked at."""
@@ -41,7 +40,6 @@ class Observation:
         self._store = store
         self._events = events
         self._overlooked: set[str] = set()
-        self._listener: OnTransition = lambda workspace: None
         self._on_restart: OnRestart = _nothing
         self._claim: Claim | None = None
 
@@ -55,10 +53,6 @@ class Observation:
         """From now on `listener` hears of what stands still since its node was restarted, and of the node's boot."""
         self._on_restart = listener
 
-    def on_transition(self, listener: OnTransition) -> None:
-        """From now on `listener` hears of every workspace that an operation of this process takes hold of."""
-        self._listener = listener
-
     # what operations call
 
     async def transition(self, name: str, state: WorkspaceState, wanted: Wanted | None = None) -> Workspace:
@@ -68,9 +62,7 @@ class Observation:
         changes |= {"wanted": wanted} if wanted else {}
         if wanted == "running":
             changes["boot_id"] = await self._boot_of((await self._store.workspaces.get(name)).node)
-        workspace = await self._store.workspaces.update(name, **changes)
-        self._listener(workspace)
-        return workspace
+        return await self._store.workspaces.update(name, **changes)
 
     async def settle(self, name: str, provider: Provider) -> Workspace:
         """What an operation ends with: writes what is true now. Raises `WorkspaceNotFound`, and as `inspect` does.

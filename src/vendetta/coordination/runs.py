@@ -31,6 +31,8 @@ class Run:
     """This process is done with it, finished or not."""
 
     cancelling: bool = False
+    asking: bool = False
+    """Whether it is about to be read if it is to be cancelled."""
     life: asyncio.Task[Any] | None = None
     """From its place in the line to its end; `body` is the run of its handler."""
     body: asyncio.Task[Any] | None = None

@@ -4,41 +4,23 @@ Who holds an operation says how it ends. Who runs one that was in the middle is 
 fenced: it may be another process than the one that holds it, which waits for the outcome.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from vendetta.models import FINISHED, Operation
 from vendetta.store import Store
 
-from .durable import Durable
+from .lives import Lives
 from .records import Group, Records
-from .runs import Run, Runs
+from .runs import Run
 
 
 class Takeover:
-    """`live` begins what is held here; `line_up` makes a run of what isn't known yet."""
-
-    def __init__(
-        self,
-        *,
-        store: Store,
-        records: Records,
-        runs: Runs,
-        durable: Durable,
-        group: Group | None,
-        line_up: Callable[[Operation, dict[str, Any]], Run],
-        live: Callable[[Run], None],
-        spawn: Callable[[Coroutine[Any, Any, Any]], object],
-    ) -> None:
+    def __init__(self, store: Store, records: Records, lives: Lives, group: Group | None) -> None:
         self._store = store
         self._records = records
-        self._runs = runs
-        self._durable = durable
+        self._lives = lives
         self._group = group
-        self._line_up = line_up
-        self._live = live
-        self._spawn = spawn
         self._taken: list[Run] = []
         self._lost = False
 
@@ -54,8 +36,8 @@ class Takeover:
     async def begin(self, gone: Sequence[str]) -> None:
         """Goes on with that; from now on also with what others leave."""
         for run in self._taken:
-            self._live(run)
-        await self._durable.recover(gone)
+            self._lives.begin(run)
+        await self._lives.durable.recover(gone)
         if self._group:
             self._group.on_gone(lambda replica: self._adopt_later([replica]))
             self._group.on_change(self._heed)
@@ -71,18 +53,18 @@ class Takeover:
         return run
 
     def _adopt_later(self, gone: Sequence[str]) -> None:
-        self._spawn(self._adopt(gone))
+        self._lives.spawn(self._adopt(gone))
 
     async def _adopt(self, gone: Sequence[str]) -> None:
         for operation in await self._records.take_over(gone):
-            self._live(await self._resume(operation))
-        await self._durable.recover(gone)
+            self._lives.begin(await self._resume(operation))
+        await self._lives.durable.recover(gone)
 
     def _heed(self, alive: frozenset[str]) -> None:
         """Where this process has lost its place, others go on with what it held; it takes back what they didn't."""
         if not alive:
             self._lost = True
-            for run in self._runs:
+            for run in self._lives.runs:
                 run.abandon()
         elif self._lost:
             self._lost = False
@@ -90,6 +72,6 @@ class Takeover:
 
     async def _resume(self, operation: Operation) -> Run:
         kept = await self._store.operations.kept(operation.id)
-        run = self._runs.get(operation.id) or self._line_up(operation, kept.input)
+        run = self._lives.runs.get(operation.id) or self._lives.line_up(operation, kept.input)
         run.cancelling = kept.cancelling
         return run

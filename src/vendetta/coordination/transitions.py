@@ -25,8 +25,10 @@ from vendetta.providers.base import Provider
 from vendetta.providers.powers import Pausing, Resizing, require
 from vendetta.store import Store
 
+from .arrivals import tell_arrival
 from .attempts import RETRIES, build_left
 from .engines import Engines
+from .first_try import once_tried
 from .observation import Observation
 from .operations import Operations, Steps
 from .placement import ENDED, check_open, choose
@@ -59,7 +61,7 @@ class Transitions:
         reached = asyncio.Event()
         if steps.operation.attempts > 1:
             reached.set()
-        await steps.run("claim", lambda: self._claim(steps, given))
+        await steps.run("claim", lambda: once_tried(self._store, lambda: self._claim(steps, given)))
         try:
             await steps.run("create", lambda: self._make(steps, name, reached.set))
             if given["start"]:
@@ -172,22 +174,24 @@ class Transitions:
     async def _add(self, operation: Operation, spec: InstanceSpec, given: Input) -> Workspace:
         node = given["node"] or await self._place(given["provider"], spec, given["placement"])
         now = datetime.now(UTC)
-        return await self._store.workspaces.add(
-            Workspace(
-                id=operation.id,
-                name=operation.target,
-                node=node,
-                provider=given["provider"],
-                image=spec.image,
-                state="pending",
-                since=now,
-                spec=spec,
-                wanted="running" if given["start"] else "stopped",
-                labels=spec.labels,
-                owner=operation.actor,
-                created_at=now,
-            )
+        workspace = Workspace(
+            id=operation.id,
+            name=operation.target,
+            node=node,
+            provider=given["provider"],
+            image=spec.image,
+            state="pending",
+            since=now,
+            spec=spec,
+            wanted="running" if given["start"] else "stopped",
+            labels=spec.labels,
+            owner=operation.actor,
+            created_at=now,
         )
+        async with self._store.transaction() as state:
+            await state.workspaces.add(workspace)
+            await tell_arrival(state, workspace)
+        return workspace
 
     async def _place(self, provider: str, spec: InstanceSpec, labels: dict[str, str]) -> str:
         nodes, promised = await self._store.nodes.all(), await self._store.workspaces.promised(without=ENDED)

@@ -16,8 +16,9 @@ from vendetta.errors import InvalidInput
 from vendetta.paths import describe_location
 
 from .claims import Claim, Claims, LeaseLost, Share, fence
+from .connection import hold
 from .credentials import Credential, Credentials
-from .database import Database, Joined, StoreUnavailable, hold
+from .database import Database, Joined, StoreUnavailable
 from .events import Events
 from .news import News, Payload
 from .nodes import Nodes

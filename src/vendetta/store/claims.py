@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Interval, and_, case, func, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Interval, and_, case, func, literal, null, or_, select, update
 
 from vendetta.errors import NodeNotFound
 
-from .database import Access, is_shared
+from .connection import Connection, is_shared
+from .database import Access
 from .news import News
 from .replicas import TOPIC, build_alive
 from .tables import nodes, replicas
@@ -80,6 +80,7 @@ class Claims:
                     watcher=watcher,
                     term=nodes.c.term + 1,
                     status=case((unwatched, "unknown"), (stale, "connecting"), else_=nodes.c.status),
+                    reason=case((stale, null()), else_=nodes.c.reason),
                     since=case((or_(unwatched, stale), datetime.now(UTC)), else_=nodes.c.since),
                 )
                 .returning(nodes.c.id, nodes.c.name, nodes.c.term, nodes.c.wanted)
@@ -127,7 +128,7 @@ class Claims:
             return {row.watcher: row.number for row in await connection.execute(query.group_by(nodes.c.watcher))}
 
 
-async def fence(connection: AsyncConnection, claim: Claim) -> None:
+async def fence(connection: Connection, claim: Claim) -> None:
     """Nobody claims the node before the transaction ends. Raises `LeaseLost` where somebody has, or it is gone."""
     query = select(nodes.c.term).where(
         nodes.c.id == claim.node_id, nodes.c.watcher == claim.watcher, nodes.c.term == claim.term

@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from vendetta.models import Event
 
-from .database import Access, hold
+from .connection import hold
+from .database import Access
 from .news import News
 from .rows import Page, build_page
 from .tables import events, properties
@@ -18,6 +19,9 @@ TOPIC = "events"
 _LINE, _FORGOTTEN = "events", "events_forgotten"
 
 _APPEND = insert(events).returning(events.c.sequence)
+_LIST = (
+    select(events).where(events.c.sequence > bindparam("since")).order_by(events.c.sequence).limit(bindparam("most"))
+)
 
 
 class Events:
@@ -61,7 +65,6 @@ class Events:
 
     async def list(self, since: int = 0, limit: int = 100) -> Page[Event]:
         """Those with a number above `since`, the oldest first; the cursor of a page is the `since` of the next."""
-        query = select(events).where(events.c.sequence > since).order_by(events.c.sequence).limit(limit + 1)
         async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
+            rows = (await connection.execute(_LIST, {"since": since, "most": limit + 1})).all()
         return build_page(Event, rows, limit, lambda row: row.sequence)

@@ -11,9 +11,12 @@ from vendetta.errors import NameTaken, NotFound, nearest
 
 from .database import Access
 from .rows import Page, build_page, build_values, match_given, match_labels, parse_row, parse_rows
-from .statements import KEY, NOW, new_value, select_by, update_by
+from .statements import KEY, NOW, build_parameters, select_by, update_by
 
 Named = TypeVar("Named")
+
+EVERY: Mapping[str, str] = {}
+"""The labels that all carry."""
 
 
 class NamedTable(Generic[Named]):
@@ -65,7 +68,8 @@ class NamedTable(Generic[Named]):
 
     async def count(self) -> int:
         async with self._database.read() as connection:
-            return (await connection.execute(select(func.count()).select_from(self.table))).scalar_one()
+            number: int = (await connection.execute(select(func.count()).select_from(self.table))).scalar_one()
+        return number
 
     async def _update(self, name: str, changes: Mapping[str, Any], *conditions: ColumnElement[bool]) -> Named | None:
         """None: there is none of that name for which the conditions hold."""
@@ -75,16 +79,17 @@ class NamedTable(Generic[Named]):
         query = update_by(self.table.c.name, tuple(values), dated)
         if conditions:
             query = query.where(*conditions)
-        parameters = {KEY: name, **{new_value(column): value for column, value in values.items()}}
+        parameters = {KEY: name, **build_parameters(values)}
         if dated:
             parameters[NOW] = datetime.now(UTC)
         async with self._database.write() as connection:
             row = (await connection.execute(query, parameters)).first()
         return None if row is None else parse_row(self.model, row)
 
-    async def _all(self, **wanted: str | None) -> Sequence[Named]:
-        """In the order of their names; `wanted` are columns, None for any."""
-        query = select(self.table).where(match_given(self.table, **wanted)).order_by(self.table.c.name)
+    async def _all(self, labels: Mapping[str, str], **wanted: str | None) -> Sequence[Named]:
+        """In the order of their names; `labels` are all carried by each, `wanted` are columns, None for any."""
+        query = select(self.table).where(match_given(self.table, **wanted), match_labels(self.table, labels))
+        query = query.order_by(self.table.c.name)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return parse_rows(self.model, rows)
@@ -92,7 +97,7 @@ class NamedTable(Generic[Named]):
     async def _page(
         self, labels: Mapping[str, str] | None, limit: int, cursor: str | None, **wanted: str | None
     ) -> Page[Named]:
-        """In the order of their names; `labels` are all carried by each."""
+        """The same, piece by piece."""
         query = select(self.table).where(match_given(self.table, **wanted), match_labels(self.table, labels or {}))
         if cursor is not None:
             query = query.where(self.table.c.name > cursor)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 import structlog
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .database import Database, after_commit, is_shared
+from .connection import Connection, after_commit, is_shared
+from .database import Database
+from .postgresql import Postgresql
 
 if TYPE_CHECKING:
     import psycopg
@@ -41,8 +42,8 @@ class News:
         self._tried = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        if self._database.shared:
-            self._listening = asyncio.create_task(self._listen())
+        if self._database.postgresql:
+            self._listening = asyncio.create_task(self._listen(self._database.postgresql))
             await self._tried.wait()
         return self
 
@@ -67,7 +68,7 @@ class News:
         async with self._database.write() as connection:
             await self.notify_within(connection, topic, payload)
 
-    async def notify_within(self, connection: AsyncConnection, topic: str, payload: Payload) -> None:
+    async def notify_within(self, connection: Connection, topic: str, payload: Payload) -> None:
         """Told if and when the transaction that `Database.write` gave is committed. Raises `ValueError` if too long."""
         if not is_shared(connection):
             after_commit(connection, lambda: self._tell(topic, payload))
@@ -77,13 +78,13 @@ class News:
             raise ValueError(f"a message on {topic} is longer than {LONGEST} bytes")
         await connection.execute(text("SELECT pg_notify(:channel, :message)"), {"channel": CHANNEL, "message": message})
 
-    async def _listen(self) -> None:
+    async def _listen(self, postgresql: Postgresql) -> None:
         import psycopg
 
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                async with await self._database.connect_alone() as connection:
+                async with await postgresql.connect_alone() as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     pause = FIRST_PAUSE_SECONDS
                     await self._hear(connection)

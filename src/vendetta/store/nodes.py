@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from vendetta.errors import NodeNotFound
 from vendetta.models import Node
 
-from .named import NamedTable
+from .named import EVERY, NamedTable
 from .rows import Page
 from .tables import nodes
 
@@ -34,8 +34,8 @@ class Nodes(NamedTable[Node]):
             found = (await connection.execute(select(nodes.c.providers))).scalars().all()
         return Counter((kind, status["state"]) for providers in found for kind, status in providers.items())
 
-    async def all(self) -> Sequence[Node]:
-        return await self._all()
+    async def all(self, *, labels: Mapping[str, str] = EVERY) -> Sequence[Node]:
+        return await self._all(labels)
 
     async def list(
         self,

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, true, update
+from sqlalchemy import Update, bindparam, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import OperationNotFound
@@ -13,7 +14,7 @@ from vendetta.models import FINISHED, Operation
 
 from .database import Access
 from .rows import Page, build_page, build_values, match_given, parse_number, parse_row, parse_rows
-from .statements import KEY, new_value, select_by, update_by
+from .statements import KEY, build_parameters, new_value, select_by, update_by
 from .tables import operations
 
 
@@ -41,10 +42,10 @@ class Operations:
         """Records it; where `key` is known already, nothing, and what is known is returned with False."""
         values = build_values(operation)
         del values["progress"]
-        query = insert(operations).values(**values, input=input, key=key, cancelling=False, lane=lane, holder=holder)
+        values |= {"input": input, "key": key, "cancelling": False, "lane": lane, "holder": holder}
         try:
             async with self._database.write() as connection:
-                await connection.execute(query)
+                await connection.execute(_ADD, values)
         except IntegrityError:
             known = await self.by_key(key) if key is not None else None
             if known is None:
@@ -76,23 +77,18 @@ class Operations:
 
     async def finish(self, id: str, *, holder: str, **changes: Any) -> Operation | None:
         """Sets the fields that are named; None where another process holds it by now."""
-        query = (
-            update(operations)
-            .where(operations.c.id == id, operations.c.holder == holder)
-            .values(**build_values(changes))
-            .returning(*operations.c)
-        )
+        values = build_values(changes)
+        parameters = {KEY: id, _HOLDER: holder, **build_parameters(values)}
         async with self._database.write() as connection:
-            row = (await connection.execute(query)).first()
+            row = (await connection.execute(_update_held(tuple(values)), parameters)).first()
         return None if row is None else parse_row(Operation, row)
 
     async def update(self, id: str, **changes: Any) -> Operation:
         """Sets the fields that are named. Raises `OperationNotFound`."""
         values = {"id": id, **build_values(changes)}
         query = update_by(operations.c.id, tuple(values))
-        parameters = {new_value(column): value for column, value in values.items()}
         async with self._database.write() as connection:
-            row = (await connection.execute(query, {KEY: id, **parameters})).first()
+            row = (await connection.execute(query, {KEY: id, **build_parameters(values)})).first()
         if row is None:
             raise _absent(id)
         return parse_row(Operation, row)
@@ -103,18 +99,12 @@ class Operations:
         None where another process holds it, where one of its lane runs, or, `in_order`, one of it that was asked for
         before has not ended.
         """
-        earlier = operations.alias()
-        others = earlier.c.lane == lane, earlier.c.sequence < operations.c.sequence, earlier.c.state.not_in(FINISHED)
-        query = (
-            update(operations)
-            .where(operations.c.id == id, operations.c.holder == holder, operations.c.state.not_in(FINISHED))
-            .where(~select(earlier.c.id).where(*others).exists() if in_order else true())
-            .values(**build_values(changes), state="running", lane=lane)
-            .returning(*operations.c)
-        )
+        values = {**build_values(changes), "state": "running", "lane": lane}
+        query = _begin_held(tuple(values), in_order)
+        parameters = {KEY: id, _HOLDER: holder, **build_parameters(values)}
         try:
             async with self._database.write() as connection:
-                row = (await connection.execute(query)).first()
+                row = (await connection.execute(query, parameters)).first()
         except IntegrityError:
             # two began at one moment, and the other's was written first
             return None
@@ -190,3 +180,26 @@ class Operations:
 
 def _absent(id: str) -> OperationNotFound:
     return OperationNotFound(f"there is no operation {id}", hint="See them with: vendetta operation list", operation=id)
+
+
+_HOLDER = "wanted_holder"
+_ADD = insert(operations)
+
+
+@cache
+def _update_held(names: tuple[str, ...]) -> Update:
+    """As `update_by` its id, but only where `_HOLDER` holds it."""
+    return update_by(operations.c.id, names).where(operations.c.holder == bindparam(_HOLDER))
+
+
+@cache
+def _begin_held(names: tuple[str, ...], in_order: bool) -> Update:
+    """The same, of one that has not ended, and, `in_order`, before which none of its lane is left."""
+    earlier = operations.alias()
+    before = select(earlier.c.id).where(
+        earlier.c.lane == bindparam(new_value("lane"), type_=operations.c.lane.type),
+        earlier.c.sequence < operations.c.sequence,
+        earlier.c.state.not_in(FINISHED),
+    )
+    first = ~before.exists() if in_order else true()
+    return _update_held(names).where(operations.c.state.not_in(FINISHED), first)

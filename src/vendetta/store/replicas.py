@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Interval, delete, extract, func, insert, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vendetta.models import Replica
 
+from .connection import Connection
 from .database import Access
 from .news import News
 from .rows import build_values, parse_rows
@@ -76,7 +76,7 @@ class Replicas:
     def _expiry(self, seconds: float) -> Any:
         return func.now() + literal(timedelta(seconds=seconds), Interval) if self._shared else None
 
-    async def _peers(self, connection: AsyncConnection) -> Sequence[Peer]:
+    async def _peers(self, connection: Connection) -> Sequence[Peer]:
         left = extract("epoch", replicas.c.expires_at - func.now()) if self._shared else literal(None)
         query = select(replicas.c.id, replicas.c.watches, left.label("seconds")).where(build_alive())
         return [

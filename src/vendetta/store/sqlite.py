@@ -1,85 +1,174 @@
-"""SQLite's connections: one visit to a connection's thread for each statement, where aiosqlite makes four.
+"""SQLite: one connection that reads, one that writes. Statements are executed in the event loop, commits in a thread.
 
-On each the event loop has to come round again, which takes its time while a thousand nodes log in; and a writer that
-waits for it keeps all the others waiting. What is relied on of aiosqlite is its way into the thread, which is private:
-the tests of the store hold it.
+A statement takes some tens of microseconds, of which a way into a thread and back takes four times as much, so it
+isn't sent there: it can't be cut off in the middle either. What waits for the disk is the commit. Writers take turns;
+one that finds the file locked by another process tries again until it is free, while the loop goes on.
 """
 
+import asyncio
+import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
-import aiosqlite
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy import CursorResult, Dialect, Executable, NullPool, create_engine
+from sqlalchemy.exc import OperationalError
 
+from vendetta.errors import InvalidInput
 
-async def connect(path: str, *, busy_seconds: float) -> aiosqlite.Connection:
-    """In autocommit: a transaction begins where somebody says so."""
-    connection = Connection(partial(sqlite3.connect, path, isolation_level=None, timeout=busy_seconds), 1)
-    connection._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does with those that it makes itself
-    return await connection
+from .connection import JSON, Connection, expect_acts
 
+T = TypeVar("T")
 
-class Connection(aiosqlite.Connection):
-    def __init__(self, connector: Callable[[], sqlite3.Connection], iter_chunk_size: int) -> None:
-        super().__init__(connector, iter_chunk_size)
-        # one counts in the loop, the other in the thread, so that neither misses what the other counts
-        self._begun = 0
-        self._ended = 0
-
-    def cursor(self) -> "Cursor":  # type: ignore[override]
-        return Cursor(self)
-
-    async def rollback(self) -> None:
-        """SQLAlchemy rolls back whatever it gives back to its pool, also what only read.
-
-        A statement whose caller was cancelled may still be under way, and begin a transaction.
-        """
-        if self._begun != self._ended or self.in_transaction:
-            await super().rollback()
-
-    async def visit(self, act: Callable[[sqlite3.Connection], None]) -> None:
-        """Runs it in the connection's thread, to its end whoever waits for it."""
-
-        def run(connection: sqlite3.Connection) -> None:
-            try:
-                act(connection)
-            finally:
-                self._ended += 1
-
-        self._begun += 1
-        await self._execute(run, self._conn)  # type: ignore[no-untyped-call]
+BUSY_SECONDS = 5.0
+"""How long a writer waits for those of other processes."""
+BUSY_PAUSE_SECONDS = 0.01
+TURN_SECONDS = 10.0
+"""How long a writer waits for those of its own process before it says that the database is stuck."""
 
 
-class Cursor:
-    """What SQLAlchemy uses of an aiosqlite cursor. It executes, is read and closed in one go."""
+class LocalConnection:
+    """What `AsyncConnection` is, for a connection that answers at once."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: SyncConnection) -> None:
         self._connection = connection
-        self._rows: Sequence[Any] = ()
-        self.description: Any = None
-        self.rowcount = -1
-        self.lastrowid: int | None = None
-        self.arraysize = 1
 
-    async def __aenter__(self) -> "Cursor":
-        return self
+    @property
+    def dialect(self) -> Dialect:
+        return self._connection.dialect
 
-    async def execute(self, sql: str, parameters: Iterable[Any] = ()) -> None:
-        await self._connection.visit(lambda connection: self._keep(connection.execute(sql, tuple(parameters))))
+    @property
+    def info(self) -> dict[Any, Any]:
+        return self._connection.info
 
-    async def executemany(self, sql: str, parameters: Iterable[Any]) -> None:
-        await self._connection.visit(lambda connection: self._keep(connection.executemany(sql, parameters)))
+    async def execute(self, statement: Executable, parameters: Any = None, /) -> CursorResult[Any]:
+        return self._connection.execute(statement, parameters)
 
-    async def fetchall(self) -> Sequence[Any]:
-        return self._rows
+    async def run_sync(self, act: Callable[..., T], /, *arguments: Any) -> T:
+        return act(self._connection, *arguments)
+
+
+class Sqlite:
+    """`path` is made where it isn't there. Raises `InvalidInput` where it can't be."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            make_private_file(Path(path))
+        except OSError as exc:
+            raise InvalidInput(f"can't open state_file {path}: {exc.strerror}") from exc
+        self._engine = create_engine(
+            "sqlite://", creator=partial(_connect, path), poolclass=NullPool, hide_parameters=True, **JSON
+        )
+        self._reader: SyncConnection | None = None
+        self._writer: SyncConnection | None = None
+        self._turn = asyncio.Lock()
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """Each statement sees what is committed by then."""
+        self._reader = self._reader or self._engine.connect()
+        yield LocalConnection(self._reader)
+
+    @asynccontextmanager
+    async def write(self, *, in_time: bool) -> AsyncIterator[Connection]:
+        """`in_time` or not: SQLite has limits of its own."""
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError as exc:
+            raise TimeoutError("it is busy with what was asked before") from exc
+        try:
+            writer = await self._begin()
+            connection = LocalConnection(writer)
+            acts = expect_acts(connection)
+            try:
+                yield connection
+            except BaseException:
+                _roll_back(writer)
+                raise
+            await self._commit(writer, acts)
+        finally:
+            self._turn.release()
+
+    @asynccontextmanager
+    async def lock(self, name: str) -> AsyncIterator[None]:
+        """There is no other process to be locked out."""
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            yield
 
     async def close(self) -> None:
-        """It is closed already."""
+        async with self._turn:
+            for connection in (self._reader, self._writer):
+                if connection:
+                    connection.close()
+            self._reader = self._writer = None
+        self._committer.shutdown(wait=False)
 
-    def _keep(self, cursor: sqlite3.Cursor) -> None:
-        self.description = cursor.description
-        self._rows = cursor.fetchall() if cursor.description else ()
-        # of a statement that returns rows, known once they are read
-        self.rowcount, self.lastrowid = cursor.rowcount, cursor.lastrowid
-        cursor.close()
+    async def _begin(self) -> SyncConnection:
+        if self._writer is None:
+            self._writer = self._engine.connect()
+            self._writer.exec_driver_sql("PRAGMA busy_timeout=0")
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._writer.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as exc:
+                if not _is_busy(exc) or time.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(BUSY_PAUSE_SECONDS)
+            else:
+                return self._writer
+
+    async def _commit(self, writer: SyncConnection, acts: Iterable[Callable[[], None]]) -> None:
+        """Brought to its end, and told, whoever is cancelled meanwhile."""
+        loop = asyncio.get_running_loop()
+        committing = loop.run_in_executor(self._committer, writer.exec_driver_sql, "COMMIT")
+        cancelled = False
+        while not committing.done():
+            try:
+                await asyncio.wait([committing])
+            except asyncio.CancelledError:
+                cancelled = True
+        if error := committing.exception():
+            _roll_back(writer)
+        else:
+            for act in acts:
+                act()
+        if cancelled:
+            raise asyncio.CancelledError from error
+        if error:
+            raise error
+
+
+def make_private_file(path: Path) -> None:
+    """An empty file that its owner alone can read, in a folder that is the owner's too where it had to be made."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    path.chmod(0o600)
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    """In autocommit: a transaction begins where it is said."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    return connection
+
+
+def _roll_back(connection: SyncConnection) -> None:
+    driver = connection.connection.dbapi_connection
+    # a full disk has rolled it back already
+    if driver and driver.in_transaction:
+        connection.exec_driver_sql("ROLLBACK")
+
+
+def _is_busy(error: OperationalError) -> bool:
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

@@ -1,5 +1,6 @@
 """Statements that are built once for each shape: to build and to recognise one costs more than to run it on SQLite."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -27,6 +28,11 @@ def update_by(column: Column[Any], names: tuple[str, ...], dated: str | None = N
         same = table.c[dated] == values[dated]
         values["since"] = case((same, table.c.since), else_=bindparam(NOW, type_=table.c.since.type))
     return update(table).where(column == bindparam(KEY)).values(values).returning(*table.c)
+
+
+def build_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an update, by the columns' names."""
+    return {new_value(name): value for name, value in values.items()}
 
 
 def new_value(name: str) -> str:

@@ -1,5 +1,6 @@
 """The tables: a column for each field of the models, JSON where a field has structure, times in UTC."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,10 +45,13 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None or value.tzinfo is not None:
-            return value
-        return value.replace(tzinfo=UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        # SQLAlchemy's own, with a zone put on it afterwards, was a third of what reading a page of rows takes
+        return _parse_utc if dialect.name == "sqlite" else None
+
+
+def _parse_utc(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(f"{value}+00:00")
 
 
 def _json(name: str, *, nullable: bool = False, server_default: str | None = None) -> Column[Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from vendetta.errors import WorkspaceNotFound
 from vendetta.models import Workspace
 
-from .named import NamedTable
+from .named import EVERY, NamedTable
 from .rows import Page
 from .tables import workspaces
 
@@ -36,8 +36,10 @@ class Workspaces(NamedTable[Workspace]):
     dated = "state"
     absent = WorkspaceNotFound
 
-    async def all(self, *, node: str | None = None, provider: str | None = None) -> Sequence[Workspace]:
-        return await self._all(node=node, provider=provider)
+    async def all(
+        self, *, node: str | None = None, provider: str | None = None, labels: Mapping[str, str] = EVERY
+    ) -> Sequence[Workspace]:
+        return await self._all(labels, node=node, provider=provider)
 
     async def list(
         self,
@@ -78,6 +80,12 @@ class Workspaces(NamedTable[Workspace]):
         query = select(self.table.c.provider).distinct().where(self.table.c.node == node)
         async with self._database.read() as connection:
             return frozenset((await connection.execute(query)).scalars())
+
+    async def kinds_by_node(self) -> Sequence[tuple[str, str]]:
+        """Each node that has workspaces, with each of their technologies."""
+        query = select(self.table.c.node, self.table.c.provider).distinct()
+        async with self._database.read() as connection:
+            return [(row.node, row.provider) for row in await connection.execute(query)]
 
     async def promised(
         self, nodes: Collection[str] | None = None, *, without: Collection[str] = ()

@@ -21,16 +21,18 @@ from vendetta.coordination.operations import Steps
 from vendetta.models import Operation
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
-from vendetta.store import connections, database
+from vendetta.store import postgresql, sqlite
 
 PATIENCE_SECONDS = 120
+OUTAGE_SECONDS = 30
+"""What is promised to be sat out; longer than a lease."""
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for before it is called unavailable."""
-    monkeypatch.setattr(connections, "BUSY_TIMEOUT_MS", 100)
-    monkeypatch.setattr(database, "TURN_SECONDS", 1.0)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "TURN_SECONDS", 1.0)
 
 
 @asynccontextmanager
@@ -43,7 +45,9 @@ async def serving(home: Path, location: str) -> AsyncIterator[tuple[Services, ht
 
 
 @pytest.fixture
-async def sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Services, httpx.AsyncClient]]:
+async def on_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Services, httpx.AsyncClient]]:
     monkeypatch.setenv("HOME", str(tmp_path))
     async with serving(tmp_path, str(tmp_path / "state.db")) as served:
         yield served
@@ -92,11 +96,13 @@ async def check_refusals(client: httpx.AsyncClient, reason: str) -> None:
 
 
 async def check_recovery(
-    work: Work, operation: Operation, client: httpx.AsyncClient, watch: AsyncIterator[Any]
+    work: Work, operation: Operation, client: httpx.AsyncClient, watch: AsyncIterator[Any], *, long: bool = False
 ) -> None:
     """By itself: the operation ends as if nothing had been, who watches goes on, changes are taken."""
     ended = await asyncio.wait_for(work.services.operations.wait(operation.id, None), PATIENCE_SECONDS)
-    assert (ended.state, ended.attempts) == ("succeeded", 1)
+    assert ended.state == "succeeded"
+    # where the database was away for longer than the lease, the server went on with it as with anybody's
+    assert ended.attempts == 1 or (ended.attempts == 2 and long)
     assert ended.result == {"first": work.result, "second": work.result}
     async with asyncio.timeout(PATIENCE_SECONDS):
         while (await anext(watch)).kind != "operation.succeeded":
@@ -115,9 +121,9 @@ def locked(path: Path) -> Iterator[None]:
 
 
 async def test_a_database_that_is_locked_by_another_process(
-    sqlite: tuple[Services, httpx.AsyncClient], tmp_path: Path
+    on_sqlite: tuple[Services, httpx.AsyncClient], tmp_path: Path
 ) -> None:
-    services, client = sqlite
+    services, client = on_sqlite
     work, watch = Work(services), services.events.watch()
     operation = await work.submit()
     with locked(tmp_path / "state.db"):
@@ -198,14 +204,14 @@ async def test_a_postgresql_that_is_gone_for_a_while(
         await check_refusals(client, "PostgreSQL can't be reached")
         assert own_postgres.host not in (await client.get("/readyz")).text
         work.go.set()
-        await asyncio.sleep(3)
         assert (await services.operations.get(operation.id)).state == "running"
+        await asyncio.sleep(OUTAGE_SECONDS)
         await asyncio.to_thread(own_postgres.start)
-        await check_recovery(work, operation, client, watch)
+        await check_recovery(work, operation, client, watch, long=True)
 
 
 async def test_a_postgresql_that_hangs(own_postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 1.0)
     monkeypatch.setenv("HOME", str(tmp_path))
     async with serving(tmp_path, own_postgres.create_database()) as (services, client):
         work, watch = Work(services), services.events.watch()
@@ -214,4 +220,4 @@ async def test_a_postgresql_that_hangs(own_postgres: Postgres, tmp_path: Path, m
         await check_refusals(client, "it doesn't answer")
         work.go.set()
         own_postgres.resume()
-        await check_recovery(work, operation, client, watch)
+        await check_recovery(work, operation, client, watch, long=True)

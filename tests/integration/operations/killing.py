@@ -1,4 +1,4 @@
-"""The whole server but its HTTP, in a forked process that kills itself at the n-th boundary of an operation's steps.
+"""The whole server but its HTTP, in a forked process that kills itself at the n-th boundary of what it does.
 
 It first brings to their ends the operations that the process before left, and tells what is there then; then it does
 what it is told, one operation at a time.
@@ -7,47 +7,60 @@ what it is told, one operation at a time.
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from dbos._queue import Queue
+
 from vendetta import settings
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
-from vendetta.coordination.requests import (
-    CommandRequest,
-    NodeRequest,
-    RemoveRequest,
-    StopRequest,
-    WorkspaceRequest,
-)
+from vendetta.coordination import durable, requests
+from vendetta.coordination.durable import Durable, Json
 from vendetta.models import Operation
 from vendetta.paths import Paths
 from vendetta.ssh.endpoint import Login
 
-Step = Callable[..., Awaitable[dict[str, Any]]]
 ACTOR = "test"
+HURRY_SECONDS = 0.02
+"""How often it is looked what is to be gone on with. In earnest once a second will do, here it is most of the time."""
 
 
 class Boundaries:
-    """Each step has three: it begins, it is done, and that is recorded. The process ends at the fatal one."""
+    """The process ends at the fatal one. Between two of them nothing is written down.
 
-    def __init__(self, step: Step) -> None:
-        self._step = step
+    An operation has been begun; each of its steps begins, and has been done; its handler has returned; what came of
+    that has been recorded.
+    """
+
+    def __init__(self, within: Durable) -> None:
         self._left: int | None = None
+        self._execute, within.execute = within.execute, self.execute  # type: ignore[method-assign]
+        self._step, within.step = within.step, self.step  # type: ignore[method-assign]
+        self._perform, within._perform = within._perform, self.perform
 
     def arm(self, fatal: int | None) -> None:
         self._left = fatal
 
-    async def __call__(self, name: str, body: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-        async def watched() -> dict[str, Any]:
+    async def execute(self, id: str, *, resumed: bool) -> Json:
+        self._reach()
+        outcome = await self._execute(id, resumed=resumed)
+        self._reach()
+        return outcome
+
+    async def step(self, name: str, body: Callable[[], Awaitable[Json]]) -> Json:
+        async def watched() -> Json:
             outcome = await body()
             self._reach()
             return outcome
 
         self._reach()
-        outcome = await self._step(name, watched)
+        return await self._step(name, watched)
+
+    async def perform(self, id: str) -> Json:
+        outcome = await self._perform(id)
         self._reach()
         return outcome
 
@@ -58,73 +71,94 @@ class Boundaries:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(home: str, pipe: Connection) -> None:
-    """The process. What it is told through `pipe` is `(verb, workspace, fatal)`; None ends it."""
+def run(home: str, provider: str | None, pipe: Connection) -> None:
+    """The process. What it is told through `pipe` is `(kind, target, given, fatal)`.
+
+    `provider` is whose belongings it tells of.
+    """
     os.environ.update(HOME=home, VENDETTA_HOME=f"{home}/v")
-    asyncio.run(serve(Path(home), pipe))
+    (Queue.__init__.__kwdefaults__ or {})["polling_interval_sec"] = durable.RESUMED_POLL_SECONDS = HURRY_SECONDS
+    asyncio.run(serve(provider, pipe))
 
 
-async def serve(home: Path, pipe: Connection) -> None:
+async def serve(provider: str | None, pipe: Connection) -> None:
     paths = Paths.from_environment()
     async with running_services(paths, settings.load(paths)) as services:
-        boundaries = Boundaries(services.operations._durable.step)
-        services.operations._durable.step = boundaries  # type: ignore[method-assign]
+        boundaries = Boundaries(services.operations._lives.durable)
         for state in ("running", "pending"):
             for left in (await services.operations.list(state=state)).items:
                 await services.operations.wait(left.id, None)
         while True:
-            told = await describe(services)
-            pipe.send(told)
-            asked = await asyncio.to_thread(pipe.recv)
-            if asked is None:
-                return
-            verb, name, fatal = asked
-            if verb == "add":
-                await services.nodes.add(NodeRequest(**name), Login(accept_new=True), actor=ACTOR)
+            pipe.send(await describe(services, provider))
+            kind, target, given, fatal = await asyncio.to_thread(pipe.recv)
+            if kind == "add":
+                request = requests.NodeRequest(name=target, **given)
+                await services.nodes.add(request, Login(accept_new=True), actor=ACTOR)
                 continue
             boundaries.arm(fatal)
-            operation = await submit(services, verb, name)
+            operation = await SUBMIT[kind](services, target, given)
             pipe.send(operation.id)
             await services.operations.wait(operation.id, None)
             boundaries.arm(None)
 
 
-async def submit(services: Services, verb: str, name: str) -> Operation:
-    workspaces = services.workspaces
-    match verb:
-        case "create":
-            request = WorkspaceRequest(name=name, provider="docker", image="busybox", node="gpu")
-            return await workspaces.create(request, ACTOR)
-        case "start":
-            return await workspaces.start(name, ACTOR)
-        case "stop":
-            return await workspaces.stop(name, StopRequest(timeout_seconds=0), ACTOR)
-        case "restart":
-            return await workspaces.restart(name, StopRequest(timeout_seconds=0), ACTOR)
-        case "pause":
-            return await workspaces.pause(name, ACTOR)
-        case "resume":
-            return await workspaces.resume(name, ACTOR)
-        case "snapshot":
-            return await workspaces.snapshot(name, "before", ACTOR)
-        case "remove-snapshot":
-            return await workspaces.remove_snapshot(name, "before", ACTOR)
-        case "remove":
-            return await workspaces.remove(name, RemoveRequest(force=True), ACTOR)
-        case "exec":
-            config = {"argv": ["sh", "-c", "echo x >> /ran"]}
-            command = CommandRequest(action="exec", provider="docker", workspace=name, config=config)
-            return await services.dispatcher.submit("gpu", command, ACTOR)
-    raise AssertionError(verb)
+Submit = Callable[[Services, str, Mapping[str, Any]], Awaitable[Operation]]
+"""An operation on a target: a workspace, or a node."""
 
 
-async def describe(services: Services) -> dict[str, Any]:
-    """The newest operation, the workspaces as recorded, and what is ours on the node."""
-    newest = (await services.operations.list(limit=1)).items
-    recorded = (await services.workspaces.list()).items
-    belongings = await services.cleanup.list("gpu", "docker") if recorded or newest else []
+def _execute(services: Services, node: str, given: Mapping[str, Any]) -> Awaitable[Operation]:
+    config = {"argv": ["sh", "-c", "echo x >> /ran"]}
+    command = requests.CommandRequest(action="exec", provider="docker", config=config, **given)
+    return services.dispatcher.submit(node, command, ACTOR)
+
+
+def _push(services: Services, node: str, given: Mapping[str, Any]) -> Awaitable[Operation]:
+    async def content() -> AsyncIterator[bytes]:
+        yield Path(given["file"]).read_bytes()
+
+    return services.images.push(node, "docker", given["name"], content(), ACTOR, None)
+
+
+AT_ONCE = requests.StopRequest(timeout_seconds=0)
+SUBMIT: Mapping[str, Submit] = {
+    "workspace.create": lambda on, name, given: on.workspaces.create(
+        requests.WorkspaceRequest.model_validate({"name": name, **given}), ACTOR
+    ),
+    "workspace.start": lambda on, name, given: on.workspaces.start(name, ACTOR),
+    "workspace.stop": lambda on, name, given: on.workspaces.stop(name, AT_ONCE, ACTOR),
+    "workspace.restart": lambda on, name, given: on.workspaces.restart(name, AT_ONCE, ACTOR),
+    "workspace.pause": lambda on, name, given: on.workspaces.pause(name, ACTOR),
+    "workspace.resume": lambda on, name, given: on.workspaces.resume(name, ACTOR),
+    "workspace.snapshot": lambda on, name, given: on.workspaces.snapshot(name, "before", ACTOR),
+    "workspace.restore": lambda on, name, given: on.workspaces.restore(name, "before", ACTOR),
+    "workspace.remove-snapshot": lambda on, name, given: on.workspaces.remove_snapshot(name, "before", ACTOR),
+    "workspace.resize": lambda on, name, given: on.workspaces.resize(name, requests.ResizeRequest(**given), ACTOR),
+    "workspace.move": lambda on, name, given: on.moves.submit(name, requests.MoveRequest(timeout_seconds=0), ACTOR),
+    "workspace.remove": lambda on, name, given: on.workspaces.remove(name, requests.RemoveRequest(force=True), ACTOR),
+    "node.execute": _execute,
+    "node.drain": lambda on, node, given: on.draining.submit(node, requests.DrainRequest(timeout_seconds=0), ACTOR),
+    "node.undrain": lambda on, node, given: on.draining.undrain(node, ACTOR),
+    "node.cleanup": lambda on, node, given: on.cleanup.submit(
+        node, requests.NodeCleanupRequest(provider="docker", workspaces=True), ACTOR
+    ),
+    "image.push": _push,
+    "image.pull": lambda on, node, given: on.images.pull(node, "docker", given["name"], ACTOR, None),
+    "image.remove": lambda on, node, given: on.images.remove(node, "docker", given["name"], ACTOR, None),
+    "key.rotate": lambda on, target, given: on.rotation.submit([], None, ACTOR),
+}
+
+
+async def describe(services: Services, provider: str | None) -> dict[str, Any]:
+    """The operations, the newest first; the workspaces as recorded; and what of theirs is on which node."""
+    operations = (await services.operations.list(limit=20)).items
+    held: list[str] = []
+    for node in (await services.nodes.list()).items if provider else []:
+        found = await services.cleanup.list(node.name, provider)
+        held += [f"{node.name} {one.kind} {one.workspace}" for one in found]
     return {
-        "newest": (newest[0].id, newest[0].state, newest[0].error and newest[0].error.code) if newest else None,
-        "workspaces": {one.name: one.state for one in recorded},
-        "belongings": sorted(f"{one.kind} {one.workspace}" for one in belongings),
+        "server": (await services.status()).id,
+        "kinds": sorted(services.operations._handlers),
+        "operations": {one.id: (one.kind, one.state, one.error and one.error.code) for one in operations},
+        "workspaces": {one.name: (one.node, one.state) for one in (await services.workspaces.list()).items},
+        "belongings": sorted(held),
     }

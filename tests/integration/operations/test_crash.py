@@ -1,5 +1,6 @@
 """What becomes of operations when the process is killed: each goes on where it was, and ends once."""
 
+import asyncio
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import pytest
 
 from vendetta.client.state_archive import back_up, restore
 from vendetta.models import Operation
+from vendetta.store import Store
 from vendetta.store.schema import HEAD
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -46,6 +48,14 @@ def run_to_the_end(place: Place, *options: str) -> list[Operation]:
     return [msgspec.json.decode(line, type=Operation) for line in done.stdout.splitlines()]
 
 
+async def read_told(place: Place) -> tuple[str, list[str]]:
+    """The state of the only operation, and what was told of it."""
+    async with Store.open(place.location) as store:
+        [operation] = (await store.operations.list()).items
+        told = (await store.events.list()).items
+    return operation.state, [event.kind.removeprefix("operation.") for event in told]
+
+
 def read_done(place: Place) -> list[str]:
     return (place.folder / "done").read_text().splitlines()
 
@@ -66,6 +76,23 @@ def test_finished_steps_ran_once_and_the_interrupted_one_again(place: Place, poi
     assert operation.result == {"values": ["did one", "did two", "did three"], "by": "worker"}
     assert run_to_the_end(place) == [operation]
     assert read_done(place) == done
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        ("started", ("pending", []), ["started", "succeeded"]),
+        ("succeeded", ("running", ["started"]), ["started", "started", "succeeded"]),
+    ],
+)
+def test_a_change_and_the_event_that_tells_of_it_are_written_together(
+    place: Place, kind: str, before: tuple[str, list[str]], after: list[str]
+) -> None:
+    """It is killed when the one is written, and the other not yet."""
+    run_until_killed(place, f"before operation.{kind}", "--submit", "thing.three:a")
+    assert asyncio.run(read_told(place)) == before
+    run_to_the_end(place)
+    assert asyncio.run(read_told(place)) == ("succeeded", after)
 
 
 def test_killed_twice_it_still_ends_once(place: Place) -> None:

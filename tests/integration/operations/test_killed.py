@@ -1,139 +1,223 @@
-"""The server is killed at every boundary of every kind of operation's steps, and at random moments, on a real engine.
+"""The server is killed at every boundary of every kind of operation, and at random moments, on real engines.
 
-Each kill is followed by a start, after which the operation has ended as it would have: one instance, and no orphan.
+Each kill is followed by a start, after which the operation has ended as it would have: everything once, and no orphan.
 """
 
-import multiprocessing
 import random
-import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from tests.integration.operations import killing
-from tests.testbed import Node
+from tests.conftest import NodeFactory
+from tests.integration.operations.victim import Victim, victim
+from tests.testbed import Node, Registry
+from tests.testbed.images import build_root
+
+from vendetta.providers.docker.labels import OWNER, WORKSPACE
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
-PATIENCE_SECONDS = 60.0
 RANDOM_KILLS = 35
 LONGEST_SECONDS = 0.8
 """About what an operation takes here: later kills would hit a server at rest."""
-LIFE = ("create", "pause", "resume", "exec", "snapshot", "remove-snapshot", "restart", "stop", "start", "remove")
-STATES = {"pause": "stopped", "stop": "stopped"}
+BUSYBOX: Mapping[str, Any] = {"provider": "docker", "image": "busybox"}
+DONE = "succeeded"
+
+LIFE = ("pause", "resume", "snapshot", "restart", "stop", "restore", "remove-snapshot", "start")
+"""Of a workspace, in an order in which each can be."""
+STATES = {"pause": "stopped", "stop": "stopped", "restore": "stopped", "remove-snapshot": "stopped"}
+KILLED = {
+    *(f"workspace.{verb}" for verb in (*LIFE, "create", "remove", "resize", "move")),
+    *("node.execute", "node.drain", "node.undrain", "node.cleanup"),
+    *("image.push", "image.pull", "image.remove", "key.rotate"),
+}
+"""The kinds that the tests here are about."""
 
 
-class Victim:
-    """One server after the other, on one home."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.kills = 0
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([killing.__name__, "dbos"])
-        self.start()
-
-    def start(self) -> None:
-        ours, theirs = self._context.Pipe()
-        self.process = self._context.Process(target=killing.run, args=(str(self.home), theirs))
-        self.process.start()
-        theirs.close()
-        self.pipe: Connection = ours
-        self.told: dict[str, Any] = self.receive()
-
-    def receive(self) -> Any:
-        """Raises `EOFError` once it is dead."""
-        assert self.pipe.poll(PATIENCE_SECONDS), "it neither answered nor died"
-        return self.pipe.recv()
-
-    def add(self, **node: Any) -> None:
-        self.pipe.send(("add", node, None))
-        self.told = self.receive()
-
-    def do(self, verb: str, name: str, fatal: int | None = None) -> bool:
-        """Whether it was killed on the way; it runs again then, and has ended what it was at."""
-        try:
-            self.pipe.send((verb, name, fatal))
-            self.receive()
-            self.told = self.receive()
-        except (EOFError, ConnectionResetError, BrokenPipeError):
-            self._reap()
-            return True
-        return False
-
-    def kill_within(self, verb: str, name: str, seconds: float) -> None:
-        self.pipe.send((verb, name, None))
-        time.sleep(seconds)
-        self.process.kill()
-        self._reap()
-
-    def _reap(self) -> None:
-        self.process.join(PATIENCE_SECONDS)
-        self.kills += 1
-        self.start()
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.join()
+@pytest.fixture
+def name() -> str:
+    return f"killed-{uuid.uuid4().hex[:8]}"
 
 
-@contextmanager
-def victim(node: Node) -> Iterator[Victim]:
-    with TemporaryDirectory(prefix="vdt-", dir="/var/tmp") as home:
-        victim = Victim(Path(home))
-        try:
-            victim.add(name="gpu", address=node.address, port=node.port, user=node.user, identity=str(node.key))
-            yield victim
-        finally:
-            victim.end()
+def test_every_kind_of_operation_is_killed_here() -> None:
+    with victim({}) as server:
+        assert set(server.told["kinds"]) == KILLED
 
 
-def check(victim: Victim, verb: str, name: str) -> None:
-    """As if nobody had been killed; a program that may have run once is not run again, and said to be unknown."""
-    _, state, code = victim.told["newest"]
-    assert state == "succeeded" or (verb, code) == ("exec", "outcome_unknown"), victim.told
-    there = {} if verb == "remove" else {name: STATES.get(verb, "running")}
-    assert victim.told["workspaces"] == there, victim.told
-    instances = [one for one in victim.told["belongings"] if one.startswith("instance")]
-    assert instances == [f"instance {one}" for one in there], victim.told
+def check(server: Victim, workspaces: Mapping[str, tuple[str, str]]) -> None:
+    """Where they are and their states: as recorded, and one instance of each where it says, and nowhere else."""
+    assert server.told["workspaces"] == workspaces, server.told
+    instances = [one for one in server.told["belongings"] if "instance" in one]
+    assert instances == sorted(f"{node} instance {name}" for name, (node, _) in workspaces.items()), server.told
 
 
-def test_killed_at_every_boundary_of_every_kind(docker_node: Node) -> None:
-    name = f"killed-{uuid.uuid4().hex[:8]}"
-    with victim(docker_node) as server:
+def written(node: Node, name: str) -> int:
+    """How often its program has run, as its disk tells, whether it runs or not."""
+    return node.run(["docker", "cp", f"vendetta-{name}:/ran", "-"]).stdout.count("x\n")
+
+
+def test_a_workspaces_life(docker_node: Node, name: str) -> None:
+    with victim({"gpu": docker_node}) as server:
+        for outcomes in server.kill_everywhere("workspace.create", name, BUSYBOX):
+            assert outcomes == {"workspace.create": DONE}
+            check(server, {name: ("gpu", "running")})
+            server.do("workspace.remove", name)
+            assert server.told["belongings"] == []
+        server.do("workspace.create", name, BUSYBOX)
+        server.do("node.execute", "gpu", {"workspace": name})
         for verb in LIFE:
-            fatal = 1
-            while server.do(verb, name, fatal):
-                check(server, verb, name)
-                if verb in ("create", "remove"):
-                    # there is nothing to do a second time: it is undone first
-                    server.do("remove" if verb == "create" else "create", name)
-                fatal += 1
-            check(server, verb, name)
-            assert fatal > 3, f"{verb} has no boundary"
-        assert server.told["belongings"] == []
-        print(f"killed {server.kills} times")
+            for outcomes in server.kill_everywhere(f"workspace.{verb}", name):
+                assert outcomes == {f"workspace.{verb}": DONE}
+                check(server, {name: ("gpu", STATES.get(verb, "running"))})
+                assert written(docker_node, name) == 1, verb
+        for outcomes in server.kill_everywhere("workspace.remove", name):
+            assert outcomes == {"workspace.remove": DONE}
+            assert (server.told["workspaces"], server.told["belongings"]) == ({}, [])
+            server.do("workspace.create", name, BUSYBOX)
+        server.do("workspace.remove", name)
+
+
+def test_a_program_is_run_once_at_most(docker_node: Node, name: str) -> None:
+    with victim({"gpu": docker_node}) as server:
+        server.do("workspace.create", name, BUSYBOX)
+        server.do("node.execute", "gpu", {"workspace": name})
+        ran, unknown = 1, 0
+        for outcomes in server.kill_everywhere("node.execute", "gpu", {"workspace": name}):
+            before, ran = ran, written(docker_node, name)
+            if outcomes == {"node.execute": DONE}:
+                assert ran == before + 1
+            else:
+                assert outcomes == {"node.execute": "outcome_unknown"}
+                assert ran in (before, before + 1)
+                unknown += 1
+        assert unknown == 2, "before it ran, and after"
+        server.do("workspace.remove", name)
+
+
+def test_what_fails_is_undone(docker_node: Node, name: str, registry: Registry) -> None:
+    with victim({"gpu": docker_node}) as server:
+        absent = {"provider": "docker", "image": f"{registry.address}/absent"}
+        for outcomes in server.kill_everywhere("workspace.create", name, absent):
+            assert outcomes == {"workspace.create": "image_not_found"}
+            assert (server.told["workspaces"], server.told["belongings"]) == ({}, [])
+
+
+def test_images(docker_node: Node, name: str, registry: Registry, tmp_path: Path) -> None:
+    def images() -> set[str]:
+        listed = docker_node.run(["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"]).stdout
+        return set(listed.split()) & {pulled, f"{name}:latest"}
+
+    pulled = registry.image()
+    pushed = {"name": name, "file": str(tmp_path / "root.tar")}
+    (tmp_path / "root.tar").write_bytes(build_root())
+    with victim({"gpu": docker_node}) as server:
+        uploads = server.home / "v" / "uploads"
+        for outcomes in server.kill_everywhere("image.pull", "gpu", {"name": pulled}):
+            assert (outcomes, images()) == ({"image.pull": DONE}, {pulled})
+            server.do("image.remove", "gpu", {"name": pulled})
+        for outcomes in server.kill_everywhere("image.push", "gpu", pushed):
+            assert (outcomes, images()) == ({"image.push": DONE}, {f"{name}:latest"})
+            assert list(uploads.iterdir()) == []
+            server.do("image.remove", "gpu", {"name": name})
+        server.do("image.push", "gpu", pushed)
+        for outcomes in server.kill_everywhere("image.remove", "gpu", {"name": name}):
+            assert (outcomes, images()) == ({"image.remove": DONE}, set())
+            server.do("image.push", "gpu", pushed)
+        server.do("image.remove", "gpu", {"name": name})
+
+
+def test_a_disk_grows(docker_node: Node, name: str) -> None:
+    """A VM's, which doesn't run."""
+    image = f"/home/{docker_node.user}/{name}"
+    docker_node.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "1M"])
+    docker_node.run(["chown", docker_node.user, image])
+    has, given = 1, {"disk": "2M"}
+    with victim({"gpu": docker_node}, "qemu") as server:
+        made = {"provider": "qemu", "image": image, "start": False}
+        server.do("workspace.create", name, made)
+        for outcomes in server.kill_everywhere("workspace.resize", name, given):
+            has += 1
+            assert outcomes == {"workspace.resize": DONE}
+            check(server, {name: ("gpu", "stopped")})
+            [disk] = docker_node.run(["find", "/home", "-path", f"*/{name}/disk*", "-name", "*.qcow2"]).stdout.split()
+            assert f"{has} MiB" in docker_node.run(["qemu-img", "info", disk]).stdout
+            given["disk"] = f"{has + 1}M"
+        server.do("workspace.remove", name)
+
+
+def test_a_node_is_worked_on(docker_node: Node, make_node: NodeFactory, name: str) -> None:
+    nodes = {"gpu": docker_node, "spare": make_node(docker=True)}
+    here, there = nodes
+    with victim(nodes) as server:
+        server.do("workspace.create", name, {**BUSYBOX, "node": here})
+        server.do("node.execute", here, {"workspace": name})
+        for outcomes in server.kill_everywhere("workspace.move", name):
+            here, there = there, here
+            assert outcomes == {"workspace.move": DONE}
+            check(server, {name: (here, "running")})
+            assert written(nodes[here], name) == 1
+        for outcomes in server.kill_everywhere("node.drain", here):
+            assert outcomes == {"node.drain": DONE, "workspace.stop": DONE}
+            check(server, {name: (here, "stopped")})
+            server.do("node.undrain", here)
+        server.do("node.drain", here)
+        for outcomes in server.kill_everywhere("node.undrain", here):
+            assert outcomes == {"node.undrain": DONE, "workspace.start": DONE}
+            check(server, {name: (here, "running")})
+            server.do("node.drain", here)
+        server.do("node.undrain", here)
+        server.do("workspace.remove", name)
+
+
+def test_a_node_is_cleaned_up(docker_node: Node, name: str) -> None:
+    """Of a workspace with a snapshot, and of an instance that no workspace stands for."""
+    orphan = ["docker", "create", "--name", f"{name}-orphan", "--label", f"{WORKSPACE}=gone"]
+    with victim({"gpu": docker_node}) as server:
+        orphan += ["--label", f"{OWNER}={server.told['server']}", "busybox"]
+
+        def litter() -> None:
+            server.do("workspace.create", name, BUSYBOX)
+            server.do("workspace.snapshot", name)
+            docker_node.run(orphan)
+
+        litter()
+        for outcomes in server.kill_everywhere("node.cleanup", "gpu"):
+            assert outcomes == {"node.cleanup": DONE, "workspace.remove": DONE}
+            assert (server.told["workspaces"], server.told["belongings"]) == ({}, [])
+            litter()
+        server.do("node.cleanup", "gpu")
+
+
+def test_the_servers_key_is_changed(make_node: NodeFactory) -> None:
+    node = make_node()
+    own = node.authorized_keys()
+    with victim({"gpu": node}, None) as server:
+        keys = server.home / "v" / "keys"
+        known = set[str]()
+        for outcomes in server.kill_everywhere("key.rotate", "server"):
+            assert outcomes == {"key.rotate": DONE}
+            assert {file.name for file in keys.iterdir()} == {"id_ed25519", "id_ed25519.pub"}
+            public = (keys / "id_ed25519.pub").read_text()
+            assert public not in known, "it is as it was"
+            known.add(public)
+            assert node.authorized_keys().replace(own, "").split()[:2] == public.split()[:2]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
-def test_killed_at_random_moments(docker_node: Node, seed: int) -> None:
-    name = f"killed-{uuid.uuid4().hex[:8]}"
+def test_killed_at_random_moments(docker_node: Node, name: str, seed: int) -> None:
     chance = random.Random(seed)
-    with victim(docker_node) as server:
+    with victim({"gpu": docker_node}) as server:
         for _ in range(RANDOM_KILLS):
             there = bool(server.told["workspaces"])
-            verb = chance.choice(LIFE[1:]) if there and chance.random() < 0.8 else ("remove" if there else "create")
-            server.kill_within(verb, name, chance.uniform(0.0, LONGEST_SECONDS))
+            verb = chance.choice(LIFE) if there and chance.random() < 0.8 else ("remove" if there else "create")
+            given = BUSYBOX if verb == "create" else {}
+            server.kill_within(chance.uniform(0.0, LONGEST_SECONDS), f"workspace.{verb}", name, given)
             workspaces = server.told["workspaces"]
-            assert not {"creating", "starting", "stopping", "removing", "pending"} & set(workspaces.values()), seed
-            instances = [one for one in server.told["belongings"] if one.startswith("instance")]
-            assert instances == [f"instance {one}" for one in workspaces], (seed, server.told)
+            assert {state for _, state in workspaces.values()} <= {"running", "stopped"}, seed
+            check(server, workspaces)
         if server.told["workspaces"]:
-            server.do("remove", name)
+            server.do("workspace.remove", name)
         assert server.told["belongings"] == [], seed
         assert server.kills == RANDOM_KILLS

@@ -2,7 +2,8 @@
 
     worker.py FOLDER LOCATION [--submit KIND:TARGET]… [--stop-at POINT] [--cancel-at POINT]
 
-It prints each point at which it stops, and once everything is finished, every operation as a line of JSON.
+A POINT is `after STEP`, `in STEP`, or `before EVENT`. It prints the one at which it stops, and once everything is
+finished, every operation as a line of JSON.
 """
 
 import argparse
@@ -15,7 +16,9 @@ import msgspec
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Operations, Steps
 from vendetta.errors import Cancelled, WrongState
+from vendetta.models import Event
 from vendetta.store import Store
+from vendetta.store.events import Events as StoredEvents
 
 
 class Worker:
@@ -26,6 +29,7 @@ class Worker:
         self.tasks: list[asyncio.Task[Any]] = []
 
     async def run(self) -> None:
+        self.watch_events()
         async with Store.open(self.options.location) as store, Events(store) as events:
             self.operations = Operations(store, events)
             self.operations.register("thing.three", self.three)
@@ -75,10 +79,22 @@ class Worker:
         await self.point(steps, f"in {name}")
         return f"did {name}"
 
-    async def point(self, steps: Steps, name: str) -> None:
+    def watch_events(self) -> None:
+        append = StoredEvents.append
+
+        async def watched(events: StoredEvents, kind: str, *about: Any) -> Event:
+            await self.stop(f"before {kind}")
+            return await append(events, kind, *about)
+
+        StoredEvents.append = watched  # type: ignore[method-assign]
+
+    async def stop(self, name: str) -> None:
         if name == self.options.stop_at:
             print(name, flush=True)
             await asyncio.Event().wait()
+
+    async def point(self, steps: Steps, name: str) -> None:
+        await self.stop(name)
         if name == self.options.cancel_at:
             self.tasks.append(asyncio.create_task(self.operations.cancel(steps.operation.id)))
             await asyncio.Event().wait()

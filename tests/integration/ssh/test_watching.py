@@ -11,7 +11,7 @@ from tests.integration.ssh.sshd import Sshd
 
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
-from vendetta.coordination import monitor
+from vendetta.coordination import monitor, reading
 from vendetta.coordination.requests import ExecRequest, NodeRequest
 from vendetta.errors import ConnectFailed
 from vendetta.models import Event
@@ -47,7 +47,7 @@ class Seen:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     seen = Seen()
-    open_, probe = Connector.open, monitor.probe
+    open_, probe = Connector.open, reading.probe
 
     async def counting_open(self: Connector, endpoint: Any, *more: Any) -> Any:
         seen.logins[endpoint.node] += 1
@@ -59,7 +59,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
         return findings
 
     monkeypatch.setattr(Connector, "open", counting_open)
-    monkeypatch.setattr(monitor, "probe", counting_probe)
+    monkeypatch.setattr(reading, "probe", counting_probe)
     # a node that is connected again is connected again at once, so that it is counted
     monkeypatch.setattr("vendetta.ssh.breaker.FIRST_SECONDS", 0.0)
     return seen

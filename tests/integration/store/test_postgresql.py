@@ -10,7 +10,7 @@ from tests.unit.store.test_news import Ear
 from vendetta.coordination.events import Events
 from vendetta.errors import InvalidInput, ServerUnavailable
 from vendetta.store import Store
-from vendetta.store.database import hold
+from vendetta.store.connection import hold
 
 PATIENCE_SECONDS = 60
 

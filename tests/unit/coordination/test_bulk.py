@@ -2,54 +2,30 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.coordination.world import ACTOR, World, open_world
+from tests.unit.coordination.world import ACTOR, World
 
 from vendetta.coordination.bulk import Bulk
 from vendetta.coordination.cleanup import Cleanup
-from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.requests import BulkRequest, WorkspaceBulkRequest
 from vendetta.coordination.turns import AT_ONCE
 from vendetta.errors import InvalidInput, NodeNotFound, OutOfResources, UnknownAction
-from vendetta.models import BulkResult, Node
-from vendetta.providers.memory import MemoryEngines
-
-
-class FakeNodes(Nodes):
-    """Only what is asked of it here."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.done: list[tuple[str, str]] = []
-
-    async def cordon(self, name: str, actor: str) -> Node:
-        self.done.append((name, actor))
-        return await self._world.store.nodes.get(name)
+from vendetta.models import BulkResult
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    memory = MemoryEngines()
-    async with open_world(tmp_path, memory) as world:
-        await world.add_node("a", labels={"zone": "lab"})
-        await world.add_node("b")
-        yield world
-    await memory.close()
+async def world(world: World) -> World:
+    await world.add_node("a", labels={"zone": "lab"})
+    await world.add_node("b")
+    return world
 
 
 @pytest.fixture
-def nodes(world: World) -> FakeNodes:
-    return FakeNodes(world)
-
-
-@pytest.fixture
-def bulk(world: World, nodes: FakeNodes) -> Bulk:
+def bulk(world: World) -> Bulk:
     cleanup = Cleanup(world.store, world.engines, world.operations, world.workspaces)
-    return Bulk(world.store, world.operations, world.workspaces, nodes, cleanup, world.moves, world.draining)
+    return Bulk(world.store, world.operations, world.workspaces, world.nodes, cleanup, world.moves, world.draining)
 
 
 async def change(bulk: Bulk, key: str | None = None, **request: Any) -> list[BulkResult]:
@@ -162,10 +138,11 @@ async def test_what_was_asked_for_goes_on_when_the_caller_goes_away(world: World
     assert len(stops) == len(names)
 
 
-async def test_nodes_are_changed_without_operations(world: World, bulk: Bulk, nodes: FakeNodes) -> None:
+async def test_nodes_are_changed_without_operations(world: World, bulk: Bulk) -> None:
     request = BulkRequest(action="cordon", names=["a", "nowhere", "b"])
     found = {one.name: one async for one in bulk.change_nodes(request, ACTOR)}
-    assert sorted(nodes.done) == [("a", ACTOR), ("b", ACTOR), ("nowhere", ACTOR)]
+    told = [(event.subject, event.actor) for event in await world.told("node.cordoned")]
+    assert sorted(told) == [("a", ACTOR), ("b", ACTOR)]
     assert (found["a"].result or {})["name"] == "a"
     problem = found["nowhere"].problem
     assert problem

@@ -1,25 +1,19 @@
 """A cordoned node gets nothing new, however it is asked for; what is there goes on."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.coordination.world import ACTOR, World, open_world
+from tests.unit.coordination.world import ACTOR, World
 
 from vendetta.coordination.requests import WorkspaceRequest
 from vendetta.errors import WrongState
-from vendetta.providers.memory import MemoryEngines
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    memory = MemoryEngines()
-    async with open_world(tmp_path, memory) as world:
-        await world.add_node("a")
-        await world.add_node("b")
-        yield world
-    await memory.close()
+async def world(world: World) -> World:
+    await world.add_node("a")
+    await world.add_node("b")
+    return world
 
 
 async def test_a_cordoned_node_is_not_chosen(world: World) -> None:
@@ -49,13 +43,13 @@ async def test_to_name_it_does_not_open_it(world: World) -> None:
 
 async def test_a_node_cordoned_after_it_was_chosen_gets_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever cordons it may have looked at its workspaces just before there was a record."""
-    add = world.store.workspaces.add
+    add = world.transitions._add
 
-    async def cordon_first(workspace: Any) -> Any:
+    async def cordon_first(*given: Any) -> Any:
         await world.store.nodes.update("a", cordoned=True)
-        return await add(workspace)
+        return await add(*given)
 
-    monkeypatch.setattr(world.store.workspaces, "add", cordon_first)
+    monkeypatch.setattr(world.transitions, "_add", cordon_first)
     failed = await world.create("web", node="a")
     assert failed.error
     assert failed.error.code == "wrong_state"

@@ -1,16 +1,14 @@
 """A node emptied, told workspace by workspace, and taken back into use as it was."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.coordination.world import ACTOR, World, enter_world, open_world
+from tests.unit.coordination.world import ACTOR, World, open_world
 
-from vendetta.coordination import draining
+from vendetta.coordination import asked_for
 from vendetta.coordination.operations import Steps
 from vendetta.coordination.requests import DrainRequest, StopRequest
 from vendetta.errors import OutOfResources, ServerUnavailable
@@ -21,17 +19,9 @@ SLEEP = ["sleep", "infinity"]
 
 
 @pytest.fixture
-async def memory() -> AsyncIterator[MemoryEngines]:
-    memory = MemoryEngines()
-    yield memory
-    await memory.close()
-
-
-@pytest.fixture
-async def world(tmp_path: Path, memory: MemoryEngines) -> AsyncIterator[World]:
-    async with open_world(tmp_path, memory) as world:
-        await settle_down(world)
-        yield world
+async def world(world: World) -> World:
+    await settle_down(world)
+    return world
 
 
 async def settle_down(world: World) -> None:
@@ -164,8 +154,7 @@ async def test_killed_in_the_middle_it_goes_on(tmp_path: Path, memory: MemoryEng
             reached.set()
             await asyncio.Event().wait()
 
-    async with AsyncExitStack() as stack:
-        world = await enter_world(stack, tmp_path, memory)
+    async with open_world(tmp_path, memory) as world:
         await settle_down(world)
         memory["a"].on_call = hang
         operation = await world.draining.submit("a", DrainRequest(move=move), ACTOR)
@@ -208,12 +197,11 @@ async def test_cancelled_it_stops_what_it_can(world: World) -> None:
     assert (await world.store.nodes.get("a")).cordoned
 
 
-async def test_what_another_server_does_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To this one it looks as if it ended before the operation did."""
-    monkeypatch.setattr(draining, "LOOK_SECONDS", 0.01)
+async def test_a_server_that_stops_is_not_what_came_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asked_for, "AGAIN_SECONDS", 0.01)
     wait, left = world.operations.wait, {"one": 3, "two": 1}
 
-    async def elsewhere(id: str, timeout_seconds: float | None) -> Operation:
+    async def stopping(id: str, timeout_seconds: float | None) -> Operation:
         operation = await wait(id, timeout_seconds)
         if left.get(operation.target, 0):
             left[operation.target] -= 1
@@ -221,6 +209,6 @@ async def test_what_another_server_does_is_waited_for(world: World, monkeypatch:
         return operation
 
     operation = await world.draining.submit("a", DrainRequest(), ACTOR)
-    monkeypatch.setattr(world.operations, "wait", elsewhere)
+    monkeypatch.setattr(world.operations, "wait", stopping)
     assert outcomes(await wait(operation.id, 30))["one"] == ("stopped", None)
     assert left == {"one": 0, "two": 0}

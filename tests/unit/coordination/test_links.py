@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.unit.store.samples import make_node
 
+from vendetta.coordination import links
 from vendetta.coordination.events import Events
-from vendetta.coordination.links import Links
+from vendetta.coordination.links import Change, Links, apply
 from vendetta.coordination.replicas import Replicas
 from vendetta.errors import ConnectionLost
-from vendetta.store import Claim, Store
+from vendetta.models import NodeStatus
+from vendetta.store import Claim, Store, Transaction
 
 LOST = ConnectionLost("the link was cut")
 
@@ -51,11 +54,11 @@ async def opened(path: Path) -> AsyncIterator[Side]:
         Store.open(str(path)) as store,
         Replicas(store.replicas, shared=False) as replicas,
         Events(store) as events,
-        Links(store, events, held) as links,  # type: ignore[arg-type]
+        Links(store, events, held) as watching,  # type: ignore[arg-type]
     ):
         await store.nodes.add(make_node("gpu", status="connected"))
         await store.nodes.update("gpu", wanted=True)
-        yield Side(store, links, held, replicas.id)
+        yield Side(store, watching, held, replicas.id)
 
 
 @pytest.fixture
@@ -104,3 +107,28 @@ async def test_whoever_disconnected_it_has_said_why(side: Side) -> None:
     side.links.closed("gpu")
     assert await side.told() == []
     assert (await side.store.nodes.get("gpu")).reason == "disconnected by uid:0"
+
+
+async def test_one_status_that_can_not_be_written_stops_no_other(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are tried together first: of that one neither it nor what tells of it is written, and the rest is."""
+    names = ["first", "broken", "last"]
+    for name in names:
+        await side.store.nodes.add(make_node(name, status="connecting"))
+        await side.store.nodes.update(name, wanted=True)
+        await side.hold(name)
+
+    async def refusing(state: Transaction, change: Change) -> NodeStatus:
+        before = await apply(state, change)
+        if change.claim.node == "broken":
+            raise RuntimeError("nobody thought of it")
+        return before
+
+    monkeypatch.setattr(links, "apply", refusing)
+    for name in names:
+        side.links.failed(name, LOST)
+        side.links.offline(name, "silent")
+    with capture_logs() as logs:
+        assert await side.told() == ["node.offline", "node.offline"]
+    assert [(await side.store.nodes.get(name)).status for name in names] == ["offline", "connecting", "offline"]
+    assert [entry["event"] for entry in logs] == ["status not written"] * 2
+    assert (await side.store.nodes.get("broken")).reason is None

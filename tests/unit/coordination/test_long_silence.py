@@ -92,7 +92,7 @@ class Jumped(datetime):
 def test_a_clock_that_jumps_an_hour_makes_no_node_offline_and_keeps_none_alive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
-    for module in ("coordination.monitor", "coordination.links", "coordination.observation", "ssh.breaker"):
+    for module in ("coordination.reading", "coordination.links", "coordination.observation", "ssh.breaker"):
         monkeypatch.setattr(f"vendetta.{module}.datetime", Jumped)
     monkeypatch.setattr(Jumped, "hours", 0)
 

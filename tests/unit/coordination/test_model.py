@@ -32,7 +32,7 @@ QUICK = {
     "vendetta.ssh.breaker.LONGEST_SECONDS": 0.02,
     "vendetta.ssh.pool.FRESH_SECONDS": 0.0,
     "vendetta.coordination.following.HELD_SECONDS": 0.01,
-    "vendetta.coordination.monitor.LISTEN_SECONDS": 0.01,
+    "vendetta.coordination.heartbeats.LOOK_SECONDS": 0.01,
 }
 """How long is waited matters to none of this."""
 

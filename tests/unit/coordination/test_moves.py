@@ -1,13 +1,11 @@
 """A workspace taken to another node: whole, once, and back again whatever goes wrong on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.coordination.world import ACTOR, World, enter_world, open_world
+from tests.unit.coordination.world import ACTOR, World, open_world
 
 from vendetta.coordination.requests import MoveRequest
 from vendetta.errors import ConnectionLost, OutOfResources, WrongState
@@ -19,17 +17,9 @@ SLEEP = ["sleep", "infinity"]
 
 
 @pytest.fixture
-async def memory() -> AsyncIterator[MemoryEngines]:
-    memory = MemoryEngines()
-    yield memory
-    await memory.close()
-
-
-@pytest.fixture
-async def world(tmp_path: Path, memory: MemoryEngines) -> AsyncIterator[World]:
-    async with open_world(tmp_path, memory) as world:
-        await settle_down(world)
-        yield world
+async def world(world: World) -> World:
+    await settle_down(world)
+    return world
 
 
 async def settle_down(world: World, *, start: bool = True, **fields: Any) -> None:
@@ -184,8 +174,7 @@ async def test_killed_in_the_middle_it_goes_on(tmp_path: Path, memory: MemoryEng
             reached.set()
             await asyncio.Event().wait()
 
-    async with AsyncExitStack() as stack:
-        world = await enter_world(stack, tmp_path, memory)
+    async with open_world(tmp_path, memory) as world:
         await settle_down(world)
         memory["a"].on_call = memory["b"].on_call = watch
         memory[node].on_call = hang

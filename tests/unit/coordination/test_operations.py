@@ -242,7 +242,7 @@ async def test_one_that_is_not_admitted_keeps_nobody_waiting_and_lets_nobody_pas
         assert (await operations.get(last.id)).state == "pending"
         gate.open.set()
         assert (await operations.wait(last.id, None)).state == "succeeded"
-        assert not operations._runs._last
+        assert not operations._lives.runs._last
 
 
 async def test_a_failed_one_lets_the_next_go_on(open_operations: Open) -> None:
@@ -440,7 +440,7 @@ async def test_stopping_right_after_the_start_harms_nothing(open_operations: Ope
         async with open_operations(drain_seconds=0.0, go=gate) as operations:
             pass
         with pytest.raises(asyncio.CancelledError):
-            await operations._perform(operation.id)
+            await operations._lives._perform(operation.id)
     gate.open.set()
     async with open_operations(go=gate) as operations:
         assert (await operations.wait(operation.id, None)).state == "succeeded"

@@ -1,7 +1,7 @@
 """Operations whose node is away: they wait, say so, and end by their deadline."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.errors import Cancelled, ConnectFailed, ConnectionLost, EngineUnavailable, HostKeyChanged, VendettaError
-from vendetta.models import LONGEST_HISTORY, Operation
+from vendetta.models import LONGEST_HISTORY, Attempt, Operation
 from vendetta.store import Store
 
 Open = Callable[..., AbstractAsyncContextManager[Operations]]
@@ -84,6 +84,14 @@ async def waiting(operations: Operations, id: str, tries: int = 1) -> Operation:
     raise AssertionError("it ended without waiting")
 
 
+async def written(store: Store, id: str) -> Sequence[Attempt]:
+    """What it is told to wait for is written down a moment later."""
+    async with asyncio.timeout(20):
+        while not (history := (await store.operations.get(id)).history):
+            await asyncio.sleep(0)
+    return history
+
+
 async def test_it_waits_for_its_node_and_says_so(open_operations: Open, store: Store) -> None:
     node = Node(failures=2)
     async with open_operations(node) as operations:
@@ -93,7 +101,7 @@ async def test_it_waits_for_its_node_and_says_so(open_operations: Open, store: S
         assert seen.deadline
         assert seen.progress
         assert seen.progress.message == (f"waiting for node gpu: no route to host; until {seen.deadline:%H:%M} UTC")
-        [attempt] = (await store.operations.get(submitted.id)).history
+        [attempt] = await written(store, submitted.id)
         assert (attempt.step, attempt.number, attempt.code, attempt.error) == (
             "call",
             1,

@@ -1,7 +1,7 @@
 """A server without HTTP and SSH: the real store, operations and steps, over nodes whose engines are in memory."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,9 +90,13 @@ class World:
             Node(id=name, name=name, address="192.0.2.1", user=None, port=None, since=now, **given)
         )
 
-    async def create(self, name: str, **fields: Any) -> Operation:
+    async def submit(self, name: str, **fields: Any) -> Operation:
+        """The creation of a workspace."""
         request = WorkspaceRequest(name=name, provider="memory", **{"image": "busybox", **fields})
-        return await self.end(await self.workspaces.create(request, ACTOR))
+        return await self.workspaces.create(request, ACTOR)
+
+    async def create(self, name: str, **fields: Any) -> Operation:
+        return await self.end(await self.submit(name, **fields))
 
     async def end(self, operation: Operation) -> Operation:
         return await self.operations.wait(operation.id, 30)
@@ -107,43 +111,37 @@ class World:
 @asynccontextmanager
 async def open_world(folder: Path, memory: MemoryEngines) -> AsyncIterator[World]:
     """Opened again on the same folder and engines it is the next process: what is unfinished goes on at once."""
-    async with AsyncExitStack() as stack:
-        yield await enter_world(stack, folder, memory)
-
-
-async def enter_world(stack: AsyncExitStack, folder: Path, memory: MemoryEngines) -> World:
-    store = await stack.enter_async_context(Store.open(str(folder / "state.db")))
-    events = await stack.enter_async_context(Events(store))
-    engines = MemoryLinks(store, memory)
-    observation = Observation(store, events)
-    turns = Turns()
-    operations = Operations(store, events, drain_seconds=0.0)
-    transitions = Transitions(store, engines, observation, turns)
-    transitions.register(operations)
-    workspaces = Workspaces(store, engines, operations)
-    nodes = StoredNodes(store, events)
-    moves = Moves(
-        store=store,
-        events=events,
-        engines=engines,
-        observation=observation,
-        operations=operations,
-        transitions=transitions,
-        turns=turns,
-    )
-    draining = Draining(store=store, operations=operations, workspaces=workspaces, nodes=nodes, moves=moves)
-    world = World(
-        store=store,
-        events=events,
-        memory=memory,
-        engines=engines,
-        observation=observation,
-        operations=operations,
-        transitions=transitions,
-        workspaces=workspaces,
-        nodes=nodes,
-        moves=moves,
-        draining=draining,
-    )
-    await stack.enter_async_context(operations)
-    return world
+    async with Store.open(str(folder / "state.db")) as store, Events(store) as events:
+        engines = MemoryLinks(store, memory)
+        observation = Observation(store, events)
+        turns = Turns()
+        operations = Operations(store, events, drain_seconds=0.0)
+        transitions = Transitions(store, engines, observation, turns)
+        transitions.register(operations)
+        workspaces = Workspaces(store, engines, operations)
+        nodes = StoredNodes(store, events)
+        moves = Moves(
+            store=store,
+            events=events,
+            engines=engines,
+            observation=observation,
+            operations=operations,
+            transitions=transitions,
+            turns=turns,
+        )
+        draining = Draining(store=store, operations=operations, workspaces=workspaces, nodes=nodes, moves=moves)
+        world = World(
+            store=store,
+            events=events,
+            memory=memory,
+            engines=engines,
+            observation=observation,
+            operations=operations,
+            transitions=transitions,
+            workspaces=workspaces,
+            nodes=nodes,
+            moves=moves,
+            draining=draining,
+        )
+        async with operations:
+            yield world

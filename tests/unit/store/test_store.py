@@ -7,8 +7,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from tests.unit.store.samples import make_node, make_workspace
+from sqlalchemy import Connection, bindparam, text
+from tests.unit.store.samples import LONG_AGO, make_node, make_workspace
 
 import vendetta.store
 from vendetta.errors import Unsupported
@@ -16,7 +16,7 @@ from vendetta.models import InstanceSpec
 from vendetta.store import Promised, Store
 from vendetta.store.database import Database
 from vendetta.store.schema import HEAD, VERSION_TABLE, upgrade
-from vendetta.store.tables import metadata
+from vendetta.store.tables import UtcDateTime, metadata
 
 
 async def test_what_is_stored_outlives_the_store(state_file: str) -> None:
@@ -43,7 +43,7 @@ async def test_the_migrations_make_exactly_the_tables(store: Store, state_file: 
 
 async def test_workspaces_of_an_older_schema_stay_as_they_are_and_count(state_file: str) -> None:
     spec = InstanceSpec(image="busybox", cpus=0.5, memory_bytes=2**36)
-    written = {"spec": msgspec.json.encode(spec).decode(), "now": "2026-01-02 03:04:05.678901+00:00"}
+    written = {"spec": msgspec.json.encode(spec).decode(), "now": LONG_AGO}
     database = Database(state_file)
     async with database.write() as connection:
         await connection.run_sync(upgrade, state_file, "0007")
@@ -52,7 +52,7 @@ async def test_workspaces_of_an_older_schema_stay_as_they_are_and_count(state_fi
                 "INSERT INTO workspaces (id, name, node, provider, image, state, since, spec, services, labels, owner,"
                 " created_at) VALUES ('id-web', 'web', 'gpu', 'docker', 'busybox', 'pending', :now, :spec, '[]', '{}',"
                 " 'uid:0', :now)"
-            ),
+            ).bindparams(bindparam("now", type_=UtcDateTime)),
             written,
         )
     await database.close()

@@ -1,0 +1,61 @@
+"""The news of workspaces that come to a node, to the replica that watches it: told with the record, by who wrote it.
+
+So that its engine's events are followed before there is anything to tell of, and not from the next full reading on.
+"""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from vendetta.models import Workspace
+from vendetta.store import Store, StoreUnavailable, Transaction
+from vendetta.store.news import Payload
+
+TOPIC = "arrivals"
+
+log = structlog.get_logger(__name__)
+
+Hear = Callable[[str, str], None]
+"""Of a node and the technology of a workspace that comes to it."""
+
+
+async def tell_arrival(state: Transaction, workspace: Workspace) -> None:
+    """As part of what writes that it is there."""
+    await state.notify(TOPIC, {"node": workspace.node, "provider": workspace.provider})
+
+
+class Arrivals:
+    def __init__(self, store: Store, hear: Hear) -> None:
+        self._store = store
+        self._hear = hear
+        self._catching_up: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._end_listening = self._store.news.listen(TOPIC, self._listen)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_listening()
+        if self._catching_up:
+            self._catching_up.cancel()
+            await asyncio.gather(self._catching_up, return_exceptions=True)
+
+    def _listen(self, payload: Payload | None) -> None:
+        if payload is not None:
+            self._hear(payload["node"], payload["provider"])
+        elif self._catching_up is None or self._catching_up.done():
+            self._catching_up = asyncio.create_task(self._catch_up(), name="look for workspaces that came unheard")
+
+    async def _catch_up(self) -> None:
+        """Some may not have been heard of: one question for all nodes."""
+        try:
+            for node, kind in await self._store.workspaces.kinds_by_node():
+                self._hear(node, kind)
+        except StoreUnavailable as exc:
+            # told again once it can be read
+            log.warning("workspaces that came elsewhere are not known", reason=exc.message)

@@ -1,0 +1,23 @@
+"""A world, and its engines, which outlive it: opened again on the same folder it is the next process."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.unit.coordination.world import World, open_world
+
+from vendetta.providers.memory import MemoryEngines
+
+
+@pytest.fixture
+async def memory() -> AsyncIterator[MemoryEngines]:
+    memory = MemoryEngines()
+    yield memory
+    await memory.close()
+
+
+@pytest.fixture
+async def world(tmp_path: Path, memory: MemoryEngines) -> AsyncIterator[World]:
+    """Without nodes: what is in it a test's module adds."""
+    async with open_world(tmp_path, memory) as world:
+        yield world
