@@ -53,6 +53,8 @@ class Links:
         self._task: asyncio.Task[None] | None = None
         self._shutting_down = False
         self._resting: set[str] = set()
+        self._told: dict[str, Change] = {}
+        """The newest of each node: nobody else says what its link does."""
         self._listeners: list[Callable[[str], None]] = []
 
     async def __aenter__(self) -> Self:
@@ -138,7 +140,12 @@ class Links:
             return
         known: dict[str, Any] = {"host_key": host_key, "last_seen": last_seen}
         more = {field: value for field, value in known.items() if value is not None}
-        self._changes.put_nowait(Change(claim, status, reason, more))
+        change = Change(claim, status, reason, more)
+        # a thousand nodes that are gone are tried again and again: that costs the store nothing
+        if (before := self._told.get(node)) and adds_nothing(before, change):
+            return
+        self._told[node] = change
+        self._changes.put_nowait(change)
 
     async def _work(self) -> None:
         while True:
@@ -158,6 +165,7 @@ class Links:
             # one status that could not be written must not stop any other
             if len(batch) == 1:
                 log.exception("status not written")
+                self._told.pop(batch[0].claim.node, None)
                 return
             for change in batch:
                 await self._write([change])
@@ -180,6 +188,13 @@ class Links:
             ]
         for event in events:
             await self._events.announce(event)
+
+
+def adds_nothing(before: Change, change: Change) -> bool:
+    """Whether there is nothing new in it: it is being tried again, or has failed in the same way."""
+    if before.claim != change.claim or change.more or change.status != "connecting":
+        return False
+    return before.status == "offline" or (before.status == "connecting" and change.reason in (None, before.reason))
 
 
 async def apply(state: Transaction, change: Change) -> NodeStatus:

@@ -138,9 +138,8 @@ class Observation:
 
     async def lose(self, node: str, reason: str, *, kinds: Collection[str] | None = None) -> None:
         """They can't be asked: workspaces of the node are unknown from now on, whatever they do. `kinds` None: all."""
-        for workspace in await self._store.workspaces.all(node=node):
-            if workspace.state in IN_TRANSITION or workspace.state == "unknown":
-                continue
+        # a node that is gone is tried again and again: those that are unknown already aren't read for it
+        for workspace in await self._store.workspaces.others(node, without={*IN_TRANSITION, "unknown"}):
             if kinds is None or workspace.provider in kinds:
                 await self._write(workspace, {"state": "unknown", "reason": reason})
 

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from vendetta.models import HostKey, Key
 from .algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key_algorithms
 from .bastions import LINGER_SECONDS, Bastions
 from .connection import Connection
+from .dialling import Line
 from .endpoint import Endpoint, Login, format_host
 from .failures import from_connecting, from_files, is_dropped
 from .gate import Gate, Update, unconfirmed
@@ -26,7 +27,8 @@ from .offer import Offer
 from .pacing import Pacing
 from .public_keys import UNREADABLE
 from .question import Question
-from .route import Hop, build_route
+from .route import Hop
+from .routes import Routes
 
 STALL_SECONDS = 60.0
 """A link that is silent for so long, and then goes on, is not lost."""
@@ -60,7 +62,7 @@ class Connector:
     ) -> None:
         self._host_keys = host_keys
         self._keys = keys
-        self._ssh_config = tuple(ssh_config)
+        self._routes = Routes(ssh_config)
         self._timeout = connection_timeout_seconds
         self._keepalive = keepalive_seconds
         self._pacing = Pacing()
@@ -166,7 +168,7 @@ class Connector:
             hop.alias,
             hop.port,
             tunnel=tunnel,
-            config=self._config_files(),
+            config=self._routes.files(),
             kex_algs=KEY_EXCHANGES,
             server_host_key_algs=algorithms,
         )
@@ -200,8 +202,7 @@ class Connector:
     async def _route(self, endpoint: Endpoint) -> list[Hop]:
         try:
             async with asyncio.timeout(self._timeout):
-                # in a thread: a `Match exec` of ssh_config waits for a program
-                return await asyncio.to_thread(build_route, endpoint, self._config_files())
+                return await self._routes.find(endpoint)
         except TimeoutError as exc:
             raise LinkTimeout(
                 f"read the ssh config for node {endpoint.node}: not done in time",
@@ -235,12 +236,16 @@ class Connector:
     async def _log_in(
         self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | Question | None = None
     ) -> tuple[Gate, asyncssh.SSHClientConnection]:
-        known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
-        if isinstance(only, Question):
-            gate, raw = await Handshake(hop, login, tunnel, known, Offer([only]), self._options).run()
-        else:
-            async with self._keys.offer(hop, only) as offer:
-                gate, raw = await Handshake(hop, login, tunnel, known, offer, self._options).run()
+        with closing(Line(hop, tunnel=tunnel is not None)) as line:
+            # before anything is read for it: where nobody answers that would be for nothing
+            with suppress(ConnectionResetError):  # it is worth coming again: the handshake does
+                await line.open()
+            known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
+            if isinstance(only, Question):
+                gate, raw = await Handshake(hop, login, tunnel, line, known, Offer([only]), self._options).run()
+            else:
+                async with self._keys.offer(hop, only) as offer:
+                    gate, raw = await Handshake(hop, login, tunnel, line, known, offer, self._options).run()
         if gate.pair and only is None:
             self._keys.remember(hop, gate.pair.public_data)
         if gate.accepted:
@@ -263,7 +268,7 @@ class Connector:
 
     def _options(self, hop: Hop, login: Login) -> dict[str, Any]:
         return {
-            "config": self._config_files(),
+            "config": self._routes.files(),
             "port": hop.port,
             "username": hop.user,
             "password": login.password,
@@ -280,6 +285,3 @@ class Connector:
             "keepalive_interval": self._keepalive,
             "keepalive_count_max": max(FEWEST_KEEPALIVES, math.ceil(STALL_SECONDS / self._keepalive)),
         }
-
-    def _config_files(self) -> list[str]:
-        return [str(path) for path in self._ssh_config if path.is_file()]

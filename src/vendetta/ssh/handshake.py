@@ -2,13 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncssh
 
 from .algorithms import build_host_key_algorithms
+from .dialling import Line
 from .endpoint import Login
 from .failures import from_connecting, is_dropped, is_refused
 from .gate import Gate, untrusted
@@ -32,6 +33,7 @@ class Handshake:
     hop: Hop
     login: Login
     tunnel: asyncssh.SSHClientConnection | None
+    line: Line
     known: Known
     offer: Offer
     build_options: Callable[[Hop, Login], Mapping[str, Any]]
@@ -65,15 +67,7 @@ class Handshake:
             algorithms = build_host_key_algorithms(known, certificates=certificates, nist=dropped > 0)
             gate = Gate(self.hop, self.known, login, pairs[:MOST_OFFERED], no_certificate)
             try:
-                raw, _ = await asyncssh.create_connection(
-                    lambda gate=gate: gate,  # type: ignore[misc]
-                    self.hop.alias,
-                    tunnel=self.tunnel,
-                    known_hosts=gate.trusted,
-                    server_host_key_algs=algorithms,
-                    server_host_keys_handler=gate.update_host_keys,
-                    **self.build_options(self.hop, login),
-                )
+                raw = await self._connect(gate, login, algorithms)
                 return gate, raw
             except asyncssh.HostKeyNotVerifiable as exc:
                 if gate.refusal:
@@ -91,3 +85,22 @@ class Handshake:
                 else:
                     raise from_connecting(exc, self.hop, self.offer, gate.methods, gate.question) from exc
             await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (dropped - 1) * random.uniform(0.5, 1.5))  # noqa: S311
+
+    async def _connect(self, gate: Gate, login: Login, algorithms: Sequence[str]) -> asyncssh.SSHClientConnection:
+        opened = await self.line.take()
+        try:
+            raw, _ = await asyncssh.create_connection(
+                lambda: gate,
+                self.hop.alias,
+                tunnel=self.tunnel,
+                sock=opened,
+                known_hosts=gate.trusted,
+                server_host_key_algs=algorithms,
+                server_host_keys_handler=gate.update_host_keys,
+                **self.build_options(self.hop, login),
+            )
+        except BaseException:
+            if opened is not None:
+                opened.close()
+            raise
+        return raw

@@ -26,6 +26,7 @@ class Hop:
     `pinned_as` is the name under which our own pins hold its host key; `known_as` and `known_port` are what the user's
     files hold it by: an alias (HostKeyAlias) stands there without a port.
     `agent` is the socket that ssh_config names: empty for none, None where it says nothing.
+    `direct`: it is reached by TCP at `host`, as `family` and `local` say to sockets; else asyncssh knows how.
     """
 
     node: str
@@ -41,6 +42,9 @@ class Hop:
     certificate_files: tuple[Path, ...]
     identities_only: bool
     agent: str | None
+    family: int = 0
+    local: tuple[str, int] | None = None
+    direct: bool = True
 
     @property
     def where(self) -> str:
@@ -102,5 +106,8 @@ def _resolve(
         certificate_files=tuple(Path(name).expanduser() for name in certificate_files),
         identities_only=bool(config.get("IdentitiesOnly")),
         agent=None if agent is NOTHING_SAID else str(agent or ""),
+        family=options.family,
+        local=options.local_addr,
+        direct=not options.proxy_command and not options.canonicalize_hostname,
     )
     return hop, jump

@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from vendetta.errors import WorkspaceNotFound
 from vendetta.models import Workspace
 
 from .named import EVERY, NamedTable
-from .rows import Page
+from .rows import Page, parse_rows
 from .tables import workspaces
 
 _AT_ONCE = 500
 """Names in one statement."""
+_OTHERS = (
+    select(workspaces)
+    .where(workspaces.c.node == bindparam("node"), workspaces.c.state.not_in(bindparam("states", expanding=True)))
+    .order_by(workspaces.c.name)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,12 @@ class Workspaces(NamedTable[Workspace]):
         self, *, node: str | None = None, provider: str | None = None, labels: Mapping[str, str] = EVERY
     ) -> Sequence[Workspace]:
         return await self._all(labels, node=node, provider=provider)
+
+    async def others(self, node: str, without: Collection[str]) -> Sequence[Workspace]:
+        """Those of the node that are in none of these states."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_OTHERS, {"node": node, "states": list(without)})).all()
+        return parse_rows(Workspace, rows)
 
     async def list(
         self,

@@ -132,3 +132,29 @@ async def test_one_status_that_can_not_be_written_stops_no_other(side: Side, mon
     assert [(await side.store.nodes.get(name)).status for name in names] == ["offline", "connecting", "offline"]
     assert [entry["event"] for entry in logs] == ["status not written"] * 2
     assert (await side.store.nodes.get("broken")).reason is None
+
+
+async def test_what_fails_in_the_same_way_again_and_again_is_written_once(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand nodes that are gone are tried once a minute each."""
+    written: list[tuple[NodeStatus, str | None]] = []
+
+    async def counted(state: Transaction, change: Change) -> NodeStatus:
+        written.append((change.status, change.reason))
+        return await apply(state, change)
+
+    monkeypatch.setattr(links, "apply", counted)
+    await side.hold("gpu")
+    for _ in range(3):
+        side.links.connecting("gpu")
+        side.links.failed("gpu", LOST)
+    side.links.offline("gpu", "silent for long")
+    for _ in range(3):
+        side.links.connecting("gpu")
+        side.links.failed("gpu", ConnectionLost("another way"))
+    assert await side.told() == ["node.connecting", "node.offline"]
+    # the first try is a link beside the one that the node may still have
+    assert written == [("connecting", None), ("connecting", LOST.message), ("offline", "silent for long")]
+    side.links.answered("gpu")
+    assert (await side.told())[2:] == ["node.connected"]

@@ -71,3 +71,11 @@ async def test_what_is_promised_is_counted_by_node(store: Store) -> None:
     await store.workspaces.update("b", spec=InstanceSpec(image="x", memory_bytes=2**20))
     one = Promised(workspaces=2, cpus=0.5, memory_bytes=2**30 + 2**20)
     assert await store.workspaces.promised(["one"], without={"removing"}) == {"one": one}
+
+
+async def test_those_in_none_of_some_states_are_found_by_node(store: Store) -> None:
+    for name, node, state in (("a", "one", "running"), ("b", "one", "unknown"), ("c", "two", "running")):
+        await store.workspaces.add(make_workspace(name, node=node, state=state))
+    assert [found.name for found in await store.workspaces.others("one", without={"unknown", "creating"})] == ["a"]
+    assert await store.workspaces.others("one", without={"unknown", "running"}) == []
+    assert sorted(await store.workspaces.kinds_by_node()) == [("one", "docker"), ("two", "docker")]
