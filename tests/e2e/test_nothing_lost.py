@@ -39,6 +39,14 @@ def test_a_killed_server_loses_nothing_that_was_reported(vendetta: Vendetta, doc
     assert [node["name"] for node in vendetta.json("node", "list")] == ["gpu"]
 
 
+def test_the_first_thing_that_a_server_is_asked_may_be_placed(vendetta: Vendetta, docker_node: Node, name: str) -> None:
+    """Though it has only begun to log in to the nodes."""
+    vendetta.add_node("gpu", docker_node)
+    vendetta.kill_server()
+    vendetta("workspace", "create", name, "--provider", "docker", "--image", "busybox")
+    assert vendetta.json("workspace", "status", name)["node"] == "gpu"
+
+
 def test_a_create_that_the_server_did_not_survive_ends_as_one_instance(
     vendetta: Vendetta, docker_node: Node, registry: Registry, name: str
 ) -> None:

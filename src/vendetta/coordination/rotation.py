@@ -16,13 +16,14 @@ from vendetta.models import Key, KeyRotation, NodeRotation, Operation, Problem, 
 from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint
 from vendetta.ssh.succession import Succession
-from vendetta.store import Store
+from vendetta.store import Store, StoreUnavailable
 
 from .authorization import Authorization
 from .credentials import Credentials
 from .engines import build_endpoint
 from .events import Events
 from .operations import Operations, Steps
+from .patience import until_stored
 
 KIND = "key.rotate"
 TARGET = "server"
@@ -88,7 +89,7 @@ class Rotation:
         async def one(name: str) -> NodeRotation:
             nonlocal done
             async with turns:
-                outcome = await self._one(steps.operation, name, key, retired)
+                outcome = await until_stored(lambda: self._one(steps.operation, name, key, retired))
             done += 1
             word = "has the new key" if outcome.error is None else "keeps the old key"
             steps.progress(Progress(message=f"{name} {word}", current=done, total=len(names)))
@@ -113,6 +114,8 @@ class Rotation:
     async def _one(self, operation: Operation, name: str, key: Key, retired: Sequence[Key]) -> NodeRotation:
         try:
             await self._exchange(name, key, retired)
+        except StoreUnavailable:
+            raise  # nothing that the node has done
         except VendettaError as exc:
             problem = Problem.from_error(exc)
             await self._events.emit(

@@ -157,7 +157,7 @@ async def describe(services: Services, provider: str | None) -> dict[str, Any]:
         held += [f"{node.name} {one.kind} {one.workspace}" for one in found]
     return {
         "server": (await services.status()).id,
-        "kinds": sorted(services.operations._handlers),
+        "kinds": sorted(services.operations._lives.handlers),
         "operations": {one.id: (one.kind, one.state, one.error and one.error.code) for one in operations},
         "workspaces": {one.name: (one.node, one.state) for one in (await services.workspaces.list()).items},
         "belongings": sorted(held),

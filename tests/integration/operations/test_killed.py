@@ -19,7 +19,7 @@ from vendetta.providers.docker.labels import OWNER, WORKSPACE
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
-RANDOM_KILLS = 35
+RANDOM_KILLS = 20
 LONGEST_SECONDS = 0.8
 """About what an operation takes here: later kills would hit a server at rest."""
 BUSYBOX: Mapping[str, Any] = {"provider": "docker", "image": "busybox"}

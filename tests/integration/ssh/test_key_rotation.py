@@ -5,9 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import asyncssh
@@ -27,6 +28,7 @@ from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint, Login
 from vendetta.ssh.host_keys import HostKeys
 from vendetta.ssh.keys import Keys
+from vendetta.store import StoreUnavailable
 
 ROOT = Path(__file__).parents[3]
 HOME_FILE = "{directory}/home/.ssh/authorized_keys"
@@ -123,6 +125,33 @@ async def test_every_node_gets_the_new_key_and_loses_the_old_one(
     for sshd in sshds:
         assert read(sshd) == f"{OTHERS}\n{rotation.key.public_key}\n"
         assert await home.connect(sshd) == rotation.key.fingerprint
+    told = [event for event in (await services.events.list(limit=1000)).items if event.kind == "node.key_rotated"]
+    assert sorted(event.subject for event in told) == ["n0", "n1", "n2"]
+
+
+async def test_a_database_that_is_away_for_a_moment_is_no_nodes_fault(
+    services: Services, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read for each node, and written."""
+    store, away = services.rotation._store, {"get": 2, "emit": 2}
+
+    def passing(name: str, act: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def acting(*given: Any, **more: Any) -> Any:
+            away[name] -= 1
+            if away[name] >= 0:
+                raise StoreUnavailable("for a moment")
+            return await act(*given, **more)
+
+        return acting
+
+    monkeypatch.setattr(services.rotation, "_events", SimpleNamespace(emit=passing("emit", services.events.emit)))
+    nodes = SimpleNamespace(get=passing("get", store.nodes.get), all=store.nodes.all)
+    monkeypatch.setattr(services.rotation, "_store", SimpleNamespace(nodes=nodes))
+    operation = await services.operations.submit("key.rotate", "server", {"nodes": [], "type": None}, actor="test")
+    ended = await services.operations.wait(operation.id, None)
+    rotation = msgspec.convert(ended.result, KeyRotation)
+    assert [outcome.error for outcome in rotation.nodes] == [None] * 3
+    assert rotation.finished
     told = [event for event in (await services.events.list(limit=1000)).items if event.kind == "node.key_rotated"]
     assert sorted(event.subject for event in told) == ["n0", "n1", "n2"]
 
