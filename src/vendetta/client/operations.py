@@ -34,13 +34,22 @@ class Operations:
         return self._http.fetch(models.Operation, "POST", build_path("operations", id_, "cancel"))
 
     def wait(self, id_: str, timeout_seconds: float | None = None) -> models.Operation:
-        """The operation once it has finished, or as it is when the time is over."""
+        """The operation once it has finished, or as it is when the time is over.
+
+        Survives a lost link and a restarted server.
+        """
         path = build_path("operations", id_)
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        resumed = Resumed()
         while True:
             left = _WAIT_SECONDS if deadline is None else deadline - time.monotonic()
             seconds = max(0.0, min(left, _WAIT_SECONDS))
-            operation = self._http.fetch(models.Operation, "GET", path, query={"wait": seconds})
+            try:
+                operation = self._http.fetch(models.Operation, "GET", path, query={"wait": seconds})
+            except ServerUnavailable as exc:
+                resumed.pause(exc)
+                continue
+            resumed.arrived()
             if operation.state in models.FINISHED or (deadline is not None and left <= _WAIT_SECONDS):
                 return operation
 

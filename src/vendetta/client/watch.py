@@ -19,8 +19,11 @@ class Resumed:
 
     def messages(self, source: Iterable[T]) -> Iterator[T]:
         for message in source:
-            self._failures = 0
+            self.arrived()
             yield message
+
+    def arrived(self) -> None:
+        self._failures = 0
 
     def pause(self, error: ServerUnavailable) -> None:
         """Waits before the next attempt. Raises `error` where there were enough of them."""

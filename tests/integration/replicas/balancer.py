@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tests.e2e.harness import PATIENCE_SECONDS
 from tests.integration.replicas.servers import Server, carry_both_ways, hang_up
 
 
@@ -15,6 +16,7 @@ class Balancer:
         self._servers = servers
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
+        self._called = threading.Event()
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(path))
         self._listening.listen()
@@ -25,6 +27,10 @@ class Balancer:
         with self._lock:
             self._servers = servers
             hang_up(self._open)
+
+    def wait_for_callers(self) -> None:
+        """Returns once there was one."""
+        assert self._called.wait(PATIENCE_SECONDS)
 
     def close(self) -> None:
         # whoever waits in accept isn't woken by close alone
@@ -46,6 +52,7 @@ class Balancer:
                     near.close()
                     continue
                 self._open += [near, far]
+            self._called.set()
             carry_both_ways(near, far)
 
     def _reach(self) -> socket.socket | None:

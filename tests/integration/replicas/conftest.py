@@ -53,7 +53,7 @@ def workspace(servers: tuple[Server, Server], docker_node: Node) -> Iterator[str
     first.add_node("dock", docker_node)
     first.create(name, node="dock")
     yield name
-    first("workspace", "remove", name, "--yes", status=None)
+    first("workspace", "remove", name, "--yes", "--force", status=None)
 
 
 def add_shared(servers: Sequence[Server], sshd: Sshd) -> list[str]:

@@ -35,10 +35,17 @@ CREATE FUNCTION note_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     WHERE name = NEW.subject AND NEW.actor = 'server';
   RETURN NEW;
 END $$;
+CREATE FUNCTION note_operation() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF NEW.holder IS NOT DISTINCT FROM OLD.holder THEN
+    INSERT INTO writes VALUES (current_setting('application_name'), 'operation', NEW.id, NEW.holder);
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER note_operation BEFORE UPDATE ON operations FOR EACH ROW EXECUTE FUNCTION note_operation();
 CREATE TRIGGER note_node BEFORE UPDATE ON nodes FOR EACH ROW EXECUTE FUNCTION note_node();
 CREATE TRIGGER note_event BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION note_event();
 """
-"""Who wrote what of a node, and whose the node was at that moment."""
+"""Who wrote what of a node or an operation, and whose that was at that moment."""
 
 
 @dataclass
@@ -205,7 +212,7 @@ def note_writes(url: str) -> None:
 
 
 def writes_of_others(url: str, server: Server) -> list[tuple[str, ...]]:
-    """What it wrote of nodes that weren't its own at that moment."""
+    """What it wrote of nodes and operations that weren't its own at that moment."""
     query = "SELECT kind, node, watcher FROM writes WHERE program = %s AND watcher IS DISTINCT FROM %s"
     with psycopg.connect(url) as connection:
         return connection.execute(query, (server.name, server.id)).fetchall()

@@ -1,4 +1,7 @@
-"""A node that another replica watches, asked here because somebody wants to know: what is written of it is fenced."""
+"""A node that another replica watches, asked here because somebody wants to know: what is written of it is fenced.
+
+And who waits here for its link hears of it from the other.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -98,3 +101,13 @@ async def test_where_it_changes_hands_all_the_time_nothing_is_written(
         await services.nodes.probe("gpu")
     assert looks == ["stale"] * monitor.REFRESHED
     assert (await services.nodes.get("gpu")).capabilities == before
+
+
+async def test_who_waits_for_its_link_hears_from_its_watcher_that_it_is_back(
+    services: Services, database_url: str
+) -> None:
+    back = services.operations.waiting.expect("gpu")
+    async with Store.open(database_url) as other:
+        await other.events.append("node.connected", "gpu", "server", {})
+    async with asyncio.timeout(30):
+        await back.wait()

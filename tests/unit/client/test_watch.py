@@ -15,8 +15,8 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_PAUSES", (0.0, 0.0))
 
 
-def in_turn(*replies: Reply) -> object:
-    left: Iterator[Reply] = iter(replies)
+def in_turn(*replies: Reply | ServerUnavailable) -> object:
+    left: Iterator[Reply | ServerUnavailable] = iter(replies)
     return lambda request: next(left)
 
 
@@ -59,6 +59,15 @@ def test_waiting_ends_with_the_time(fake: FakeServer, client: Client) -> None:
 
     fake.routes["GET /operations/op1"] = still
     assert client.operations.wait("op1", 5).state == "running"
+
+
+def test_a_wait_goes_on_over_a_restart_of_the_server(fake: FakeServer, client: Client) -> None:
+    stopping = ServerUnavailable("the server stops before operation op1 is done")
+    fake.routes["GET /operations/op1"] = in_turn(stopping, stopping, Reply(body=operation("succeeded")))
+    assert client.operations.wait("op1").state == "succeeded"
+    fake.routes["GET /operations/op1"] = stopping
+    with pytest.raises(ServerUnavailable, match="stops before operation op1 is done"):
+        client.operations.wait("op1")
 
 
 def test_how_it_ended_is_raised() -> None:
