@@ -156,7 +156,7 @@ def all_names(plan: Plan) -> list[str]:
 
 
 async def losses(bench: Bench, node_timeout: float, keepalive: float) -> None:
-    """A node that is switched off, and one whose cable is pulled, which may have answered last a keep-alive before."""
+    """A node that is switched off, and one whose sshd hangs, which isn't asked until up to a keep-alive later."""
     bench.watching.forget()
     ways: Sequence[tuple[str, Callable[[int], float], float]] = (
         ("a node that is switched off", bench.simulation.stop, 0.0),
@@ -171,8 +171,8 @@ async def loss(bench: Bench, node: int, way: tuple[str, Callable[[int], float], 
     lost = lose(node)
     offline = await bench.watching.told("node.offline", name, 2 * node_timeout + SLACK_SECONDS)
     seconds = offline - lost if offline else float("inf")
-    bench.report.at_least(f"{what}, called offline no sooner than", seconds, node_timeout - unsure - SLACK_SECONDS, "s")
-    bench.report.at_most(f"{what}, called offline no later than", seconds, node_timeout + SLACK_SECONDS, "s")
+    bench.report.at_least(f"{what}, called offline no sooner than", seconds, node_timeout - SLACK_SECONDS, "s")
+    bench.report.at_most(f"{what}, called offline no later than", seconds, node_timeout + unsure + SLACK_SECONDS, "s")
     bench.simulation.listen(node)
 
 

@@ -42,7 +42,7 @@ class Node:
             login.connection.abort()
 
     def fall_silent(self) -> None:
-        """As one whose cable was pulled: what is sent is never answered, and new connections lead nowhere."""
+        """As one whose sshd hangs: what is sent is never answered, and new connections lead nowhere."""
         self._close_listener()
         for login in self.logins:
             login.transport.pause_reading()

@@ -122,6 +122,7 @@ def start(request: dict[str, Any]) -> int:
 def tear_down(children: list[int], bridge: str, folder: Path) -> None:
     for pid in children:
         os.kill(pid, signal.SIGKILL)
+    thaw(bridge)
     try:
         while True:
             os.waitpid(-1, 0)
@@ -146,13 +147,25 @@ def remove_links(bridge: str) -> None:
         raise OSError(f"links left: {left}")
 
 
+def thaw(name: str) -> None:
+    """On cgroup v1 what is paused can't even be killed."""
+    for state in (path / "freezer.state" for path in cgroups(name)):
+        if state.exists():
+            state.write_text("THAWED")
+
+
 def remove_cgroups(name: str) -> None:
-    """Those below `/NAME` in every hierarchy: the parent of the nodes' containers."""
+    for path in cgroups(name):
+        path.rmdir()
+
+
+def cgroups(name: str) -> Iterator[Path]:
+    """Those below `/NAME` in every hierarchy, the parent of the nodes' containers, from the leaves up."""
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, mounted, kind, *_ = line.split()
         if kind in ("cgroup", "cgroup2"):
             for path, _, _ in os.walk(os.path.join(mounted, name), topdown=False):
-                os.rmdir(path)
+                yield Path(path)
 
 
 def remove_folder(folder: Path) -> None:

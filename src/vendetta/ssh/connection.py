@@ -20,6 +20,7 @@ from .abilities import Abilities
 from .copying import Copying
 from .failures import lost, using
 from .process import ChannelProcess, exit_status, hang_up
+from .pulse import Pulse
 from .quoting import quote_command
 from .reach import PACKET_BYTES, WINDOW_BYTES, Reach
 from .relay import Relay
@@ -45,7 +46,10 @@ class Ending(Protocol):
 
 
 class Connection:
-    """`sudo`: whether it may be used for what the user may not; `sudo_password` is what it asks for, where it does."""
+    """`sudo`: whether it may be used for what the user may not; `sudo_password` is what it asks for, where it does.
+
+    `direct`: as `Pulse` means it.
+    """
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class Connection:
         host_key: HostKey,
         ending: Ending,
         *,
+        direct: bool = False,
         sudo: bool = False,
         sudo_password: str | None = None,
     ) -> None:
@@ -61,6 +66,7 @@ class Connection:
         self._connection = connection
         self.host_key = host_key
         self._ending = ending
+        self._pulse = Pulse(connection, direct=direct)
         self._sessions = Sessions()
         relay = Relay(node, connection, self._sessions, sudo=sudo, password=sudo_password)
         self._reach = Reach(node, connection, relay, self._diagnose, self._count_sessions)
@@ -111,18 +117,13 @@ class Connection:
 
     @property
     def unanswered(self) -> int:
-        """How many of the questions whether the node is still there, one every few seconds, it owes an answer to."""
-        return int(self._connection._keepalive_count)  # noqa: SLF001 - asyncssh keeps it to itself
+        """As `Pulse.unanswered`."""
+        return self._pulse.unanswered
 
     @property
     def silent_seconds(self) -> float:
-        """How long nothing has come from the node, counted where it owes answers."""
-        timer = self._connection._keepalive_timer  # noqa: SLF001 - it starts anew with each packet, and each question
-        if not self.unanswered or timer is None:
-            return 0.0
-        interval = float(self._connection._keepalive_interval)  # noqa: SLF001
-        elapsed = interval - (timer.when() - asyncio.get_running_loop().time())
-        return max(0.0, elapsed) + self.unanswered * interval
+        """As `Pulse.silent_seconds`."""
+        return self._pulse.silent_seconds
 
     async def wait_closed(self) -> None:
         """Returns however it ended; `error` says whether it was lost."""

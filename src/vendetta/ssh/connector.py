@@ -195,6 +195,7 @@ class Connector:
             raw,
             describe(key),
             gate,
+            direct=tunnel is None,
             sudo=endpoint.sudo,
             sudo_password=login.sudo_password,
         )

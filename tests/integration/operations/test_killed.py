@@ -147,7 +147,7 @@ def test_a_disk_grows(docker_node: Node, name: str) -> None:
         server.do("workspace.remove", name)
 
 
-def test_a_node_is_worked_on(docker_node: Node, make_node: NodeFactory, name: str) -> None:
+def test_a_workspace_moves(docker_node: Node, make_node: NodeFactory, name: str) -> None:
     nodes = {"gpu": docker_node, "spare": make_node(docker=True)}
     here, there = nodes
     with victim(nodes) as server:
@@ -158,16 +158,22 @@ def test_a_node_is_worked_on(docker_node: Node, make_node: NodeFactory, name: st
             assert outcomes == {"workspace.move": DONE}
             check(server, {name: (here, "running")})
             assert written(nodes[here], name) == 1
-        for outcomes in server.kill_everywhere("node.drain", here):
+        server.do("workspace.remove", name)
+        assert server.told["belongings"] == []
+
+
+def test_a_node_is_drained(docker_node: Node, name: str) -> None:
+    with victim({"gpu": docker_node}) as server:
+        server.do("workspace.create", name, BUSYBOX)
+        for outcomes in server.kill_everywhere("node.drain", "gpu"):
             assert outcomes == {"node.drain": DONE, "workspace.stop": DONE}
-            check(server, {name: (here, "stopped")})
-            server.do("node.undrain", here)
-        server.do("node.drain", here)
-        for outcomes in server.kill_everywhere("node.undrain", here):
+            check(server, {name: ("gpu", "stopped")})
+            server.do("node.undrain", "gpu")
+        server.do("node.drain", "gpu")
+        for outcomes in server.kill_everywhere("node.undrain", "gpu"):
             assert outcomes == {"node.undrain": DONE, "workspace.start": DONE}
-            check(server, {name: (here, "running")})
-            server.do("node.drain", here)
-        server.do("node.undrain", here)
+            check(server, {name: ("gpu", "running")})
+            server.do("node.drain", "gpu")
         server.do("workspace.remove", name)
 
 

@@ -107,7 +107,7 @@ ENGINES = {
         remove="incus delete -f vendetta-web",
         start="incus start vendetta-web",
         stop="incus stop -f vendetta-web",
-        die="incus exec vendetta-web -- sh -c 'echo going down >/dev/console; kill 1'",
+        die="incus exec vendetta-web -- sh -c 'echo going down >/dev/console; kill 1' || [ $? = 137 ]",
     ),
     "lxc": Engine(
         "lxc",

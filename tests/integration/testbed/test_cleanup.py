@@ -17,12 +17,14 @@ from tests.testbed import TestBed, keeper
 pytestmark = pytest.mark.root
 
 OWNER = """
-import json, signal
+import json, signal, sys
 from tests.testbed import TestBed, keeper
 with TestBed() as bed:
     node = bed.node(docker=True)
     node.load_image()
-    node.run(["docker", "run", "-d", "busybox", "sleep", "1000"])
+    node.run(["docker", "run", "-d", "--name", "sleeper", "busybox", "sleep", "1000"])
+    for verb in sys.argv[1:]:
+        node.run(["docker", verb, "sleeper"])
     bed.registry()
     bed.postgres()
     print(json.dumps({"keeper": bed.keeper_pid, "bridge": bed.bridge, "directory": str(bed.directory)}), flush=True)
@@ -50,9 +52,13 @@ def processes(directory: str) -> Iterator[str]:
 
 
 @contextmanager
-def owner() -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any], int]]:
-    """A process with a bed, what it says of it, and a descriptor that is readable once the bed's keeper ended."""
-    process = subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True, cwd=os.getcwd())
+def owner(*verbs: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any], int]]:
+    """A process with a bed, what it says of it, and a descriptor that is readable once the bed's keeper ended.
+
+    `verbs` are what docker does to the container there.
+    """
+    argv = [sys.executable, "-c", OWNER, *verbs]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=os.getcwd())
     assert process.stdout
     try:
         said = json.loads(process.stdout.readline())
@@ -72,6 +78,13 @@ def test_nothing_is_left_of_a_bed_whose_owner_died(number: signal.Signals) -> No
     with owner() as (process, bed, watched):
         assert len(traces(**bed)) > 5
         process.send_signal(number)
+        assert select.select([watched], [], [], 60)[0]
+        assert traces(**bed) == []
+
+
+def test_nothing_is_left_of_what_was_paused() -> None:
+    with owner("pause") as (process, bed, watched):
+        process.kill()
         assert select.select([watched], [], [], 60)[0]
         assert traces(**bed) == []
 

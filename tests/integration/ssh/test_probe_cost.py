@@ -1,0 +1,54 @@
+"""What reading a node in full asks of it: counted on the wire of a real link, so that it doesn't grow unnoticed."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+from asyncssh.constants import MSG_CHANNEL_OPEN, MSG_GLOBAL_REQUEST
+from tests.integration.ssh.by_hand import ENGINES
+from tests.integration.ssh.conftest import add
+from tests.testbed import TestBed
+
+from vendetta.api.services import Services
+
+MOST = {"docker": 3, "incus": 5, "lxc": 7, "qemu": 8}
+"""Channels, with a node that has one of them: of the probe, and of the list of its workspaces, which comes after it.
+
+Three are always there: what the machine is, what there is of LXC, what there is of QEMU. Docker answers on a connection
+that is kept; where there is none it takes three to find out why. QEMU's list asks each VM that runs.
+"""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    """What was sent that a node answers, by its kind."""
+    asked: Counter[int] = Counter()
+    send = asyncssh.SSHClientConnection.send_packet
+
+    def counted(self: asyncssh.SSHClientConnection, kind: int, *parts: bytes, **how: Any) -> None:
+        asked[kind] += 1
+        send(self, kind, *parts, **how)
+
+    monkeypatch.setattr(asyncssh.SSHClientConnection, "send_packet", counted)
+    return asked
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+async def test_a_full_reading_asks_a_node_little(
+    asked: Counter[int], services: Services, bed: TestBed, tmp_path: Path, name: str
+) -> None:
+    engine = ENGINES[name]
+    node = engine.node(bed)
+    try:
+        await add(services, node, "gpu")
+        await engine.prepare(services, tmp_path)
+        await engine.create(services)
+        await services.nodes.probe("gpu")
+        asked.clear()
+        await services.nodes.probe("gpu")
+        assert 0 < asked[MSG_CHANNEL_OPEN] <= MOST[name]
+        assert asked[MSG_GLOBAL_REQUEST] == 1
+    finally:
+        node.kill()
