@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from vendetta.errors import OutOfResources
 from vendetta.models import Node
 from vendetta.store import Store
+from vendetta.store.events import TOPIC as EVENTS
+
+from .waiting import pause
 
 T = TypeVar("T")
 
-LOOK_SECONDS, LOOKS = 0.2, 50
+LOOK_SECONDS, PATIENCE_SECONDS = 1.0, 10.0
+"""How often it is looked at what nobody tells, such as why a node can't be reached; and for how long."""
 
 
 async def once_tried(store: Store, place: Callable[[], Awaitable[T]]) -> T:
@@ -18,15 +22,29 @@ async def once_tried(store: Store, place: Callable[[], Awaitable[T]]) -> T:
 
     For a while: one that doesn't answer may take longer than anybody should wait.
     """
-    for _ in range(LOOKS):
-        try:
-            return await place()
-        except OutOfResources as exc:
-            refused = {name for name, why in exc.details.get("nodes", {}).items() if why == "connecting"}
-            if not any(node.name in refused and may_be_here(node) for node in await store.nodes.all()):
-                raise
-        await asyncio.sleep(LOOK_SECONDS)
-    return await place()
+    heard = asyncio.Event()
+
+    def hear(news: dict[str, Any] | None) -> None:
+        if news is None or news["kind"].startswith("node."):
+            heard.set()
+
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + PATIENCE_SECONDS
+    deafen = store.news.listen(EVENTS, hear)
+    try:
+        while True:
+            heard.clear()
+            try:
+                return await place()
+            except OutOfResources as exc:
+                refused = {name for name, why in exc.details.get("nodes", {}).items() if why == "connecting"}
+                if clock() >= deadline or not any(
+                    node.name in refused and may_be_here(node) for node in await store.nodes.all()
+                ):
+                    raise
+            await pause(LOOK_SECONDS, heard)
+    finally:
+        deafen()
 
 
 def may_be_here(node: Node) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,23 +70,25 @@ async def _ask_helper(helper: str, registry: str) -> dict[str, str]:
     """What `docker-credential-HELPER get` answers; empty where it knows no login."""
     if not _HELPER.fullmatch(helper):
         raise InvalidInput(f"docker's config.json names a credential helper {helper!r}")
-    try:
-        process = await asyncio.create_subprocess_exec(
-            f"docker-credential-{helper}",
-            "get",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+
+    def ask() -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [f"docker-credential-{helper}", "get"],
+            input=registry.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=HELPER_SECONDS,
+            check=False,
         )
+
+    try:
+        # in a thread: one that ends before it has read raises in uvloop what nobody expects
+        done = await asyncio.to_thread(ask)
     except FileNotFoundError as exc:
         raise InvalidInput(f"docker-credential-{helper}, named in docker's config.json, is not installed") from exc
-    try:
-        answer, _ = await asyncio.wait_for(process.communicate(registry.encode()), HELPER_SECONDS)
-    except TimeoutError as exc:
-        process.kill()
-        await process.wait()
+    except subprocess.TimeoutExpired as exc:
         raise InvalidInput(f"docker-credential-{helper} doesn't answer") from exc
-    return parse_helper_answer(answer, registry) if process.returncode == 0 else {}
+    return parse_helper_answer(done.stdout, registry) if done.returncode == 0 else {}
 
 
 def parse_helper_answer(answer: bytes, registry: str) -> dict[str, str]:

@@ -70,5 +70,17 @@ async def test_a_helper_that_cannot_be_asked(tmp_path: Path, helper: str) -> Non
         await Credentials(config).header("r.lan/app")
 
 
+async def test_a_helper_that_ends_before_it_is_asked_is_an_anonymous_pull(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = tmp_path / "docker-credential-hasty"
+    helper.write_text("#!/bin/sh\nexec 0<&-\nexit 1\n")
+    helper.chmod(helper.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"credsStore": "hasty"}))
+    assert await Credentials(config).header("r.lan/app:1") == {}
+
+
 async def test_a_helper_without_a_login_is_an_anonymous_pull() -> None:
     assert parse_helper_answer(b"credentials not found", "r.lan") == {}
