@@ -30,8 +30,11 @@ T = TypeVar("T")
 BUSY_SECONDS = 5.0
 """How long a writer waits for those of other processes."""
 BUSY_PAUSE_SECONDS = 0.01
-TURN_SECONDS = 10.0
-"""How long a writer waits for those of its own process before it says that the database is stuck."""
+TURN_SECONDS = 30.0
+"""How long a writer waits for those of its own process before it says that the database is stuck.
+
+Hundreds that are asked for at once on a busy machine take some ten seconds, and are done.
+"""
 
 
 class LocalConnection:
