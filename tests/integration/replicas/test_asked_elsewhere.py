@@ -15,7 +15,8 @@ from tests.unit.store.test_claims import LEASE_SECONDS, make_replica
 
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
-from vendetta.coordination import monitor
+from vendetta.coordination import monitor, reading
+from vendetta.coordination.engines import Engines
 from vendetta.coordination.requests import NodeRequest
 from vendetta.errors import Busy
 from vendetta.paths import Paths
@@ -57,16 +58,16 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """What each look at the node finds, one after another; what is to happen before it is written."""
 
     def seen(*findings: tuple[str, Callable[[], None]]) -> list[str]:
-        left, looks, probe = list(findings), list[str](), monitor.probe
+        left, looks, probe = list(findings), list[str](), reading.probe
 
-        async def prepared(connection: Connection, engines: monitor.Engines) -> monitor.Findings:
+        async def prepared(connection: Connection, engines: Engines) -> reading.Findings:
             found = await probe(connection, engines)
             word, meanwhile = left.pop(0)
             looks.append(word)
             await asyncio.to_thread(meanwhile)
             return replace(found, capabilities=[word])
 
-        monkeypatch.setattr(monitor, "probe", prepared)
+        monkeypatch.setattr(reading, "probe", prepared)
         return looks
 
     return seen

@@ -18,7 +18,7 @@ from vendetta.providers.identity import engine_name
 
 from .containers import Container, Containers
 from .engine import Engine
-from .labels import IMAGE, OWNER, SNAPSHOT, WORKSPACE, image_of
+from .labels import IMAGE, MOVE, OWNER, SNAPSHOT, WORKSPACE, image_of
 from .podman import familiar, has_labels, is_taken, untag
 
 _SNAPSHOT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
@@ -89,6 +89,11 @@ class Snapshots:
     async def remove(self, name: str, snapshot: str) -> None:
         await self._containers.find(name)
         await delete_image(self._engine, build_reference(name, snapshot))
+        # an earlier try that broke off may have come no further than its name
+        for image in await self.images(name):
+            labels = image["Labels"]
+            if labels[SNAPSHOT] == snapshot and MOVE not in labels and not is_named(image, name):
+                await self._delete_childless(image["Id"])
 
     async def remove_all(self, name: str) -> None:
         """With what a restore left behind that broke off and was never repeated."""
