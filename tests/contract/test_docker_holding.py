@@ -97,6 +97,22 @@ async def test_snapshots_are_not_listed_as_images(provider: DockerProvider) -> N
     assert [one.name for one in await provider.list_images()] == before
 
 
+async def test_a_snapshot_that_has_lost_its_name_is_removed_with_it(
+    provider: DockerProvider, engine: LocalEngine
+) -> None:
+    """As a removal leaves it that broke off in the middle."""
+    await started(provider, "web", InstanceSpec(image=IMAGE))
+    await provider.create_snapshot("web", "first")
+    async with (
+        engine_session(engine.socket_path) as session,
+        session.post(f"http://docker/images/{IMAGE}/tag", params={"repo": "vendetta-web", "tag": "first"}) as response,
+    ):
+        assert response.status == 201, await response.text()
+    assert [one.kind for one in await provider.list_belongings()] == ["instance", "snapshot"]
+    await provider.remove_snapshot("web", "first")
+    assert [one.kind for one in await provider.list_belongings()] == ["instance"]
+
+
 async def test_pulling_what_no_registry_has(provider: DockerProvider) -> None:
     with pytest.raises(ImageNotFound):
         await provider.pull_image("127.0.0.1:1/no-such-image", ignore_progress)
