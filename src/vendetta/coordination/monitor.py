@@ -165,8 +165,12 @@ class Monitor:
         failures, setbacks, spread, had = 0, 0, FIRST_ROUND, await self._healthy(name)
         listened = True
         while True:
+            known_offline = silence.told
             try:
                 connection, node = await self._visit(watched, listens=listened)
+                if silence.told and not known_offline:
+                    # said while it was asked, too late to be taken back by that
+                    watched.nudge.set()
                 silence.answered(clock())
                 failures, setbacks = 0, setbacks + 1 if is_unwell(node, had) else 0
                 had |= {kind for kind, status in node.providers.items() if status.state == "healthy"}
@@ -208,6 +212,8 @@ class Monitor:
         node = await self._store.nodes.get(claim.node)
         try:
             async with self._pool.visit(build_endpoint(node)) as connection, self._asking.turn():
+                # that it was connected just now needs no second visit; what comes while it is asked does
+                watched.nudge.clear()
                 before = frozenset(watched.kinds)
                 kinds = await self._store.workspaces.kinds(claim.node)
                 # those whose last workspace went aren't followed any longer; one that comes just now is
@@ -215,8 +221,6 @@ class Monitor:
                 node = await self._reading.read(node, connection, claim, kinds, followed=kinds if listens else ())
         finally:
             self._on_tried(claim.node)
-        # that it was connected just now needs no second visit
-        watched.nudge.clear()
         return connection, node
 
     async def _stay(self, watched: Watched, connection: Connection, node: Node, setbacks: int, jitter: float) -> bool:

@@ -84,6 +84,9 @@ class Machine:
 
     def stop_engine(self) -> None:
         self.engine.status, self.disturbed = STOPPED, True
+        self.end_events()
+
+    def end_events(self) -> None:
         for queue in self.engine.watchers:
             queue.put_nowait((_ENDED, BEGUN))
 

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from tests.unit.coordination.machines import Machine, serving
@@ -13,6 +13,7 @@ from vendetta.api.services import Services
 from vendetta.coordination.requests import NodeRequest, WorkspaceRequest
 from vendetta.models import Event
 from vendetta.ssh.endpoint import Login
+from vendetta.transport import CommandResult
 
 TIMEOUT = 120.0
 NAMES = ("one", "two", "three")
@@ -136,6 +137,38 @@ def test_a_link_that_stands_but_is_silent_makes_a_node_offline_and_it_is_back_as
             assert (await services.nodes.get("gpu")).status == "connected"
             assert await states(services) == {"running"}
             assert told.kinds("gpu") == ["node.offline", "node.connected"]
+            told.close()
+
+    run(check())
+
+
+def test_one_that_falls_silent_while_it_is_asked_is_back_as_it_answers(tmp_path: Path) -> None:
+    async def check() -> None:
+        machine = Machine("gpu")
+        async with serving(tmp_path, {"gpu": machine}, node_timeout=TIMEOUT) as services:
+            await add(services)
+            told = Told(services)
+            (link,) = machine.links
+            asked, answer, run_at_once = asyncio.Event(), asyncio.Event(), link.run
+
+            async def run_late(*arguments: Any, **options: Any) -> CommandResult:
+                asked.set()
+                await answer.wait()
+                return await run_at_once(*arguments, **options)
+
+            link.run = run_late  # type: ignore[method-assign]
+            machine.end_events()  # so it is asked everything again
+            await asked.wait()
+            for second in range(200):
+                link.silent_seconds, link.unanswered = float(second), second // 20
+                await asyncio.sleep(1)
+            assert (await services.nodes.get("gpu")).status == "offline"
+            link.silent_seconds, link.unanswered = 0.0, 0
+            answer.set()
+            await asyncio.sleep(5)
+            assert (await services.nodes.get("gpu")).status == "connected"
+            assert await states(services) == {"running"}
+            assert told.kinds("gpu")[-2:] == ["node.offline", "node.connected"]
             told.close()
 
     run(check())
