@@ -63,7 +63,8 @@ class MemoryInstance:
         self._processes.clear()
         self._listeners.clear()
         if self._supervisor is not None:
-            await self._supervisor
+            # whoever stops it may be cancelled meanwhile: that ends nobody else
+            await asyncio.wait([self._supervisor])
         await self._notify()
 
     def spawn(
