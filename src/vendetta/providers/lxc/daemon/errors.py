@@ -54,7 +54,7 @@ _WORDS: Sequence[tuple[str, type[VendettaError], str | None]] = (
     (
         (
             r"is(n't| not) running|is (already )?running|is frozen|not frozen|is(n't| not) stopped"
-            r"|already (stopped|frozen)"
+            r"|already (stopped|frozen)|failed (stopping|shutting down) instance, status is"
         ),
         WrongState,
         None,

@@ -18,6 +18,7 @@ _STATES: Mapping[int, InstanceState] = {
     110: "paused",
     111: "running",  # thawed
     112: "failed",
+    113: "running",  # its agent says that it is ready
 }
 """By the API's status codes."""
 

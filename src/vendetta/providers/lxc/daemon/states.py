@@ -4,6 +4,7 @@ The daemon does one thing at a time to an instance and refuses a second: the fir
 again.
 """
 
+import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +18,10 @@ from .instances import parse_state
 from .lookup import Found, Lookup
 
 _TRIES = 5
+LOOKS, LOOK_SECONDS = 5, 1.0
+_LAST_STATE = "volatile.last_state.power"
+"""Written by the daemon at the end of a start, and at the end of cleaning up. After a crash of the node it is stale."""
+
 _NO_SHIFT = re.compile(r"idmapping abilities", re.IGNORECASE)
 
 
@@ -103,14 +108,19 @@ class States:
             try:
                 await self._put(found, "stop", timeout=math.ceil(timeout_seconds))
             except Refused as exc:
-                if exc.is_busy:
+                if exc.is_busy or exc.is_outrun:
                     raise
-                said = await self._engine.find(found.path, **found.params)
-                if said is None or parse_state(said) not in ("running", "paused"):
-                    return
             else:
                 return
         await self._put(found, "stop", force=True)
+
+    async def _wait_until_put_away(self, found: Found) -> None:
+        """Two stops at once can end before the daemon has cleaned up; while it does, it calls the instance running."""
+        for _ in range(LOOKS):
+            said = await self._engine.find(found.path, **found.params)
+            if said is None or parse_state(said) != "stopped" or said["config"].get(_LAST_STATE) != "RUNNING":
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _put(self, found: Found, action: str, **how: Any) -> None:
         body = {"action": action, "timeout": -1, "force": False, **how}
@@ -126,6 +136,7 @@ class States:
                         raise
                     if (found := await self._lookup.lookup(name)) is not None:
                         await self._engine.wait_for_others(found.project, found.engine_name)
+                        await self._wait_until_put_away(found)
         raise Busy(f"can't {what} on node {self._engine.node}: something else is always being done to it")
 
 
