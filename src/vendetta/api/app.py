@@ -45,12 +45,13 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     services.listen(metrics)
     problems.install(app)
     for routes in (
-        *(runs, bulk, nodes, doctor, sockets, cleanup, draining, providers),
-        *(workspaces, snapshots, files, images),
-        *(operations, events, identities, rotation),
+        # those asked for most come first, since a request is held to one route after the other
+        *(workspaces, nodes, operations, events),
+        *(bulk, runs, doctor, sockets, cleanup, draining, providers),
+        *(snapshots, files, images, identities, rotation, health),
     ):
-        app.include_router(routes.router)
-    app.include_router(health.router)
+        # not `include_router`: that looks for the route once in each router, and again in the one that has it
+        app.router.routes.extend(routes.router.routes)
     openapi.install(app)
     app.add_middleware(Identity, tokens=services.tokens)
     # the last one added is the outermost: it sees what the others answer
