@@ -39,6 +39,8 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         docs_url=None,
         redoc_url=None,
+        # the figures are our own: otherwise each request looks whether anybody has set up OpenTelemetry
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services
     app.state.metrics = metrics
