@@ -59,7 +59,7 @@ class Nodes(NamedTable[Node]):
     async def list(
         self,
         *,
-        labels: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] = EVERY,
         status: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
