@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 LOG = logging.getLogger("dbos")
 
-APPLICATION_VERSION = "1"
+APPLICATION_VERSION = "2"
 """Raised when the steps of a handler change in order or name: what an older version left then begins again."""
 
 SCHEMA = "vendetta_operations"

@@ -11,7 +11,7 @@ import stamina
 import structlog
 
 from vendetta.errors import InvalidInput, LinkError, Unsupported
-from vendetta.models import Node
+from vendetta.models import Node, Way
 from vendetta.providers.base import Provider
 from vendetta.providers.registry import Registry
 from vendetta.ssh.breaker import HOPELESS
@@ -24,7 +24,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-def build_endpoint(node: Node) -> Endpoint:
+def build_endpoint(node: Node | Way) -> Endpoint:
     return Endpoint(
         node=node.name,
         host=node.address,
@@ -62,8 +62,8 @@ class Engines:
 
         What is raised within says in its details whether it is the link that was lost (`link_lost`).
         """
-        node = await self._store.nodes.get(node_name)
-        async with self._pool.lease(build_endpoint(node)) as connection:
+        way = await self._store.nodes.way(node_name)
+        async with self._pool.lease(build_endpoint(way)) as connection:
             try:
                 yield connection
             except LinkError as exc:

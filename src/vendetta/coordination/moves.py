@@ -165,7 +165,7 @@ class Moves:
         workspace = await self._store.workspaces.get(name)
         async with self._turns.on(plan.source, steps.progress):
             steps.progress(Progress(message=f"stopping on {plan.source}"))
-            await self._observation.transition(name, "moving")
+            await self._observation.transition(workspace, "moving")
             await self._engines.call(
                 plan.source, workspace.provider, lambda provider: provider.stop(name, timeout_seconds=timeout_seconds)
             )
@@ -181,7 +181,7 @@ class Moves:
                     await require(there, Moving).import_instance(name, workspace.spec, mark, content)
 
         async with self._turns.on(plan.destination, steps.progress):
-            await self._observation.transition(name, "moving")
+            await self._observation.transition(workspace, "moving")
             steps.progress(Progress(message=f"copying to {plan.destination}"))
             await self._engines.call(plan.destination, workspace.provider, copy)
 

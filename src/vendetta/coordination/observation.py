@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from vendetta.errors import InstanceNotFound, NodeNotFound, WorkspaceNotFound
+from vendetta.errors import InstanceNotFound, WorkspaceNotFound
 from vendetta.models import Instance, InstanceState, Wanted, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
 from vendetta.store import Claim, Store
@@ -55,26 +55,27 @@ class Observation:
 
     # what operations call
 
-    async def transition(self, name: str, state: WorkspaceState, wanted: Wanted | None = None) -> Workspace:
+    async def transition(self, workspace: Workspace, state: WorkspaceState, wanted: Wanted | None = None) -> Workspace:
         """An operation says what it is about to do. Nobody is told: the operation's own event does."""
         # whoever does something with it decides anew whether it is to run after its node was drained
         changes: dict[str, Any] = {"state": state, "reason": None, "drained": False}
         changes |= {"wanted": wanted} if wanted else {}
         if wanted == "running":
-            changes["boot_id"] = await self._boot_of((await self._store.workspaces.get(name)).node)
-        return await self._store.workspaces.update(name, **changes)
+            changes["boot_id"] = await self._store.nodes.boot_id(workspace.node)
+        return await self._store.workspaces.update(workspace.name, **changes)
 
-    async def settle(self, name: str, provider: Provider) -> Workspace:
+    async def settle(self, workspace: Workspace, provider: Provider) -> Workspace:
         """What an operation ends with: writes what is true now. Raises `WorkspaceNotFound`, and as `inspect` does.
 
         What is told of it while an operation holds it nobody else may write: it is looked at once more then.
         """
+        name = workspace.name
         while True:
             self._overlooked.discard(name)
-            workspace = await self._store.workspaces.get(name)
             seen = await self._see(workspace, await _inspect(provider, name), provider)
             if seen and name not in self._overlooked:
                 return seen
+            workspace = await self._store.workspaces.get(name)
 
     async def unobserved(self, name: str, reason: str) -> Workspace:
         """It could not be asked about: unknown, and why. Raises `WorkspaceNotFound`."""
@@ -97,7 +98,7 @@ class Observation:
         A list tells less than a look: those that it says something new of are looked at.
         """
         known = await self._store.workspaces.all(node=node, provider=kind)
-        boot_id = await self._boot_of(node)
+        boot_id = await self._store.nodes.boot_id(node)
         seen = {instance.name: instance for instance in await provider.list()}
         as_known = []
         for workspace in known:
@@ -145,17 +146,11 @@ class Observation:
 
     async def _see(self, before: Workspace, instance: Instance | None, provider: Provider) -> Workspace | None:
         """None: somebody has written something of it since `before`, so what was seen may be older than that."""
-        boot_id = await self._boot_of(before.node)
+        boot_id = await self._store.nodes.boot_id(before.node)
         after = await self._write(before, await self._judge(before, instance, boot_id, provider))
         if after:
             await self._revive(after, boot_id)
         return after
-
-    async def _boot_of(self, node: str) -> str | None:
-        try:
-            return (await self._store.nodes.get(node)).boot_id
-        except NodeNotFound:  # removed by force, with what is on it
-            return None
 
     async def _judge(
         self, workspace: Workspace, instance: Instance | None, boot_id: str | None, provider: Provider

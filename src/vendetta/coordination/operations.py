@@ -216,8 +216,7 @@ class Operations:
         async with run.transition:
             if run.operation.state in FINISHED:
                 return check_cancelled(run.operation)
-            if run.operation.state == "pending":
-                await self._lives.settle(run, "cancelled", build_problem(build_cancelled(run.operation)))
+            if await self._cancelled_pending(run):
                 return run.operation
             # kept, so that a crash in between doesn't make anyone forget it
             await self._store.operations.update(run.operation.id, cancelling=True)
@@ -247,10 +246,15 @@ class Operations:
             return  # the process that goes on with it reads it
         if asked:
             async with run.transition:
-                if run.operation.state == "pending":
-                    await self._lives.settle(run, "cancelled", build_problem(build_cancelled(run.operation)))
-                elif run.operation.state not in FINISHED:
+                if run.operation.state not in FINISHED and not await self._cancelled_pending(run):
                     run.stop_step()
+
+    async def _cancelled_pending(self, run: Run) -> bool:
+        """Ends it where it has not begun; False where it has. Within its transition."""
+        if run.operation.state != "pending":
+            return False
+        await self._lives.settle(run, "cancelled", build_problem(build_cancelled(run.operation)))
+        return True
 
     async def prune(self, *, keep: int, before: datetime | None = None) -> int:
         """Forgets finished operations but the newest, and those that finished before a time. Returns how many."""

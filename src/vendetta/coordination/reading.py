@@ -1,8 +1,14 @@
-"""A node read in full: what it is, which engines answer, and what became of its workspaces; written, and told."""
+"""A node read in full: what it is, which engines answer, and what became of its workspaces; written, and told.
 
+All of it is asked at once. An engine that answered last over the same link is asked for its list beside the question
+whether it is well: what that comes to is what a list that failed means.
+"""
+
+import asyncio
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from vendetta.models import Event, Node
 from vendetta.ssh.connection import Connection
@@ -27,6 +33,8 @@ class Reading:
         self._engines = engines
         self._links = links
         self._observation = observation
+        self._healthy: WeakKeyDictionary[Connection, frozenset[str]] = WeakKeyDictionary()
+        """The engines that were well when they were asked last. A machine that restarts has a new connection."""
         self._on_round_trip: Callable[[float], None] = lambda seconds: None
 
     def on_round_trip(self, listener: Callable[[float], None]) -> None:
@@ -46,9 +54,37 @@ class Reading:
 
         Raises `LinkError`, `LeaseLost`.
         """
+        ours = self._engines.registry.kinds
+        asked = {kind for kind in kinds if kind in ours and not self._is_left(kind, followed, connection)}
+        # that a node is back has to be said before anything of what is on it
+        known = self._healthy.get(connection, frozenset()) if before.status != "offline" else frozenset()
+        early = {kind: asyncio.create_task(self._survey(before, connection, claim, kind)) for kind in asked & known}
+        try:
+            findings = await probe(connection, self._engines)
+            healthy = frozenset(kind for kind, status in findings.providers.items() if status.state == "healthy")
+            self._healthy[connection] = healthy
+            self._on_round_trip(findings.latency_seconds)
+            node = await self._write(before, findings, claim)
+            if findings.boot_id == before.boot_id:
+                await asyncio.gather(*(early[kind] for kind in early.keys() & healthy), return_exceptions=True)
+        finally:
+            for task in early.values():
+                task.cancel()
+            outcomes = await asyncio.gather(*early.values(), return_exceptions=True)
+        told = {kind for kind, outcome in zip(early, outcomes, strict=True) if outcome is None}
+        for kind in sorted(kinds):
+            if kind not in healthy:
+                await self._lose(node, claim, kind)
+            elif kind in asked - told:
+                await self._survey(node, connection, claim, kind)
+        return node
+
+    def _is_left(self, kind: str, followed: Collection[str], connection: Connection) -> bool:
+        """To its events."""
+        return kind in followed and is_followed(self._engines.bind(connection, kind), connection)
+
+    async def _write(self, before: Node, findings: Findings, claim: Claim) -> Node:
         name = before.name
-        findings = await probe(connection, self._engines)
-        self._on_round_trip(findings.latency_seconds)
         if before.status == "offline":
             self._links.answered(name)
             await self._links.settled()
@@ -75,24 +111,18 @@ class Reading:
                     told.append(await state.events.append(f"engine.{status.state}", name, "server", data))
         for event in told:
             await self._events.announce(event)
-        await self._survey(node, connection, claim, kinds, followed)
         return node
 
-    async def _survey(
-        self, node: Node, connection: Connection, claim: Claim, kinds: Collection[str], followed: Collection[str]
-    ) -> None:
-        """What became of the node's workspaces: unknown where their engine can't be asked."""
-        observation = self._observation.under(claim)
-        for kind in sorted(kinds):
-            status = node.providers.get(kind)
-            if status and status.state == "healthy":
-                provider = self._engines.bind(connection, kind)
-                if kind not in followed or not is_followed(provider, connection):
-                    await observation.survey(node.name, kind, provider)
-            else:
-                why = status.reason if status and status.reason else "this server doesn't know it"
-                reason = f"{kind} on node {node.name} can't be asked: {why}"
-                await observation.lose(node.name, reason, kinds=[kind])
+    async def _survey(self, node: Node, connection: Connection, claim: Claim, kind: str) -> None:
+        """What became of the node's workspaces. Raises as `list` does."""
+        await self._observation.under(claim).survey(node.name, kind, self._engines.bind(connection, kind))
+
+    async def _lose(self, node: Node, claim: Claim, kind: str) -> None:
+        """They are unknown: their engine can't be asked."""
+        status = node.providers.get(kind)
+        why = status.reason if status and status.reason else "this server doesn't know it"
+        reason = f"{kind} on node {node.name} can't be asked: {why}"
+        await self._observation.under(claim).lose(node.name, reason, kinds=[kind])
 
 
 async def describe_reboot(before: Node, findings: Findings, workspaces: Workspaces) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -46,13 +46,17 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """`once`: not twice. `interrupted`: the cause why it may have run once already, when the process before ended."""
+    """`once`: not twice. `interrupted`: it may have run once already, when the process before ended.
+
+    `then` is called once it is done, and gives the value in its place.
+    """
 
     cleanup: bool = False
     retries: int = RETRIES
     once: bool = False
     interrupted: bool = False
     look: str | None = None
+    then: Callable[[], Awaitable[Any]] | None = None
 
 
 class Steps:
@@ -73,7 +77,29 @@ class Steps:
         `DeadlineExceeded` past the deadline. Once the operation is being cancelled, a step that isn't `cleanup` is
         stopped, or never begun, and raises `Cancelled`. A `cleanup` step is tried once, whatever the time.
         """
-        return await self._outcome(name, fn, _Rule(cleanup=cleanup, retries=retries))
+        value: T = await self._outcome(name, fn, _Rule(cleanup=cleanup, retries=retries))
+        return value
+
+    async def run_then(
+        self, name: str, fn: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[T]]
+    ) -> T | None:
+        """As `run`, and what `then` returns after it, in the same step; None where that fails or is cancelled.
+
+        So what is read once it is done is no step of its own, unless there is trouble.
+        """
+
+        async def look() -> T | None:
+            try:
+                return await then()
+            except asyncio.CancelledError:
+                if not self._run.cancelling:
+                    raise
+            except Exception as exc:
+                as_ours(exc, self.operation)
+            return None
+
+        seen: T | None = await self._outcome(name, fn, _Rule(then=look))
+        return seen
 
     async def run_once(self, name: str, fn: Callable[[], Awaitable[T]], *, look: str | None = None) -> T:
         """The same for what must not run twice: where nobody knows whether it did, raises `OutcomeUnknown`.
@@ -88,22 +114,22 @@ class Steps:
 
         # where this was recorded by an earlier process, the step may have begun in it
         await self.run(f"{name} begins", begin)
-        return await self._outcome(name, fn, _Rule(once=True, interrupted=not begun, look=look))
+        value: T = await self._outcome(name, fn, _Rule(once=True, interrupted=not begun, look=look))
+        return value
 
     def progress(self, progress: Progress) -> None:
         """Tells those who watch. Not kept."""
         self._run.tell_progress(progress)
 
-    async def _outcome(self, name: str, fn: Callable[[], Awaitable[T]], rule: _Rule) -> T:
+    async def _outcome(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule) -> Any:
         outcome = await self._around.durable.step(name, lambda: self._perform(name, fn, rule))
         self._remember(msgspec.convert(outcome.get("history", []), list[Attempt]))
         if "problem" in outcome:
             raise msgspec.convert(outcome["problem"], Problem).to_error()
-        value: T = outcome["value"]
-        return value
+        return outcome["value"]
 
-    async def _perform(self, name: str, fn: Callable[[], Awaitable[T]], rule: _Rule) -> Json:
-        run = self._run
+    async def _perform(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule) -> Json:
+        run, current = self._run, asyncio.current_task()
         if not self._around.holding():
             # this process was stopped for a while: another one does this step, and what comes after it
             run.abandon()
@@ -116,14 +142,16 @@ class Steps:
             return build_problem(build_unknown(run.operation, name, "the server ended", rule.look))
         history: list[Attempt] = []
         # in the server's own context: an operation that a step submits isn't a part of this one
-        task: asyncio.Task[T] = asyncio.get_running_loop().create_task(
-            self._try(name, fn, rule, history), context=self._around.context.copy()
+        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(
+            self._do(name, fn, rule, history), context=self._around.context.copy()
         )
         run.step = None if rule.cleanup else task
         try:
-            outcome: Json = {"value": msgspec.json.decode(msgspec.json.encode(await task))}
+            value = await task
+            if current and current.cancelling():
+                raise asyncio.CancelledError
+            outcome: Json = {"value": msgspec.json.decode(msgspec.json.encode(value))}
         except (asyncio.CancelledError, Exception) as exc:
-            current = asyncio.current_task()
             if current and current.cancelling():
                 # the server stops: nothing is recorded, the step runs again
                 raise asyncio.CancelledError from exc
@@ -132,6 +160,10 @@ class Steps:
         finally:
             run.step = None
         return {**outcome, "history": msgspec.to_builtins(history)}
+
+    async def _do(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule, history: list[Attempt]) -> Any:
+        value = await self._try(name, fn, rule, history)
+        return await rule.then() if rule.then else value
 
     async def _try(self, name: str, fn: Callable[[], Awaitable[T]], rule: _Rule, history: list[Attempt]) -> T:
         """Until it is done, or not worth another try, or the deadline is over."""

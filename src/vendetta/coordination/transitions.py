@@ -63,10 +63,10 @@ class Transitions:
             reached.set()
         await steps.run("claim", lambda: once_tried(self._store, lambda: self._claim(steps, given)))
         try:
-            await steps.run("create", lambda: self._make(steps, name, reached.set))
             if given["start"]:
-                await steps.run("start", lambda: self._begin(steps, name))
-            return await self._look(steps, name)
+                await steps.run("create", lambda: self._make(steps, name, reached.set))
+                return await self._and_look(steps, "start", lambda: self._begin(steps, name))
+            return await self._and_look(steps, "create", lambda: self._make(steps, name, reached.set))
         except VendettaError as exc:
             cause = exc
         # an instance that stood there before us under this name isn't ours to undo
@@ -132,14 +132,16 @@ class Transitions:
     async def _settle(self, steps: Steps, verb: str, act: Callable[[str], Awaitable[None]]) -> Result:
         name = steps.operation.target
         try:
-            await steps.run(verb, lambda: act(name))
+            return await self._and_look(steps, verb, lambda: act(name))
         except VendettaError as exc:
             seen = await steps.run("observe after failure", lambda: self._observe(name), cleanup=True)
             raise build_left(exc, describe(seen)) from exc
-        return await self._look(steps, name)
 
-    async def _look(self, steps: Steps, name: str) -> Result:
+    async def _and_look(self, steps: Steps, verb: str, act: Callable[[], Awaitable[None]]) -> Result:
         """What is true once it is done. It waits for the node, but what is done isn't undone for that."""
+        name = steps.operation.target
+        if seen := await steps.run_then(verb, act, lambda: self._observe(name, patient=True)):
+            return seen
         try:
             return await steps.run("observe", lambda: self._observe(name, patient=True))
         except (LinkError, DeadlineExceeded, Cancelled):
@@ -240,7 +242,7 @@ class Transitions:
         workspace = await self._store.workspaces.get(name)
         async with self._turns.on(workspace.node, steps.progress):
             steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
-            await self._observation.transition(name, state, wanted)
+            await self._observation.transition(workspace, state, wanted)
             await self._engines.call(workspace.node, workspace.provider, act, on_sent=on_sent)
 
     async def _observe(self, name: str, *, patient: bool = False) -> Result:
@@ -250,7 +252,7 @@ class Transitions:
             seen = await self._engines.call(
                 workspace.node,
                 workspace.provider,
-                lambda provider: self._observation.settle(name, provider),
+                lambda provider: self._observation.settle(workspace, provider),
             )
         except WorkspaceNotFound:
             raise

@@ -207,12 +207,12 @@ class Workspaces:
     ) -> Operation:
         # a repeated request whose first one has already removed the workspace is still answered by its operation
         if not await self._operations.known(key):
-            await self.get(name)
+            await self._store.workspaces.check(name)
         return await self._operations.submit(kind, name, given, actor=actor, key=key, deadline_seconds=within)
 
     async def _taken(self, name: str) -> bool:
         try:
-            await self.get(name)
+            await self._store.workspaces.check(name)
         except WorkspaceNotFound:
             return False
         return True

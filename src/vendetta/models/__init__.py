@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from .instance import Instance, InstanceSpec, InstanceState, Mount, Stats
     from .key import Key, Token, TokenCreated
     from .move import Drained, DrainOutcome, DrainResult, MoveResult
-    from .node import Breaker, BreakerState, HostKey, Node, NodeStatus, ProviderState, ProviderStatus, Resources, Room
+    from .node import (
+        Breaker,
+        BreakerState,
+        HostKey,
+        Node,
+        NodeStatus,
+        ProviderState,
+        ProviderStatus,
+        Resources,
+        Room,
+        Way,
+    )
     from .operation import FINISHED, LONGEST_HISTORY, Attempt, Operation, OperationState, Progress
     from .option import Option
     from .problem import Problem
@@ -89,6 +100,7 @@ __all__ = [
     "Token",
     "TokenCreated",
     "Wanted",
+    "Way",
     "Workspace",
     "WorkspaceState",
 ]
@@ -105,7 +117,7 @@ _HOMES = {
     "instance": "Instance InstanceSpec InstanceState Mount Stats",
     "key": "Key Token TokenCreated",
     "move": "DrainOutcome DrainResult Drained MoveResult",
-    "node": "Breaker BreakerState HostKey Node NodeStatus ProviderState ProviderStatus Resources Room",
+    "node": "Breaker BreakerState HostKey Node NodeStatus ProviderState ProviderStatus Resources Room Way",
     "operation": "FINISHED LONGEST_HISTORY Attempt Operation OperationState Progress",
     "option": "Option",
     "problem": "Problem",

@@ -65,6 +65,19 @@ class Breaker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """What of a node says how to log in to it."""
+
+    name: str
+    address: str
+    user: str | None
+    port: int | None
+    identity: str | None
+    jump: list[str]
+    sudo: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """`since` dates `status`; `last_seen` is when the node last answered; `latency_seconds` one round trip.
 

@@ -11,7 +11,7 @@ from vendetta.errors import NameTaken, NotFound, nearest
 
 from .database import Access
 from .rows import Page, build_page, build_values, match_given, match_labels, parse_row, parse_rows
-from .statements import KEY, NOW, build_parameters, select_by, update_by
+from .statements import KEY, NOW, build_parameters, select_by, select_key, update_by
 
 Named = TypeVar("Named")
 
@@ -51,6 +51,13 @@ class NamedTable(Generic[Named]):
         if row is None:
             raise await self._absent(name)
         return parse_row(self.model, row)
+
+    async def check(self, name: str) -> None:
+        """Raises `absent`, with the nearest name as its hint, where there is none."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select_key(self.table.c.name), {KEY: name})).first()
+        if row is None:
+            raise await self._absent(name)
 
     async def update(self, name: str, **changes: Any) -> Named:
         """Sets the fields that are named, in one statement, so that nobody's change is lost. Raises `absent`."""
@@ -95,10 +102,10 @@ class NamedTable(Generic[Named]):
         return parse_rows(self.model, rows)
 
     async def _page(
-        self, labels: Mapping[str, str] | None, limit: int, cursor: str | None, **wanted: str | None
+        self, labels: Mapping[str, str], limit: int, cursor: str | None, **wanted: str | None
     ) -> Page[Named]:
         """The same, piece by piece."""
-        query = select(self.table).where(match_given(self.table, **wanted), match_labels(self.table, labels or {}))
+        query = select(self.table).where(match_given(self.table, **wanted), match_labels(self.table, labels))
         if cursor is not None:
             query = query.where(self.table.c.name > cursor)
         async with self._database.read() as connection:

@@ -2,15 +2,20 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from vendetta.errors import NodeNotFound
-from vendetta.models import Node
+from vendetta.models import Node, Way
 
 from .named import EVERY, NamedTable
-from .rows import Page
+from .rows import Page, parse_row
+from .statements import KEY
 from .tables import nodes
+
+_WAY = select(*(nodes.c[field.name] for field in fields(Way))).where(nodes.c.name == bindparam(KEY))
+_BOOT_ID = select(nodes.c.boot_id).where(nodes.c.name == bindparam(KEY))
 
 
 class Nodes(NamedTable[Node]):
@@ -21,6 +26,20 @@ class Nodes(NamedTable[Node]):
     noun = "node"
     dated = "status"
     absent = NodeNotFound
+
+    async def way(self, name: str) -> Way:
+        """A small part of what `get` reads. Raises `NodeNotFound`."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(_WAY, {KEY: name})).first()
+        if row is None:
+            raise await self._absent(name)
+        return parse_row(Way, row)
+
+    async def boot_id(self, name: str) -> str | None:
+        """None also where there is no such node."""
+        async with self._database.read() as connection:
+            boot_id: str | None = (await connection.execute(_BOOT_ID, {KEY: name})).scalar()
+        return boot_id
 
     async def count_by_status(self) -> Mapping[str, int]:
         query = select(nodes.c.status, func.count().label("number")).group_by(nodes.c.status)
@@ -40,7 +59,7 @@ class Nodes(NamedTable[Node]):
     async def list(
         self,
         *,
-        labels: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] = EVERY,
         status: str | None = None,
         limit: int = 100,
         cursor: str | None = None,

@@ -17,6 +17,12 @@ def select_by(column: Column[Any]) -> Select[Any]:
 
 
 @cache
+def select_key(column: Column[Any]) -> Select[Any]:
+    """`column` alone, of the row where it is `KEY`."""
+    return select(column).where(column == bindparam(KEY))
+
+
+@cache
 def update_by(column: Column[Any], names: tuple[str, ...], dated: str | None = None) -> Update:
     """Sets the columns of these names where `column` is `KEY`, and gives back the row.
 

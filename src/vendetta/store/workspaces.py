@@ -58,7 +58,7 @@ class Workspaces(NamedTable[Workspace]):
         node: str | None = None,
         provider: str | None = None,
         state: str | None = None,
-        labels: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] = EVERY,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[Workspace]:

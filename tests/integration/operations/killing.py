@@ -19,6 +19,7 @@ from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination import durable, requests
 from vendetta.coordination.durable import Durable, Json
+from vendetta.coordination.steps import Steps
 from vendetta.models import Operation
 from vendetta.paths import Paths
 from vendetta.ssh.endpoint import Login
@@ -31,8 +32,8 @@ HURRY_SECONDS = 0.02
 class Boundaries:
     """The process ends at the fatal one. Between two of them nothing is written down.
 
-    An operation has been begun; each of its steps begins, and has been done; its handler has returned; what came of
-    that has been recorded.
+    An operation has been begun; each of its steps begins, is to be looked at, and has been done; its handler has
+    returned; what came of that has been recorded.
     """
 
     def __init__(self, within: Durable) -> None:
@@ -40,6 +41,7 @@ class Boundaries:
         self._execute, within.execute = within.execute, self.execute  # type: ignore[method-assign]
         self._step, within.step = within.step, self.step  # type: ignore[method-assign]
         self._perform, within._perform = within._perform, self.perform
+        self._run_then, Steps.run_then = Steps.run_then, self._then_of()  # type: ignore[method-assign]
 
     def arm(self, fatal: int | None) -> None:
         self._left = fatal
@@ -58,6 +60,18 @@ class Boundaries:
 
         self._reach()
         return await self._step(name, watched)
+
+    def _then_of(self) -> Callable[..., Awaitable[Any]]:
+        def run_then(
+            steps: Steps, name: str, fn: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[Any]]
+        ) -> Awaitable[Any]:
+            async def watched() -> Any:
+                self._reach()
+                return await then()
+
+            return self._run_then(steps, name, fn, watched)
+
+        return run_then
 
     async def perform(self, id: str) -> Json:
         outcome = await self._perform(id)

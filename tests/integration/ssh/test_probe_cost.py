@@ -13,11 +13,11 @@ from tests.testbed import TestBed
 
 from vendetta.api.services import Services
 
-MOST = {"docker": 3, "incus": 5, "lxc": 7, "qemu": 8}
-"""Channels, with a node that has one of them: of the probe, and of the list of its workspaces, which comes after it.
+MOST = {"docker": 3, "incus": 4, "lxc": 5, "qemu": 6}
+"""Channels, with a node that has one of them.
 
-Three are always there: what the machine is, what there is of LXC, what there is of QEMU. Docker answers on a connection
-that is kept; where there is none it takes three to find out why. QEMU's list asks each VM that runs.
+Three are always there: what the machine is, what there is of LXC, what there is of QEMU; a fourth is what there is of
+Docker, which answers on connections that are kept. QEMU's list asks each VM that runs.
 """
 
 

@@ -11,6 +11,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from starlette.routing import Match, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.unit.api.conftest import Served
 from tests.unit.api.fakes import build_services
@@ -49,6 +50,15 @@ def test_every_answer_is_as_described(case: schemathesis.Case) -> None:
     # not ready is what it should say once it stops
     checks = [content_type_conformance, response_schema_conformance, status_code_conformance]
     case.validate_response(response, checks=checks if response.status_code == 503 else [*checks, not_a_server_error])
+
+
+def test_no_route_hides_another() -> None:
+    for wanted in app.routes:
+        assert isinstance(wanted, Route | WebSocketRoute)
+        path = wanted.path.replace("{port}", "80")
+        for method in wanted.methods or () if isinstance(wanted, Route) else ("",):
+            scope = {"type": "http" if method else "websocket", "method": method, "path": path}
+            assert next(route for route in app.routes if route.matches(scope)[0] is Match.FULL) is wanted
 
 
 async def test_failures_and_callers_are_described(served: Served) -> None:

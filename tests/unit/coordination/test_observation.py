@@ -129,9 +129,9 @@ async def test_a_list_that_was_overtaken_is_not_believed(world: World, monkeypat
     listed = await world.provider.list()
 
     async def slow_list() -> Sequence[Instance]:
-        await world.observation.transition("web", "starting", "running")
+        await world.observation.transition(await world.get(), "starting", "running")
         await world.provider.start("web")
-        await world.observation.settle("web", world.provider)
+        await world.observation.settle(await world.get(), world.provider)
         return listed
 
     monkeypatch.setattr(world.provider, "list", slow_list)
@@ -163,7 +163,7 @@ async def test_what_happens_as_an_operation_lets_go_is_not_missed(
 ) -> None:
     """The engine tells of the end while the operation still holds it, and has already looked."""
     await world.make(state="running")
-    await world.observation.transition("web", "starting", "running")
+    await world.observation.transition(await world.get(), "starting", "running")
     inspect = world.provider.inspect
 
     async def inspect_too_early(name: str) -> Instance:
@@ -174,20 +174,20 @@ async def test_what_happens_as_an_operation_lets_go_is_not_missed(
         return seen
 
     monkeypatch.setattr(world.provider, "inspect", inspect_too_early)
-    settled = await world.observation.settle("web", world.provider)
+    settled = await world.observation.settle(await world.get(), world.provider)
     assert settled.state == (await world.get()).state == "stopped"
     assert not world.observation.is_overlooked("web")
 
 
 async def test_an_operation_alone_says_what_comes_next(world: World) -> None:
     await world.make()
-    await world.observation.transition("web", "stopping", "stopped")
+    await world.observation.transition(await world.get(), "stopping", "stopped")
     await world.provider.stop("web")
     assert not await world.look()
     await world.survey()
     assert (await world.get()).state == "stopping"
     assert world.observation.is_overlooked("web")
-    assert (await world.observation.settle("web", world.provider)).state == "stopped"
+    assert (await world.observation.settle(await world.get(), world.provider)).state == "stopped"
 
 
 async def test_what_cannot_be_asked_is_unknown_and_comes_back_as_it_is(world: World) -> None:
@@ -250,7 +250,7 @@ async def test_after_a_restart_of_the_node_it_says_so_and_asks_for_its_start(wor
     assert (seen.state, seen.reason) == ("stopped", "node gpu was restarted")
     assert asked == [("web", "two")]
     # it was started in this boot: what becomes of it now has another reason
-    await world.observation.transition("web", "starting", "running")
-    settled = await world.observation.settle("web", world.provider)
+    await world.observation.transition(await world.get(), "starting", "running")
+    settled = await world.observation.settle(await world.get(), world.provider)
     assert (settled.state, settled.reason) == ("failed", "ended with status 255")
     assert asked == [("web", "two")]

@@ -353,6 +353,90 @@ async def test_no_step_is_begun_after_cancelling_but_to_clean_up(open_operations
     assert ran == ["first", "clean"]
 
 
+class Looked:
+    """A handler that looks after its step, in the same one: by a gate, and by a step of its own where that fails."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.open = asyncio.Event()
+        self.error: Exception | None = None
+        self.ran: list[str] = []
+
+    async def __call__(self, steps: Steps, given: Input) -> Input:
+        seen = await steps.run_then("act", lambda: self._note("act"), self._look)
+        if seen is None:
+            await steps.run("look again", lambda: self._note("look again"), cleanup=True)
+        return {"seen": seen}
+
+    async def _note(self, name: str) -> None:
+        self.ran.append(name)
+
+    async def _look(self) -> str:
+        self.ran.append("look")
+        self.begun.set()
+        await self.open.wait()
+        if self.error:
+            raise self.error
+        return "all well"
+
+
+async def test_what_is_looked_at_after_a_step_is_part_of_it(open_operations: Open, store: Store) -> None:
+    looked = Looked()
+    looked.open.set()
+    async with open_operations(go=looked) as operations:
+        done = await operations.wait((await submit(operations, "thing.go")).id, None)
+        assert (done.state, done.result) == ("succeeded", {"seen": "all well"})
+        assert [attempt.step for attempt in done.history] == ["act"]
+    # it is recorded with the step: what is gone on with repeats neither
+    await store.operations.update(done.id, state="running", finished_at=None, result=None)
+    async with open_operations(go=looked) as operations:
+        assert (await operations.wait(done.id, None)).result == {"seen": "all well"}
+    assert looked.ran == ["act", "look"]
+
+
+@pytest.mark.parametrize("error", [Busy("later"), ZeroDivisionError()])
+async def test_a_look_that_fails_leaves_the_step_done(open_operations: Open, error: Exception) -> None:
+    looked = Looked()
+    looked.error = error
+    looked.open.set()
+    with capture_logs():
+        async with open_operations(go=looked) as operations:
+            done = await operations.wait((await submit(operations, "thing.go")).id, None)
+    assert (done.state, done.result) == ("succeeded", {"seen": None})
+    assert looked.ran == ["act", "look", "look again"]
+
+
+async def test_who_cancels_while_it_is_looked_is_too_late_for_the_step(open_operations: Open) -> None:
+    looked = Looked()
+    async with open_operations(go=looked) as operations:
+        operation = await submit(operations, "thing.go")
+        await looked.begun.wait()
+        await operations.cancel(operation.id)
+        done = await operations.wait(operation.id, None)
+    assert (done.state, done.result) == ("succeeded", {"seen": None})
+    assert looked.ran == ["act", "look", "look again"]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_server_that_stops_while_it_is_looked_records_nothing(
+    open_operations: Open, store: Store, cancelled: bool
+) -> None:
+    looked = Looked()
+    async with open_operations(drain_seconds=0.0, go=looked) as operations:
+        operation = await submit(operations, "thing.go")
+        await looked.begun.wait()
+        if cancelled:
+            run = operations._lives.runs.get(operation.id)
+            assert run
+            run.cancelling = True
+    assert (await store.operations.get(operation.id)).state == "running"
+    looked.open.set()
+    async with open_operations(go=looked) as operations:
+        done = await operations.wait(operation.id, None)
+    assert (done.state, done.attempts, done.result) == ("succeeded", 2, {"seen": "all well"})
+    assert looked.ran == ["act", "look", "act", "look"]
+
+
 async def test_a_step_may_submit_another_operation_and_wait_for_it(open_operations: Open) -> None:
     async def outer(steps: Steps, given: Input) -> Input:
         async def inner() -> str:

@@ -17,7 +17,7 @@ from vendetta.transport import Transport
 
 from .errors import from_reply
 from .hijack import Hijacked
-from .sockets import DOCKER, find_podman
+from .sockets import DOCKER, find_socket
 
 BASE = "http://docker"
 NEWEST_API = (1, 47)
@@ -54,6 +54,8 @@ class Engine:
         """Known from the first exchange on."""
         self.socket_path = socket_path or DOCKER
         self._looks_further = socket_path is None
+        self._absent: EngineUnavailable | None = None
+        """Why there was none when it was asked last."""
         self._opened = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._session: ClientSession | None = None
@@ -85,16 +87,22 @@ class Engine:
 
     async def version(self) -> Version:
         """Asked without an API version in the path. Raises `UnexpectedReply` for what isn't an engine."""
-        try:
-            return await self._ask_version()
-        except EngineUnavailable as exc:
-            if not self._looks_further or exc.details.get("found") != "absent":
-                raise
-            podman = await find_podman(self.transport)
-            if podman is None:
-                raise
-        await self.close()
-        self.socket_path, self._looks_further = podman, False
+        absent = self._absent
+        if absent is None:
+            try:
+                return await self._ask_version()
+            except EngineUnavailable as exc:
+                if not self._looks_further or exc.details.get("found") != "absent":
+                    raise
+                self._absent = absent = exc
+        # one question as long as there is none: to try the socket first would take two more to learn why it failed
+        path = await find_socket(self.transport)
+        if path is None:
+            raise EngineUnavailable(absent.message, hint=absent.hint, **absent.details)
+        self._absent = None
+        if path != self.socket_path:
+            await self.close()
+            self.socket_path, self._looks_further = path, False
         return await self._ask_version()
 
     async def _ask_version(self) -> Version:

@@ -7,21 +7,22 @@ DOCKER = "/var/run/docker.sock"
 FIND_SECONDS = 15.0
 
 # Where Docker is installed it is meant, and only down for now: another engine has none of what it holds.
-_FIND = """\
+_FIND = f"""\
+if [ -e {DOCKER} ]; then echo {DOCKER}; exit; fi
 for folder in /usr/bin /usr/sbin /usr/local/bin /snap/bin; do
   if [ -x "$folder/dockerd" ]; then exit; fi
 done
-for socket in /run/podman/podman.sock "${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/podman/podman.sock"; do
+for socket in /run/podman/podman.sock "${{XDG_RUNTIME_DIR:-/run/user/$(id -u)}}/podman/podman.sock"; do
   if [ -S "$socket" ] && [ -w "$socket" ]; then echo "$socket"; exit; fi
 done
 if command -v podman >/dev/null; then echo installed; fi
 """
 
 
-async def find_podman(transport: Transport) -> str | None:
-    """The socket of a Podman that this user may use; None where there is no Podman.
+async def find_socket(transport: Transport) -> str | None:
+    """Docker's, whether this user may use it or not, or that of a Podman that it may; None where there is neither.
 
-    Raises `EngineUnavailable` where there is one, and no socket.
+    Raises `EngineUnavailable` where there is a Podman, and no socket.
     """
     found = await transport.run(["sh", "-c", _FIND], timeout_seconds=FIND_SECONDS)
     word = found.stdout.decode(errors="replace").strip().rpartition("\n")[2]

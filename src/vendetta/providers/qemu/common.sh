@@ -59,7 +59,7 @@ tell() {
     while IFS= read -r line; do words=$line; done <"$vm/qemu.log"
   fi
   read -r record <"$vm/record"
-  printf '%s %s %s %s\n%s\n%s\n' "$state" "$port" "$how" "$vm" "$words" "$record"
+  printf '%s %s %s %s %s\n%s\n%s\n' "$state" "${pid:-0}" "$port" "$how" "$vm" "$words" "$record"
 }
 
 lock_vm() { # held until the script ends; what it starts must not inherit it (8>&-)

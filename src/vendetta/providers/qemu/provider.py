@@ -52,6 +52,7 @@ class QemuProvider:
     def __init__(self, transport: Transport, owner: str) -> None:
         self._transport = transport
         self._owner = owner
+        self._ran: Sequence[Found] = ()
         self._scripts = Scripts(transport)
         self._images = Images(self._scripts, owner)
         self._guests = Guests(transport)
@@ -68,8 +69,17 @@ class QemuProvider:
         check_spec(spec)
 
     async def list(self) -> Sequence[Instance]:
-        output = await self._scripts.run("list workspaces", VMS, "list", self._owner)
-        return await asyncio.gather(*(self._show(found) for found in parse_found(output)))
+        known = self._ran
+        # how each is that ran when they were listed last is asked at the same time
+        output, statuses = await asyncio.gather(
+            self._scripts.run("list workspaces", VMS, "list", self._owner),
+            asyncio.gather(*(self._status(found) for found in known)),
+        )
+        # what another process said, before it was started again, says nothing of this one
+        said = {(found.folder, found.pid): status for found, status in zip(known, statuses, strict=True)}
+        listed = parse_found(output)
+        self._ran = [found for found in listed if found.alive]
+        return await asyncio.gather(*(self._show(found, said.get((found.folder, found.pid))) for found in listed))
 
     async def inspect(self, name: str) -> Instance:
         return await self._show(await self._find(name))
@@ -257,8 +267,9 @@ class QemuProvider:
             raise InstanceNotFound(f"there is no {name} of ours on node {self._scripts.node}")
         return found[0]
 
-    async def _show(self, found: Found) -> Instance:
-        return found.show(await self._status(found)) if found.alive else found.show()
+    async def _show(self, found: Found, status: str | None = None) -> Instance:
+        """`status` where it was asked already."""
+        return found.show(status or await self._status(found)) if found.alive else found.show()
 
     async def _status(self, found: Found) -> str | None:
         """QMP's; None where it has ended meanwhile."""

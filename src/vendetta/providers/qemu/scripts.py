@@ -43,11 +43,12 @@ CHECKUP = _read("common", "accel", "firmware", "checkup")
 class Found:
     """A VM on the node. `state` is created, alive, stopped, killed (by nobody of us), or rebooted (the node was).
 
-    `port` is where its sshd is reached on the node's loopback, 0 for nowhere; `how` it is run: `kvm`, `tcg`, or `-`
-    where it isn't; `words` are qemu's last.
+    `pid` is qemu's, 0 where it doesn't run; `port` is where its sshd is reached on the node's loopback, 0 for nowhere;
+    `how` it is run: `kvm`, `tcg`, or `-` where it isn't; `words` are qemu's last.
     """
 
     state: str
+    pid: int
     port: int
     how: str
     folder: str
@@ -153,7 +154,7 @@ def parse_found_with_rest(output: bytes) -> tuple[Found, bytes]:
 def _parse_one(lines: Sequence[str]) -> Found:
     try:
         head, words, record = lines
-        state, port, how, folder = head.split(" ", 3)
-        return Found(state, int(port), how, folder, words, msgspec.json.decode(record, type=Record))
+        state, pid, port, how, folder = head.split(" ", 4)
+        return Found(state, int(pid), int(port), how, folder, words, msgspec.json.decode(record, type=Record))
     except (ValueError, msgspec.DecodeError) as exc:
         raise UnexpectedReply(f"a VM on the node can't be understood: {lines[:1]}") from exc

@@ -64,6 +64,7 @@ launch() {
   printf '%s\n' "$boot" >started
   printf '%s\n' "$port" >port
   printf '%s\n' "$accel" >accelerated
+  read -r pid <pid
   state=alive
   note "$owned" "${vm##*/}" start
 }

@@ -33,19 +33,20 @@ LINE = msgspec.json.encode(RECORD)
 
 
 def test_vms_are_three_lines_each() -> None:
-    said = b"alive 20022 tcg /home/a b/web\n\n" + LINE + b"\nkilled 0 - /x/db\nout of memory\n" + LINE + b"\n"
+    said = b"alive 4711 20022 tcg /home/a b/web\n\n" + LINE + b"\nkilled 0 0 - /x/db\nout of memory\n" + LINE + b"\n"
     first, second = parse_found(said)
-    assert (first.state, first.port, first.how, first.folder) == ("alive", 20022, "tcg", "/home/a b/web")
+    assert (first.state, first.pid, first.port, first.how) == ("alive", 4711, 20022, "tcg")
+    assert first.folder == "/home/a b/web"
     assert (second.alive, second.words, second.record) == (False, "out of memory", RECORD)
     assert parse_found(b"") == []
 
 
 def test_a_key_may_follow() -> None:
-    found, key = parse_found_with_key(b"created 0 - /x\n\n" + LINE + b"\n-----BEGIN\nKEY\n")
+    found, key = parse_found_with_key(b"created 0 0 - /x\n\n" + LINE + b"\n-----BEGIN\nKEY\n")
     assert (found.state, key) == ("created", "-----BEGIN\nKEY\n")
 
 
-@pytest.mark.parametrize("said", [b"nonsense\n\n{}\n", b"alive x - /x\n\n" + LINE + b"\n", b"alive 1 - /x\n\n[]\n"])
+@pytest.mark.parametrize("said", [b"nonsense\n\n{}\n", b"alive 1 x - /x\n\n" + LINE + b"\n", b"alive 1 1 - /x\n\n[]\n"])
 def test_what_is_no_vm(said: bytes) -> None:
     with pytest.raises(UnexpectedReply):
         parse_found(said)

@@ -18,7 +18,7 @@ from vendetta.providers.relay import build_relay, open_relay
 from vendetta.transport import Output, Stream, Terminal, Transport
 
 from . import checkup, events, execution, logs
-from .addresses import find_addresses
+from .addresses import Addresses
 from .belongings import Belongings
 from .config import check_spec
 from .creation import Creation
@@ -49,6 +49,7 @@ class Daemon:
         self._owner = owner
         self._engine = Engine(transport, DIALECTS[dialect], socket_path)
         self._lookup = Lookup(self._engine, owner)
+        self._addresses = Addresses(self._engine)
         self._states = States(self._engine, self._lookup)
         self._images = Images(self._engine, owner)
         self._pools = Pools(self._engine, owner)
@@ -66,10 +67,10 @@ class Daemon:
         check_spec(spec)
 
     async def list(self) -> Sequence[Instance]:
-        listed = await self._lookup.list()
-        running = [found for found in listed if parse_state(found.said) == "running"]
         async with self._engine.doing("list workspaces"):
-            addresses = dict(zip(running, await find_addresses(self._engine, running), strict=True))
+            listed, answers = await asyncio.gather(self._lookup.list(), self._addresses.ask_again())
+            running = [found for found in listed if parse_state(found.said) == "running"]
+            addresses = dict(zip(running, await self._addresses.find(running, answers), strict=True))
         return [parse_instance(found.said, addresses.get(found)) for found in listed]
 
     async def inspect(self, name: str) -> Instance:
