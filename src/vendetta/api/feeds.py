@@ -57,7 +57,7 @@ async def output_response(
     The first piece is awaited before the answer begins, so that what goes wrong then is a problem with a status.
     """
     batches = until_stopping(source, services)
-    first = await anext(batches, [])
+    first: Sequence[Output] = await anext(batches, [])
 
     async def body() -> AsyncIterator[bytes]:
         async with aclosing(batches):
@@ -78,7 +78,7 @@ async def lines_response(source: AsyncIterator[T], services: Services) -> Respon
     The first is awaited before the answer begins, so that what goes wrong then is a problem with a status.
     """
     batches = until_stopping(source, services)
-    first = await anext(batches, [])
+    first: Sequence[T] = await anext(batches, [])
 
     async def lines() -> AsyncIterator[bytes]:
         async with aclosing(batches):
