@@ -77,6 +77,7 @@ class Database:
     async def write(self, *, in_time: bool = True) -> AsyncIterator[Connection]:
         """A transaction: all of it when the block ends, nothing of it when the block raises.
 
+        The block waits for nothing but the connection: on SQLite others wait for it, also those that have ended theirs.
         Raises `StoreUnavailable`, also where it takes too long, unless it is one that may: not `in_time`.
         """
         with self._noticing_trouble():

@@ -21,7 +21,7 @@ from vendetta.coordination.operations import Steps
 from vendetta.models import Operation
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
-from vendetta.store import postgresql, sqlite
+from vendetta.store import group_commit, postgresql
 
 PATIENCE_SECONDS = 120
 OUTAGE_SECONDS = 30
@@ -31,8 +31,8 @@ OUTAGE_SECONDS = 30
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for before it is called unavailable."""
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
-    monkeypatch.setattr(sqlite, "TURN_SECONDS", 1.0)
+    monkeypatch.setattr(group_commit, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(group_commit, "TURN_SECONDS", 1.0)
 
 
 @asynccontextmanager

@@ -3,14 +3,13 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
-from threading import Event
 
 import pytest
-from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from tests.unit.store.slow_disk import SlowDisk
 
-from vendetta.store import sqlite
+from vendetta.store import group_commit
 from vendetta.store.connection import after_commit
 from vendetta.store.sqlite import Sqlite
 
@@ -47,7 +46,7 @@ async def test_one_that_is_locked_by_another_process_is_waited_for_while_the_loo
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         writing = asyncio.create_task(write(database, 1))
-        await asyncio.sleep(3 * sqlite.BUSY_PAUSE_SECONDS)
+        await asyncio.sleep(3 * group_commit.BUSY_PAUSE_SECONDS)
         assert not writing.done()
         assert await read(database) == []
         other.execute("COMMIT")
@@ -56,7 +55,7 @@ async def test_one_that_is_locked_by_another_process_is_waited_for_while_the_loo
 
 
 async def test_one_that_stays_locked_is_given_up(database: Sqlite, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(group_commit, "BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(OperationalError, match="database is locked"):
@@ -66,28 +65,25 @@ async def test_one_that_stays_locked_is_given_up(database: Sqlite, path: Path, m
 
 
 async def test_a_commit_is_brought_to_its_end_and_told_whoever_is_cancelled(
-    database: Sqlite, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[int] = []
-    committing, go = Event(), Event()
-    commit = SyncConnection.exec_driver_sql
-
-    def hold(connection: SyncConnection, statement: str) -> object:
-        if statement == "COMMIT":
-            committing.set()
-            go.wait(30)
-        return commit(connection, statement)
-
-    monkeypatch.setattr(SyncConnection, "exec_driver_sql", hold)
+    disk = SlowDisk()
+    monkeypatch.setattr(sqlite3, "connect", disk.connect)
+    database = Sqlite(str(path))
+    async with database.write(in_time=True) as connection:
+        await connection.execute(text("CREATE TABLE t (a)"))
+    disk.hold()
     writing = asyncio.create_task(write(database, 1, told))
-    await asyncio.to_thread(committing.wait, 30)
+    assert await asyncio.to_thread(disk.committing.wait, 30)
     writing.cancel()
     await asyncio.sleep(0)
     assert not writing.done()
-    go.set()
+    disk.go.set()
     with pytest.raises(asyncio.CancelledError):
         await writing
     assert (await read(database), told) == ([1], [1])
+    await database.close()
 
 
 async def test_what_could_not_be_committed_is_undone_and_told_to_nobody(database: Sqlite) -> None:
