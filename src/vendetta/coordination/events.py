@@ -1,7 +1,8 @@
 """What happened: written to the store, and told to everyone who watches.
 
-A watcher reads from the store and is only woken here, by the news of whichever server wrote: a slow one holds nothing
-up, takes no room, and loses only what is pruned before it comes to it, which it is told.
+The news of whichever server wrote bring each event along. A watcher who keeps up is given what was heard last; who
+begins at a number, or is behind, reads from the store until it has caught up. So a slow one holds nothing up, takes no
+room, and loses only what is pruned before it comes to it, which it is told.
 """
 
 import asyncio
@@ -14,9 +15,13 @@ from typing import Any, Self
 from vendetta.errors import EventsMissed
 from vendetta.models import Event
 from vendetta.store import Page, Store, StoreUnavailable
-from vendetta.store.events import TOPIC
+from vendetta.store.events import TOPIC, parse_news
+
+from .recent import Recent
 
 KEEP = 100_000
+RECENT = 1_000
+"""How many events a watcher may be behind before it reads the store."""
 PRUNE_EVERY = 1_000
 READ_AT_ONCE = 500
 PAUSE_SECONDS = 1.0
@@ -25,17 +30,18 @@ PAUSE_SECONDS = 1.0
 class Events:
     """Entered before it is watched, closed when it is left."""
 
-    def __init__(self, store: Store, *, keep: int = KEEP) -> None:
+    def __init__(self, store: Store, *, keep: int = KEEP, recent: int = RECENT) -> None:
         self._store = store
         self._keep = keep
         self._last = 0
+        self._recent = Recent(recent)
         self._news = asyncio.Event()
         self._closed = False
         self._listener: Callable[[Event], None] = lambda event: None
 
     async def __aenter__(self) -> Self:
         self._end_listening = self._store.news.listen(TOPIC, self._hear)
-        self._last = await self._store.events.last()
+        self._last = max(self._last, await self._store.events.last())
         return self
 
     async def __aexit__(
@@ -85,16 +91,24 @@ class Events:
 
         In place of those that aren't kept any more there is one `events.missed`, with the number of the last of them.
         """
-        return self._follow(self._last if since is None else since)
+        return self._follow(self._last, behind=False) if since is None else self._follow(since, behind=True)
 
-    async def _follow(self, since: int) -> AsyncIterator[Event]:
+    async def _follow(self, since: int, *, behind: bool) -> AsyncIterator[Event]:
+        """`behind`: there may be some above `since` by now."""
         if since > self._last:
             # of a state that was since restored to an earlier one, or told by another server a moment ago
             since = min(since, await self._store.events.last())
         strict = since != 0  # who asks for those after 0 asks for all that are kept
         while True:
-            # taken before the store is read, so that what is appended meanwhile wakes
+            # taken before it is looked for more, so that what is appended meanwhile wakes
             news, closed = self._news, self._closed
+            if self._recent.knows(since) and not (behind or closed):
+                if event := self._recent.after(since):
+                    since, strict = event.sequence, True
+                    yield event
+                else:
+                    await news.wait()
+                continue
             try:
                 page = await self._store.events.list(since, READ_AT_ONCE)
                 forgotten = await self._missed(since, page.items) if strict else None
@@ -104,7 +118,7 @@ class Events:
                     return
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
-            strict = True
+            strict, behind = True, False
             if forgotten:
                 yield build_missed(since, forgotten)
             for event in page.items:
@@ -119,12 +133,20 @@ class Events:
         """The number up to which events after `since` were pruned. A gap alone says nothing: numbers can be lost."""
         if not found or found[0].sequence == since + 1:
             return None
-        forgotten = await self._store.events.forgotten()
+        # those found were kept when they were read, and may have been pruned since
+        forgotten = min(await self._store.events.forgotten(), found[0].sequence - 1)
         return forgotten if forgotten > since else None
 
     def _hear(self, payload: dict[str, Any] | None) -> None:
-        if payload:
-            self._last = max(self._last, payload["sequence"])
+        if payload is None:
+            self._recent.forget()
+        else:
+            sequence = payload["sequence"]
+            self._last = max(self._last, sequence)
+            if event := parse_news(payload):
+                self._recent.add(event)
+            else:
+                self._recent.leave_out(sequence)
         news, self._news = self._news, asyncio.Event()
         news.set()
 

@@ -149,7 +149,9 @@ class Monitor:
         with self._pool.watching(claim.node):
             while True:
                 try:
-                    return await self._keep_asking(watched)
+                    observation = self._observation.under(claim)
+                    async with Following(self._engines, observation, watched.nudge) as following:
+                        return await self._keep_asking(watched, following)
                 except NodeNotFound:
                     return None
                 except LeaseLost:
@@ -160,21 +162,22 @@ class Monitor:
                     log.exception("watching a node failed", node=claim.node)
                 await watched.nudged(ROUND_SECONDS)
 
-    async def _keep_asking(self, watched: Watched) -> None:
+    async def _keep_asking(self, watched: Watched, following: Following) -> None:
         name, silence = watched.claim.node, watched.silence
         failures, setbacks, spread, had = 0, 0, FIRST_ROUND, await self._healthy(name)
         listened = True
         while True:
             known_offline = silence.told
             try:
-                connection, node = await self._visit(watched, listens=listened)
+                connection, node = await self._visit(watched, following, listens=listened)
                 if silence.told and not known_offline:
                     # said while it was asked, too late to be taken back by that
                     watched.nudge.set()
                 silence.answered(clock())
                 failures, setbacks = 0, setbacks + 1 if is_unwell(node, had) else 0
                 had |= {kind for kind, status in node.providers.items() if status.state == "healthy"}
-                listened = await self._stay(watched, connection, node, setbacks, random.uniform(*spread))  # noqa: S311
+                jitter = random.uniform(*spread)  # noqa: S311
+                listened = await self._stay(watched, following, connection, node, setbacks, jitter)
                 spread = LATER_ROUNDS
                 if not listened:
                     await watched.nudged(build_pause(1, random.random()))  # noqa: S311
@@ -205,7 +208,7 @@ class Monitor:
             return {kind for kind, status in known.items() if status.state == "healthy"}
         return set()
 
-    async def _visit(self, watched: Watched, *, listens: bool) -> tuple[Connection, Node]:
+    async def _visit(self, watched: Watched, following: Following, *, listens: bool) -> tuple[Connection, Node]:
         """`listens`: an engine whose events are followed from now on is read in full then, and not before."""
         claim = watched.claim
         await self._links.settled()  # that it was said to be offline a moment ago is known then
@@ -218,12 +221,21 @@ class Monitor:
                 kinds = await self._store.workspaces.kinds(claim.node)
                 # those whose last workspace went aren't followed any longer; one that comes just now is
                 watched.kinds = {*kinds, *(watched.kinds - before)}
-                node = await self._reading.read(node, connection, claim, kinds, followed=kinds if listens else ())
+                left = kinds - following.goes_on(connection) if listens else ()
+                node = await self._reading.read(node, connection, claim, kinds, followed=left)
         finally:
             self._on_tried(claim.node)
         return connection, node
 
-    async def _stay(self, watched: Watched, connection: Connection, node: Node, setbacks: int, jitter: float) -> bool:
+    async def _stay(
+        self,
+        watched: Watched,
+        following: Following,
+        connection: Connection,
+        node: Node,
+        setbacks: int,
+        jitter: float,
+    ) -> bool:
         """Until everything is to be read again: with the engines' events for as long as the link stands.
 
         Raises `LinkError` where it is lost. Where it rests, whoever opens it ends the stay. False: an engine's events
@@ -231,9 +243,7 @@ class Monitor:
         """
         undisturbed = build_pause(setbacks) if setbacks else SAFETY_SECONDS
         seconds = ROUND_SECONDS if connection.spares_sessions else undisturbed
-        observation = self._observation.under(watched.claim)
-        following = Following(self._engines, observation, watched.kinds, watched.nudge)
-        listened = await following.follow(connection, node, seconds * jitter)
+        listened = await following.follow(connection, node, watched.kinds, seconds * jitter)
         if connection.closed:
             if connection.error:
                 raise connection.error

@@ -3,18 +3,20 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from vendetta.models import Event
 
 from .connection import hold
 from .database import Access
-from .news import News
+from .news import News, Payload
 from .rows import Page, build_page
 from .tables import events, properties
 
 TOPIC = "events"
-"""Of the news of them: what the newest is about, as `{"sequence": 7, "kind": "node.added", "subject": "gpu"}`."""
+"""Of the news of them: each as its transaction ends, in the order of their numbers. The whole `Event`, by its fields;
+of one that is too long for the database to carry `sequence`, `kind` and `subject` alone."""
 
 _LINE, _FORGOTTEN = "events", "events_forgotten"
 
@@ -36,9 +38,10 @@ class Events:
             # numbers are given as rows are made, but rows are seen as transactions end: so those stand in line
             await hold(connection, _LINE)
             sequence: int = (await connection.execute(_APPEND, values)).scalar_one()
-            news = {"sequence": sequence, "kind": kind, "subject": subject}
-            await self._news.notify_within(connection, TOPIC, news)
-        return Event(sequence=sequence, time=time, kind=kind, subject=subject, actor=actor, data=data)
+            event = Event(sequence=sequence, time=time, kind=kind, subject=subject, actor=actor, data=data)
+            about = {"sequence": sequence, "kind": kind, "subject": subject}
+            await self._news.notify_within(connection, TOPIC, msgspec.to_builtins(event), shorter=about)
+        return event
 
     async def last(self) -> int:
         """The number of the newest; 0 where there is none."""
@@ -68,3 +71,8 @@ class Events:
         async with self._database.read() as connection:
             rows = (await connection.execute(_LIST, {"since": since, "most": limit + 1})).all()
         return build_page(Event, rows, limit, lambda row: row.sequence)
+
+
+def parse_news(payload: Payload) -> Event | None:
+    """The event that news are of; None where they don't hold all of it."""
+    return msgspec.convert(payload, Event) if "data" in payload else None

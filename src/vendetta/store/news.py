@@ -68,15 +68,23 @@ class News:
         async with self._database.write() as connection:
             await self.notify_within(connection, topic, payload)
 
-    async def notify_within(self, connection: Connection, topic: str, payload: Payload) -> None:
-        """Told if and when the transaction that `Database.write` gave is committed. Raises `ValueError` if too long."""
+    async def notify_within(
+        self, connection: Connection, topic: str, payload: Payload, *, shorter: Payload | None = None
+    ) -> None:
+        """Told if and when the transaction that `Database.write` gave is committed.
+
+        `shorter` in place of what is too long. Raises `ValueError` where there is none, or it is too long itself.
+        """
         if not is_shared(connection):
             after_commit(connection, lambda: self._tell(topic, payload))
             return
-        message = msgspec.json.encode((topic, payload)).decode()
-        if len(message.encode()) > LONGEST:
+        message = msgspec.json.encode((topic, payload))
+        if len(message) > LONGEST and shorter is not None:
+            message = msgspec.json.encode((topic, shorter))
+        if len(message) > LONGEST:
             raise ValueError(f"a message on {topic} is longer than {LONGEST} bytes")
-        await connection.execute(text("SELECT pg_notify(:channel, :message)"), {"channel": CHANNEL, "message": message})
+        values = {"channel": CHANNEL, "message": message.decode()}
+        await connection.execute(text("SELECT pg_notify(:channel, :message)"), values)
 
     async def _listen(self, postgresql: Postgresql) -> None:
         import psycopg

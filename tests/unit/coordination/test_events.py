@@ -94,16 +94,47 @@ async def take_all(watch: AsyncIterator[Event]) -> list[int]:
     return [event.sequence async for event in watch]
 
 
-async def test_a_watcher_is_told_what_it_missed_and_goes_on(store: Store, events: Events) -> None:
+async def test_a_watcher_is_told_what_it_missed_and_goes_on(store: Store) -> None:
+    async with Events(store, recent=2) as events:
+        watch = events.watch()
+        await events.emit("a.b", "first")
+        assert (await anext(watch)).subject == "first"
+        for _ in range(9):
+            await events.emit("a.b", "x")
+        await store.events.prune(keep=2)
+        missed = await anext(watch)
+        assert (missed.kind, missed.sequence, missed.data) == ("events.missed", 8, {"from": 2, "to": 8})
+        assert await take(2, watch) == [9, 10]
+
+
+async def test_what_is_still_in_memory_is_not_missed(store: Store, events: Events) -> None:
     watch = events.watch()
     await events.emit("a.b", "first")
-    assert (await anext(watch)).subject == "first"
+    assert await take(1, watch) == [1]
     for _ in range(9):
         await events.emit("a.b", "x")
     await store.events.prune(keep=2)
+    assert await take(9, watch) == list(range(2, 11))
+
+
+async def test_what_is_pruned_just_after_it_was_read_is_not_missed(
+    store: Store, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(10):
+        await events.emit("a.b", "x")
+    await store.events.prune(keep=5)
+    read = store.events.list
+
+    async def read_and_prune(since: int = 0, limit: int = 100) -> Page[Event]:
+        page = await read(since, limit)
+        await store.events.prune(keep=2)
+        return page
+
+    monkeypatch.setattr(store.events, "list", read_and_prune)
+    watch = events.watch(3)
     missed = await anext(watch)
-    assert (missed.kind, missed.sequence, missed.data) == ("events.missed", 8, {"from": 2, "to": 8})
-    assert await take(2, watch) == [9, 10]
+    assert (missed.kind, missed.sequence, missed.data) == ("events.missed", 5, {"from": 4, "to": 5})
+    assert await take(5, watch) == [6, 7, 8, 9, 10]
 
 
 async def test_who_asks_for_what_is_not_kept_is_told_where_to_go_on(store: Store, events: Events) -> None:
