@@ -1,9 +1,9 @@
 """One-way streams: server-sent events, lines of JSON and raw output, ended when the caller goes or the server stops."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, suppress
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -19,8 +19,10 @@ from .services import Services
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
+encode_lines = msgspec.json.Encoder().encode_lines
 
 KEEP_ALIVE_SECONDS = 15.0
+EVENTS_AT_ONCE = 64
 LINES = "application/x-ndjson"
 AGAIN = "Ask again: it may be about to start anew, and any other server on its database answers as it does."
 RETRY = b"retry: 1000\n\n"
@@ -30,16 +32,16 @@ RETRY = b"retry: 1000\n\n"
 def event_response(source: AsyncIterator[T], services: Services, number: Callable[[T], int] | None = None) -> Response:
     """Server-sent events, each a JSON value; `number` makes the stream resumable. A comment says why it ends early."""
 
+    def build_event(item: T) -> bytes:
+        id_line = b"id: %d\n" % number(item) if number else b""
+        return id_line + b"data: " + msgspec.json.encode(item) + b"\n\n"
+
     async def lines() -> AsyncIterator[bytes]:
         yield RETRY
-        async with aclosing(until_stopping(source, services)) as items:
+        async with aclosing(until_stopping(source, services, at_once=EVENTS_AT_ONCE)) as batches:
             try:
-                async for item in items:
-                    if item is None:
-                        yield b": still here\n\n"
-                        continue
-                    id_line = b"id: %d\n" % number(item) if number else b""
-                    yield id_line + b"data: " + msgspec.json.encode(item) + b"\n\n"
+                async for items in batches:
+                    yield b"".join(map(build_event, items)) or b": still here\n\n"
             except VendettaError as exc:
                 log.info("stream ended", code=exc.code, error=exc.message)
                 yield b": %s\n\n" % " ".join(exc.message.split()).encode()
@@ -54,18 +56,20 @@ async def output_response(
 
     The first piece is awaited before the answer begins, so that what goes wrong then is a problem with a status.
     """
-    pieces = until_stopping(source, services)
-    first = await anext(pieces, None)
+    batches = until_stopping(source, services)
+    first: Sequence[Output] = await anext(batches, [])
 
     async def body() -> AsyncIterator[bytes]:
-        async with aclosing(pieces):
-            if first is not None:
-                yield first.data
-            async for output in pieces:
-                if output is not None:
-                    yield output.data
+        async with aclosing(batches):
+            yield join(first)
+            async for outputs in batches:
+                yield join(outputs)
 
     return StreamingResponse(body(), media_type=media_type)
+
+
+def join(outputs: Sequence[Output]) -> bytes:
+    return b"".join([output.data for output in outputs])
 
 
 async def lines_response(source: AsyncIterator[T], services: Services) -> Response:
@@ -73,16 +77,15 @@ async def lines_response(source: AsyncIterator[T], services: Services) -> Respon
 
     The first is awaited before the answer begins, so that what goes wrong then is a problem with a status.
     """
-    items = until_stopping(source, services)
-    first = await anext(items, None)
+    batches = until_stopping(source, services)
+    first: Sequence[T] = await anext(batches, [])
 
     async def lines() -> AsyncIterator[bytes]:
-        async with aclosing(items):
-            if first is not None:
-                yield msgspec.json.encode(first) + b"\n"
+        async with aclosing(batches):
+            yield encode_lines(first)
             try:
-                async for item in items:
-                    yield (msgspec.json.encode(item) if item is not None else b"") + b"\n"
+                async for items in batches:
+                    yield encode_lines(items) or b"\n"
             except VendettaError as exc:
                 log.info("stream ended", code=exc.code, error=exc.message)
                 yield msgspec.json.encode({"problem": build_problem(exc)}) + b"\n"
@@ -90,35 +93,52 @@ async def lines_response(source: AsyncIterator[T], services: Services) -> Respon
     return StreamingResponse(lines(), media_type=LINES)
 
 
-async def until_stopping(source: AsyncIterator[T], services: Services) -> AsyncGenerator[T | None, None]:
-    """What `source` gives, and None whenever it was silent for a while. `ServerUnavailable` when the server stops."""
-    stopping = asyncio.create_task(services.stopping.wait())
-    pending: asyncio.Task[T] | None = None
+async def until_stopping(
+    source: AsyncIterator[T], services: Services, *, at_once: int = 1
+) -> AsyncGenerator[Sequence[T], None]:
+    """What `source` gives, as many at once as are there; nothing whenever a while has gone by and none is.
+
+    Read ahead by as many as are given at once. `ServerUnavailable` when the server stops.
+    """
+    found: list[T] = []
+    news, room = asyncio.Event(), asyncio.Event()
+
+    async def read() -> None:
+        async for item in source:
+            found.append(item)
+            news.set()
+            if len(found) == at_once:
+                room.clear()
+                await room.wait()
+
+    async def beat() -> None:
+        while not services.stopping.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                    await services.stopping.wait()
+            news.set()
+
+    # two tasks a stream: one for each item, raced with the time and the end, costs more than to send it
+    reading, beating = asyncio.create_task(read()), asyncio.create_task(beat())
+    reading.add_done_callback(lambda _: news.set())
     try:
-        while not stopping.done():
-            pending = pending or asyncio.create_task(_next(source))
-            both: set[asyncio.Task[Any]] = {pending, stopping}
-            await asyncio.wait(both, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if pending.done():
-                try:
-                    item = pending.result()
-                except StopAsyncIteration:
-                    return
-                pending = None
-                yield item
-            elif not stopping.done():
-                yield None
-        raise ServerUnavailable("the server is stopping", hint=AGAIN)
+        while True:
+            await news.wait()
+            if services.stopping.is_set():
+                raise ServerUnavailable("the server is stopping", hint=AGAIN)
+            if not reading.done():
+                news.clear()
+            elif not found:
+                reading.result()
+                return
+            items = tuple(found)
+            found.clear()
+            room.set()
+            yield items
     finally:
-        tasks = [task for task in (stopping, pending) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        reading.cancel()
+        beating.cancel()
+        await asyncio.gather(reading, beating, return_exceptions=True)
         if isinstance(source, AsyncGenerator):
             # it may hold a node's connection, which must not wait for the garbage collector
             await source.aclose()
-
-
-async def _next(source: AsyncIterator[T]) -> T:
-    """A coroutine, which a task wants, where `anext` promises only something to await."""
-    return await anext(source)

@@ -66,6 +66,7 @@ class Lives:
             clock=clock,
             keep=records.keep_history,
             holding=lambda: records.holding,
+            held=records.held,
             context=self._context,
         )
 

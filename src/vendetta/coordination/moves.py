@@ -95,7 +95,7 @@ class Moves:
         name = steps.operation.target
         plan = msgspec.convert(await steps.run("plan", lambda: self._plan(name, given)), Plan)
         if plan.source == plan.destination:
-            return _result(await steps.run("observe", lambda: self._transitions.observe(name)), None)
+            return _result(await steps.run("observe", lambda: self._transitions.observe(steps)), None)
         begun = False
         try:
             if plan.running:
@@ -109,9 +109,9 @@ class Moves:
             cause = exc
         else:
             left = await self._leave(steps, plan)
-            return _result(await steps.run("observe", lambda: self._transitions.observe(name), cleanup=True), left)
+            return _result(await steps.run("observe", lambda: self._transitions.observe(steps), cleanup=True), left)
         undone = await steps.run("go back", lambda: self._go_back(steps, plan, begun), cleanup=True)
-        await steps.run("observe after failure", lambda: self._transitions.observe(name), cleanup=True)
+        await steps.run("observe after failure", lambda: self._transitions.observe(steps), cleanup=True)
         if undone is not None:
             cause.message = f"{cause.message}; and {undone}"
         raise cause
@@ -165,7 +165,7 @@ class Moves:
         workspace = await self._store.workspaces.get(name)
         async with self._turns.on(plan.source, steps.progress):
             steps.progress(Progress(message=f"stopping on {plan.source}"))
-            await self._observation.transition(workspace, "moving")
+            await self._observation.under(steps.held).transition(workspace, "moving")
             await self._engines.call(
                 plan.source, workspace.provider, lambda provider: provider.stop(name, timeout_seconds=timeout_seconds)
             )
@@ -181,7 +181,7 @@ class Moves:
                     await require(there, Moving).import_instance(name, workspace.spec, mark, content)
 
         async with self._turns.on(plan.destination, steps.progress):
-            await self._observation.transition(workspace, "moving")
+            await self._observation.under(steps.held).transition(workspace, "moving")
             steps.progress(Progress(message=f"copying to {plan.destination}"))
             await self._engines.call(plan.destination, workspace.provider, copy)
 
@@ -206,7 +206,7 @@ class Moves:
         node = await self._store.nodes.get(plan.destination)
         check_open(node)
         # the boot is that node's: it isn't to be taken for one whose machine was restarted
-        async with self._store.transaction() as state:
+        async with self._store.transaction(steps.held) as state:
             moved = await state.workspaces.update(name, node=node.name, address=None, boot_id=node.boot_id)
             await tell_arrival(state, moved)
         await self._events.emit(

@@ -6,13 +6,14 @@ written anything since they began to look. So what is seen late never wins over 
 
 import copy
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from vendetta.errors import InstanceNotFound, WorkspaceNotFound
 from vendetta.models import Instance, InstanceState, Wanted, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
-from vendetta.store import Claim, Store
+from vendetta.store import Lease, Store
 
 from .events import Events
 from .last_words import read_last_lines
@@ -41,12 +42,12 @@ class Observation:
         self._events = events
         self._overlooked: set[str] = set()
         self._on_restart: OnRestart = _nothing
-        self._claim: Claim | None = None
+        self._lease: Lease | None = None
 
-    def under(self, claim: Claim | None) -> Self:
-        """The same, but what it writes is refused with `LeaseLost` where the claim counts no more."""
+    def under(self, lease: Lease | None) -> Self:
+        """The same, but what it writes is refused with `LeaseLost` where the lease counts no more."""
         fenced = copy.copy(self)
-        fenced._claim = claim  # noqa: SLF001 - of its own kind
+        fenced._lease = lease  # noqa: SLF001 - of its own kind
         return fenced
 
     def on_restart(self, listener: OnRestart) -> None:
@@ -62,7 +63,8 @@ class Observation:
         changes |= {"wanted": wanted} if wanted else {}
         if wanted == "running":
             changes["boot_id"] = await self._store.nodes.boot_id(workspace.node)
-        return await self._store.workspaces.update(workspace.name, **changes)
+        async with self._store.transaction(self._lease) as stored:
+            return await stored.workspaces.update(workspace.name, **changes)
 
     async def settle(self, workspace: Workspace, provider: Provider) -> Workspace:
         """What an operation ends with: writes what is true now. Raises `WorkspaceNotFound`, and as `inspect` does.
@@ -85,10 +87,9 @@ class Observation:
     async def forget(self, name: str) -> None:
         """It is gone, and so is its record. No record: nothing happens."""
         self._overlooked.discard(name)
-        try:
-            await self._store.workspaces.remove(name)
-        except WorkspaceNotFound:
-            return
+        with suppress(WorkspaceNotFound):
+            async with self._store.transaction(self._lease) as stored:
+                await stored.workspaces.remove(name)
 
     # what the monitor calls
 
@@ -108,7 +109,7 @@ class Observation:
                 await self._revive(workspace, boot_id)
             elif not (tells_enough(instance) and await self._see(workspace, instance, provider)):
                 await self.look(workspace.name, node, provider)
-        async with self._store.transaction(self._claim) as stored:
+        async with self._store.transaction(self._lease) as stored:
             await stored.workspaces.seen(as_known, datetime.now(UTC))
 
     async def look(self, name: str, node: str, provider: Provider) -> bool:
@@ -176,7 +177,7 @@ class Observation:
 
     async def _write(self, before: Workspace, findings: dict[str, Any], *, guarded: bool = True) -> Workspace | None:
         event = None
-        async with self._store.transaction(self._claim) as stored:
+        async with self._store.transaction(self._lease) as stored:
             after = await stored.workspaces.observe(before, findings, guarded=guarded)
             if after and (before.state, before.reason) != (after.state, after.reason):
                 data: dict[str, Any] = {"node": after.node, "before": before.state, "reason": after.reason}

@@ -17,7 +17,7 @@ import msgspec
 
 from vendetta.errors import Conflict, WrongState
 from vendetta.models import FINISHED, Operation, Progress
-from vendetta.store import Store, Transaction
+from vendetta.store import Held, Store, Transaction
 
 from .events import Events
 from .patience import until_stored
@@ -67,6 +67,10 @@ class Records:
     @property
     def holder(self) -> str:
         return self._group.id if self._group else self._store.server_id
+
+    def held(self, operation: str) -> Held:
+        """What is written of it may be fenced with."""
+        return Held(operation=operation, holder=self.holder)
 
     @property
     def shared(self) -> bool:

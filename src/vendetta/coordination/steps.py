@@ -17,6 +17,7 @@ import structlog
 
 from vendetta.errors import Cancelled, VendettaError
 from vendetta.models import LONGEST_HISTORY, Attempt, Operation, OperationState, Problem, Progress
+from vendetta.store import Held, LeaseLost
 
 from .attempts import RETRIES, Pause, build_late, build_unknown, build_waiting, describe_wait, is_unknown, pause_after
 from .durable import Durable, Json
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 class Surroundings:
     """What all steps of a process share. `keep` writes down what is known of an operation while it waits.
 
-    `holding`: whether no other process may have gone on with it.
+    `holding`: whether no other process may have gone on with it. `held`: that one of this id is performed here.
     """
 
     durable: Durable
@@ -41,6 +42,7 @@ class Surroundings:
     clock: Callable[[], datetime]
     keep: Callable[[Operation], Awaitable[None]]
     holding: Callable[[], bool]
+    held: Callable[[str], Held]
     context: contextvars.Context
 
 
@@ -64,6 +66,8 @@ class Steps:
 
     def __init__(self, run: Run, around: Surroundings) -> None:
         self.operation = run.operation
+        self.held = around.held(run.operation.id)
+        """What a step writes is fenced with it: another process may have gone on with the operation meanwhile."""
         self._run = run
         self._around = around
 
@@ -94,6 +98,8 @@ class Steps:
             except asyncio.CancelledError:
                 if not self._run.cancelling:
                     raise
+            except LeaseLost:
+                raise
             except Exception as exc:
                 as_ours(exc, self.operation)
             return None
@@ -131,9 +137,7 @@ class Steps:
     async def _perform(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule) -> Json:
         run, current = self._run, asyncio.current_task()
         if not self._around.holding():
-            # this process was stopped for a while: another one does this step, and what comes after it
-            run.abandon()
-            await asyncio.Event().wait()
+            await self._leave()
         if run.cancelling and not rule.cleanup:
             return build_problem(build_cancelled(run.operation))
         if not rule.cleanup and asyncio.get_running_loop().time() >= run.expires:
@@ -151,6 +155,9 @@ class Steps:
             if current and current.cancelling():
                 raise asyncio.CancelledError
             outcome: Json = {"value": msgspec.json.decode(msgspec.json.encode(value))}
+        except LeaseLost:
+            await self._leave()
+            raise
         except (asyncio.CancelledError, Exception) as exc:
             if current and current.cancelling():
                 # the server stops: nothing is recorded, the step runs again
@@ -160,6 +167,11 @@ class Steps:
         finally:
             run.step = None
         return {**outcome, "history": msgspec.to_builtins(history)}
+
+    async def _leave(self) -> None:
+        """This process was stopped for a while: another one does this step, and what comes after it."""
+        self._run.abandon()
+        await asyncio.Event().wait()
 
     async def _do(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule, history: list[Attempt]) -> Any:
         value = await self._try(name, fn, rule, history)
@@ -176,6 +188,8 @@ class Steps:
                         value = await (fn() if rule.once else until_stored(fn))
                     except asyncio.CancelledError:
                         attempt.ended("cancelled" if self._run.cancelling else "interrupted")
+                        raise
+                    except LeaseLost:
                         raise
                     except Exception as exc:
                         error = as_ours(exc, self.operation)

@@ -71,7 +71,7 @@ class Transitions:
             cause = exc
         # an instance that stood there before us under this name isn't ours to undo
         undo_instance = reached.is_set() and not isinstance(cause, NameTaken)
-        left = await steps.run("undo", lambda: self._undo(name, undo_instance, cause), cleanup=True)
+        left = await steps.run("undo", lambda: self._undo(steps, undo_instance, cause), cleanup=True)
         raise build_left(cause, left)
 
     async def _start(self, steps: Steps, given: Input) -> Result:
@@ -97,23 +97,24 @@ class Transitions:
         size_bytes = given["disk"]
 
         async def remember() -> None:
-            workspace = await self._store.workspaces.get(steps.operation.target)
-            await self._store.workspaces.update(workspace.name, spec=replace(workspace.spec, disk_bytes=size_bytes))
+            async with self._store.transaction(steps.held) as state:
+                workspace = await state.workspaces.get(steps.operation.target)
+                await state.workspaces.update(workspace.name, spec=replace(workspace.spec, disk_bytes=size_bytes))
 
         await self.settle(
             steps, "resize", lambda provider, name: require(provider, Resizing).resize_disk(name, size_bytes)
         )
         await steps.run("remember", remember)
-        return await steps.run("show", lambda: self._observe(steps.operation.target))
+        return await steps.run("show", lambda: self._observe(steps))
 
     async def _remove(self, steps: Steps, given: Input) -> Result:
         name = steps.operation.target
         try:
             await steps.run("remove", lambda: self._take_away(steps, name, given["force"]))
         except VendettaError as exc:
-            seen = await steps.run("observe", lambda: self._observe(name), cleanup=True)
+            seen = await steps.run("observe", lambda: self._observe(steps), cleanup=True)
             raise build_left(exc, describe(seen)) from exc
-        await steps.run("forget", lambda: self._observation.forget(name), cleanup=True)
+        await steps.run("forget", lambda: self._observation.under(steps.held).forget(name), cleanup=True)
         return {"name": name}
 
     async def settle(
@@ -134,22 +135,21 @@ class Transitions:
         try:
             return await self._and_look(steps, verb, lambda: act(name))
         except VendettaError as exc:
-            seen = await steps.run("observe after failure", lambda: self._observe(name), cleanup=True)
+            seen = await steps.run("observe after failure", lambda: self._observe(steps), cleanup=True)
             raise build_left(exc, describe(seen)) from exc
 
     async def _and_look(self, steps: Steps, verb: str, act: Callable[[], Awaitable[None]]) -> Result:
         """What is true once it is done. It waits for the node, but what is done isn't undone for that."""
-        name = steps.operation.target
-        if seen := await steps.run_then(verb, act, lambda: self._observe(name, patient=True)):
+        if seen := await steps.run_then(verb, act, lambda: self._observe(steps, patient=True)):
             return seen
         try:
-            return await steps.run("observe", lambda: self._observe(name, patient=True))
+            return await steps.run("observe", lambda: self._observe(steps, patient=True))
         except (LinkError, DeadlineExceeded, Cancelled):
-            return await steps.run("observe in vain", lambda: self._observe(name), cleanup=True)
+            return await steps.run("observe in vain", lambda: self._observe(steps), cleanup=True)
 
-    async def observe(self, name: str) -> Result:
+    async def observe(self, steps: Steps) -> Result:
         """A step: what is true of it now, as JSON. Raises `WorkspaceNotFound`."""
-        return await self._observe(name)
+        return await self._observe(steps)
 
     # the steps
 
@@ -158,12 +158,12 @@ class Transitions:
         operation = steps.operation
         spec = msgspec.convert(given["spec"], InstanceSpec)
         async with self._store.exclusive("placement"):
-            claimed = await self._claimed(operation) or await self._add(operation, spec, given)
+            claimed = await self._claimed(operation) or await self._add(steps, spec, given)
             try:
                 # cordoned since it was chosen: whoever drains it may have looked before there was a record to see
                 check_open(await self._store.nodes.get(claimed.node))
             except VendettaError:
-                await self._store.workspaces.remove(claimed.name)
+                await self._observation.under(steps.held).forget(claimed.name)
                 raise
 
     async def _claimed(self, operation: Operation) -> Workspace | None:
@@ -173,7 +173,8 @@ class Transitions:
             return None
         return workspace if workspace.id == operation.id else None
 
-    async def _add(self, operation: Operation, spec: InstanceSpec, given: Input) -> Workspace:
+    async def _add(self, steps: Steps, spec: InstanceSpec, given: Input) -> Workspace:
+        operation = steps.operation
         node = given["node"] or await self._place(given["provider"], spec, given["placement"])
         now = datetime.now(UTC)
         workspace = Workspace(
@@ -190,7 +191,7 @@ class Transitions:
             owner=operation.actor,
             created_at=now,
         )
-        async with self._store.transaction() as state:
+        async with self._store.transaction(steps.held) as state:
             await state.workspaces.add(workspace)
             await tell_arrival(state, workspace)
         return workspace
@@ -242,32 +243,34 @@ class Transitions:
         workspace = await self._store.workspaces.get(name)
         async with self._turns.on(workspace.node, steps.progress):
             steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
-            await self._observation.transition(workspace, state, wanted)
+            await self._observation.under(steps.held).transition(workspace, state, wanted)
             await self._engines.call(workspace.node, workspace.provider, act, on_sent=on_sent)
 
-    async def _observe(self, name: str, *, patient: bool = False) -> Result:
+    async def _observe(self, steps: Steps, *, patient: bool = False) -> Result:
         """What is true now: asked of the node, or unknown where it can't be asked (`patient`: a `LinkError` then)."""
+        name, observation = steps.operation.target, self._observation.under(steps.held)
         workspace = await self._store.workspaces.get(name)
         try:
             seen = await self._engines.call(
                 workspace.node,
                 workspace.provider,
-                lambda provider: self._observation.settle(workspace, provider),
+                lambda provider: observation.settle(workspace, provider),
             )
         except WorkspaceNotFound:
             raise
         except VendettaError as exc:
             if patient and isinstance(exc, LinkError):
                 raise
-            seen = await self._observation.unobserved(name, exc.message)
+            seen = await observation.unobserved(name, exc.message)
         result: Result = msgspec.to_builtins(seen)
         return result
 
-    async def _undo(self, name: str, instance_too: bool, cause: VendettaError) -> str | None:
+    async def _undo(self, steps: Steps, instance_too: bool, cause: VendettaError) -> str | None:
         """Leaves nothing; where the node can't be asked the record stays, so that what may be there isn't lost.
 
         Returns what is left. Whoever has given up waiting for the node doesn't wait for it here.
         """
+        name, observation = steps.operation.target, self._observation.under(steps.held)
         try:
             workspace = await self._store.workspaces.get(name)
         except WorkspaceNotFound:
@@ -283,9 +286,9 @@ class Transitions:
                 )
             except VendettaError as exc:
                 left = f"what was made could not be removed: {exc.message}"
-                await self._observation.unobserved(name, f"{cause.message}; and {left}")
+                await observation.unobserved(name, f"{cause.message}; and {left}")
                 return left
-        await self._observation.forget(name)
+        await observation.forget(name)
         return None
 
 

@@ -4,8 +4,8 @@ That a socket can't be forwarded is learnt at the first try, and remembered for 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import asyncssh
@@ -51,6 +51,8 @@ class Reach:
         self._counted = False
         self._carried: dict[str, bool] = {}
         """Sockets that a relay carries, and whether by sudo."""
+        self._closed: set[str] = set()
+        """Sockets that could not be opened when they were tried last."""
         self._ports_carried = False
 
     async def open_unix(self, path: str) -> ChannelStream:
@@ -135,20 +137,22 @@ class Reach:
     async def _forward_unix(
         self, path: str, factory: "Callable[[], asyncssh.SSHUNIXSession[bytes]]"
     ) -> "SSHChannel[bytes]":
-        async with self._reaching(path):
-            channel, _ = await self._connection.create_unix_connection(
-                factory, path, encoding=None, window=WINDOW_BYTES, max_pktsize=PACKET_BYTES
-            )
-        return channel
-
-    @asynccontextmanager
-    async def _reaching(self, path: str) -> AsyncIterator[None]:
+        # one that could not be opened last is asked about while it is tried
+        asking = asyncio.create_task(self._why_closed(path)) if path in self._closed else None
         try:
             with using(self._node, f"use {path}"):
                 async with asyncio.timeout(OPEN_SECONDS):
-                    yield
+                    channel, _ = await self._connection.create_unix_connection(
+                        factory, path, encoding=None, window=WINDOW_BYTES, max_pktsize=PACKET_BYTES
+                    )
         except (ConnectFailed, ForwardingRefused) as exc:
-            raise await self._why_closed(path) from exc
+            self._closed.add(path)
+            raise await (asking or self._why_closed(path)) from exc
+        finally:
+            if asking:
+                asking.cancel()
+        self._closed.discard(path)
+        return channel
 
     async def _why_closed(self, path: str) -> VendettaError:
         """sshd says "failed" to all of it, so the node is asked what is the matter with the socket."""

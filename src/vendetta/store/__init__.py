@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from vendetta.errors import InvalidInput
 from vendetta.paths import describe_location
 
-from .claims import Claim, Claims, LeaseLost, Share, fence
+from .claims import Claim, Claims, Held, Lease, LeaseLost, Share, fence
 from .connection import hold
 from .credentials import Credential, Credentials
 from .database import Database, Joined, StoreUnavailable
@@ -33,6 +33,8 @@ from .workspaces import Promised, Workspaces
 __all__ = [
     "Claim",
     "Credential",
+    "Held",
+    "Lease",
     "LeaseLost",
     "Page",
     "Peer",
@@ -85,14 +87,14 @@ class Store:
         return self._database.shared
 
     @asynccontextmanager
-    async def transaction(self, claim: Claim | None = None) -> AsyncIterator[Transaction]:
-        """With a claim it is fenced: `LeaseLost` where the claim counts no more; until the end it does.
+    async def transaction(self, lease: Lease | None = None) -> AsyncIterator[Transaction]:
+        """With a lease it is fenced: `LeaseLost` where that counts no more; until the end it does.
 
         Events come last in it: from the first on, other servers wait with theirs.
         """
         async with self._database.write() as connection:
-            if claim is not None:
-                await fence(connection, claim)
+            if lease is not None:
+                await fence(connection, lease)
             joined = Joined(connection)
             yield Transaction(
                 Nodes(joined),

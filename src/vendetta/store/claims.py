@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Interval, and_, case, func, literal, null, or_, select, update
 
 from vendetta.errors import NodeNotFound
+from vendetta.models import FINISHED
 
 from .connection import Connection, is_shared
 from .database import Access
 from .news import News
 from .replicas import TOPIC, build_alive
-from .tables import nodes, replicas
+from .tables import nodes, operations, replicas
 
 AT_ONCE = 1000
 """Of the values that one statement takes."""
@@ -41,6 +42,17 @@ class Claim:
     watcher: str | None
     term: int
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """That a replica performs an operation, by its id."""
+
+    operation: str
+    holder: str
+
+
+Lease = Claim | Held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +140,27 @@ class Claims:
             return {row.watcher: row.number for row in await connection.execute(query.group_by(nodes.c.watcher))}
 
 
-async def fence(connection: Connection, claim: Claim) -> None:
-    """Nobody claims the node before the transaction ends. Raises `LeaseLost` where somebody has, or it is gone."""
+async def fence(connection: Connection, lease: Lease) -> None:
+    """Nobody takes the node, or the operation, before the transaction ends.
+
+    Raises `LeaseLost` where somebody has, or it is gone.
+    """
+    if isinstance(lease, Claim):
+        await _fence_node(connection, lease)
+    elif is_shared(connection):  # on SQLite there is nobody else to perform it
+        await _fence_operation(connection, lease)
+
+
+async def _fence_operation(connection: Connection, held: Held) -> None:
+    columns = operations.c
+    query = select(columns.id).where(
+        columns.id == held.operation, columns.holder == held.holder, columns.state.not_in(FINISHED)
+    )
+    if (await connection.execute(query.with_for_update(read=True))).first() is None:
+        raise LeaseLost(f"operation {held.operation} is performed by another replica")
+
+
+async def _fence_node(connection: Connection, claim: Claim) -> None:
     query = select(nodes.c.term).where(
         nodes.c.id == claim.node_id, nodes.c.watcher == claim.watcher, nodes.c.term == claim.term
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.integration.ssh.by_hand import ENGINES
-from tests.integration.ssh.conftest import ACCEPT
+from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, endpoint
 from tests.integration.ssh.held_link import HeldLink, held_link
 from tests.testbed import TestBed
 
@@ -15,6 +15,7 @@ from vendetta.api.services import Services
 from vendetta.coordination.following import Following
 from vendetta.coordination.reading import Reading
 from vendetta.coordination.requests import NodeRequest
+from vendetta.errors import EngineUnavailable
 from vendetta.models import Node
 
 ROUNDS = 2
@@ -78,3 +79,25 @@ def find_streams() -> Iterator["asyncio.Task[Any]"]:
     for task in asyncio.all_tasks():
         if getattr(task.get_coro(), "__qualname__", "") == Following._follow.__qualname__:
             yield task
+
+
+async def test_a_socket_that_was_closed_is_asked_about_while_it_is_tried(
+    make_sshd: MakeSshd, side: Side, tmp_path: Path
+) -> None:
+    sshd, path = make_sshd(), str(tmp_path / "engine.sock")
+
+    async def use() -> None:
+        with pytest.raises(EngineUnavailable, match="there is no"):
+            await connection.open_unix(path)
+
+    async with held_link("127.0.0.1", sshd.port) as link:
+        connection = await side.connector().open(endpoint(sshd, port=link.port), ACCEPT)
+        try:
+            await use()
+            assert await count(link, use) == ROUNDS
+            server = await asyncio.start_unix_server(lambda _, writer: writer.close(), path)
+            await (await connection.open_unix(path)).close()
+            assert (await connection.run(["true"])).exit_status == 0
+            server.close()
+        finally:
+            await connection.close()

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from itertools import count
 
 import httpx
 import pytest
@@ -10,11 +12,19 @@ from tests.unit.api.conftest import Served
 from tests.unit.client.samples import EVENT, OPERATION
 
 from vendetta.api import feeds
+from vendetta.api.feeds import until_stopping
+from vendetta.api.services import Services
 from vendetta.errors import ConnectionLost, EngineUnavailable
 from vendetta.transport import Output
 
 EVENTS = "/api/v1/events"
 SSE = {"Accept": "text/event-stream"}
+
+
+async def settle() -> None:
+    """Everything that can go on without us has."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def read_until(lines: AsyncIterator[str], wanted: str) -> list[str]:
@@ -37,6 +47,53 @@ async def test_events_are_numbered_resumed_and_live(served: Served) -> None:
         assert kept[2] == "id: 3"
         await served.services.events.news.put(EVENT)
         assert (await read_until(lines, "data: "))[1] == "id: 7"
+
+
+async def test_what_is_there_is_given_at_once_and_read_ahead_no_further(services: Services) -> None:
+    taken = []
+
+    async def endless() -> AsyncIterator[int]:
+        for number in count():
+            taken.append(number)
+            yield number
+
+    async with aclosing(until_stopping(endless(), services, at_once=3)) as batches:
+        assert await anext(batches) == (0, 1, 2)
+        await settle()
+        assert taken == [0, 1, 2, 3, 4, 5]
+        assert await anext(batches) == (3, 4, 5)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+async def test_what_came_before_a_source_failed_is_given_first(services: Services, at_once: int) -> None:
+    async def failing() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+        raise ConnectionLost("the link to the node is lost")
+
+    batches = until_stopping(failing(), services, at_once=at_once)
+    if at_once == 1:
+        assert [await anext(batches), await anext(batches)] == [(1,), (2,)]
+    else:
+        assert await anext(batches) == (1, 2)
+    with pytest.raises(ConnectionLost):
+        await anext(batches)
+
+
+async def test_a_source_is_left_while_it_waits_to_be_read(services: Services) -> None:
+    left = asyncio.Event()
+
+    async def held() -> AsyncIterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            left.set()
+
+    async with aclosing(until_stopping(held(), services)) as batches:
+        await anext(batches)
+        await settle()
+    assert left.is_set()
 
 
 async def test_a_silent_stream_is_kept_alive(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from vendetta.errors import (
     WrongState,
 )
 from vendetta.models import Operation, Progress
-from vendetta.store import Store
+from vendetta.store import LeaseLost, Store
 
 Open = Callable[..., AbstractAsyncContextManager[Operations]]
 Input = dict[str, Any]
@@ -479,6 +479,38 @@ async def test_what_is_not_done_in_time_is_left_and_gone_on_with(open_operations
         done = await operations.wait(operation.id, None)
     assert (done.state, done.attempts, done.result) == ("succeeded", 2, {"number": 1})
     assert gate.cleaned == 0
+
+
+@pytest.mark.parametrize("looking", [False, True])
+async def test_a_step_that_is_refused_as_another_servers_is_left_to_that(
+    open_operations: Open, store: Store, looking: bool
+) -> None:
+    """It was stopped for a while, and wakes in the middle of a step."""
+    refused = [LeaseLost("it is performed by another replica")]
+    ran: list[str] = []
+
+    async def go(steps: Steps, given: Input) -> Input:
+        async def write() -> None:
+            ran.append("write")
+            if refused:
+                raise refused.pop()
+
+        async def nothing() -> None:
+            return None
+
+        await (steps.run_then("write", nothing, write) if looking else steps.run("write", write))
+        return {}
+
+    async with open_operations(go=go) as operations:
+        operation = await submit(operations, "thing.go")
+        run = operations._lives.runs.get(operation.id)
+        assert run
+        await run.over.wait()
+    left = await store.operations.get(operation.id)
+    assert (left.state, left.attempts) == ("running", 1)
+    async with open_operations(go=go) as operations:
+        done = await operations.wait(operation.id, None)
+    assert (done.state, done.attempts, ran) == ("succeeded", 2, ["write", "write"])
 
 
 async def test_a_crash_before_the_first_step_is_begun_again(open_operations: Open, store: Store) -> None:
