@@ -30,7 +30,9 @@ async def test_two_servers_never_overfill_a_node(database_url: str, resources: R
         nobody = cast(Any, None)
         placing = [Transitions(store, nobody, nobody, nobody) for store in (one, other)]
         claims = [
-            transitions._claim(cast(Any, SimpleNamespace(operation=make_operation(name, target=name))), given)
+            transitions._claim(
+                cast(Any, SimpleNamespace(operation=make_operation(name, target=name), held=None)), given
+            )
             for number in range(8)
             for transitions, name in zip(placing, (f"a{number}", f"b{number}"), strict=True)
         ]
