@@ -197,7 +197,12 @@ def is_unasked(workspace: Workspace, instance: Instance) -> bool:
 
 def has_restarted(workspace: Workspace, boot_id: str | None) -> bool:
     """Whether it should run, but its node was started again since it was started."""
-    return workspace.wanted == "running" and None not in (workspace.boot_id, boot_id) and workspace.boot_id != boot_id
+    return workspace.wanted == "running" and is_of_another_boot(workspace, boot_id)
+
+
+def is_of_another_boot(workspace: Workspace, boot_id: str | None) -> bool:
+    """Whether it was last seen to run, or was started, in another boot of its node than that."""
+    return None not in (workspace.boot_id, boot_id) and workspace.boot_id != boot_id
 
 
 def build_state(workspace: Workspace, instance: Instance, boot_id: str | None) -> tuple[WorkspaceState, str | None]:
@@ -218,6 +223,8 @@ def is_as_known(workspace: Workspace, instance: Instance | None, boot_id: str | 
     if instance is None:
         return workspace.state == "missing"
     state, reason = build_state(workspace, instance, boot_id)
+    if state == "running" and is_of_another_boot(workspace, boot_id):
+        return False  # by hand, or before anybody knew of the new boot: what becomes of it now isn't for the restart
     # of what isn't well in one that runs, a list doesn't tell the details
     both = state == "running" and None not in (reason, workspace.reason)
     return state == workspace.state and (both or reason == workspace.reason)

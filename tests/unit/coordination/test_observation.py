@@ -234,6 +234,20 @@ async def test_a_list_that_tells_less_than_was_seen_changes_nothing(world: World
     assert len(await world.told()) == before
 
 
+async def test_one_that_runs_again_after_a_restart_of_the_node_does_not_end_for_that(world: World) -> None:
+    """It was started before anybody knew that the node had been restarted."""
+    await world.make()
+    await world.store.nodes.update("gpu", boot_id="two")
+    await world.survey()
+    seen = await world.get()
+    assert (seen.state, seen.boot_id, await world.told()) == ("running", "two", [])
+    await world.provider.stop("web")
+    world.shown(state="failed", exit_status=3, reason="ended with status 3")
+    await world.survey()
+    seen = await world.get()
+    assert (seen.state, seen.reason, seen.exit_status) == ("failed", "ended with status 3", 3)
+
+
 async def test_after_a_restart_of_the_node_it_says_so_and_asks_for_its_start(world: World) -> None:
     asked: list[tuple[str, str]] = []
 
