@@ -32,13 +32,18 @@ path = home + "/server.sock"
 def end(number, frame):
     os.unlink(path)
     sys.exit(0)
+# a signal that comes just before select begins to wait would be looked at only after it otherwise
+woken, waker = socket.socketpair()
+waker.setblocking(False)
+signal.set_wakeup_fd(waker.fileno())
 signal.signal(signal.SIGTERM, end if sys.argv[1] == "good" else signal.SIG_IGN)
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(path)
 listener.listen()
 kept = []
-while lifeline not in select.select([listener, lifeline], [], [])[0]:
-    kept.append(listener.accept())
+while lifeline not in (ready := select.select([listener, lifeline, woken], [], [])[0]):
+    if listener in ready:
+        kept.append(listener.accept())
 """
 NEVER_LISTENS = "os.read(lifeline, 1)"
 

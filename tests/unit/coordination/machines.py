@@ -101,6 +101,8 @@ class Machine:
             if instance.running:
                 await instance.stop(255)
                 self.note(name)
+            # what ended a moment before nobody can tell from what ended by it
+            self.seen[name].add("stopped")
         self.boot += 1
         self.start_engine()
         self.mend()
