@@ -1,10 +1,12 @@
 """A server that is killed, again and again, and each time followed by another one on the same home."""
 
 import multiprocessing
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.forkserver import _forkserver  # type: ignore[attr-defined]
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -72,6 +74,14 @@ class Victim:
         self._process.join()
 
     def _start(self) -> None:
+        try:
+            self._fork()
+        except ConnectionRefusedError:
+            # Python's own server of forks can die of a caller that it doesn't expect, and is started anew once it has
+            os.waitid(os.P_PID, _forkserver._forkserver_pid, os.WEXITED | os.WNOWAIT)  # type: ignore[attr-defined]
+            self._fork()
+
+    def _fork(self) -> None:
         ours, theirs = self._context.Pipe()
         self._process = self._context.Process(target=killing.run, args=(str(self.home), self._provider, theirs))
         self._process.start()
