@@ -105,14 +105,14 @@ class Transitions:
             steps, "resize", lambda provider, name: require(provider, Resizing).resize_disk(name, size_bytes)
         )
         await steps.run("remember", remember)
-        return await steps.run("show", lambda: self._observe(steps))
+        return await steps.run("show", lambda: self.observe(steps))
 
     async def _remove(self, steps: Steps, given: Input) -> Result:
         name = steps.operation.target
         try:
             await steps.run("remove", lambda: self._take_away(steps, name, given["force"]))
         except VendettaError as exc:
-            seen = await steps.run("observe", lambda: self._observe(steps), cleanup=True)
+            seen = await steps.run("observe", lambda: self.observe(steps), cleanup=True)
             raise build_left(exc, describe(seen)) from exc
         await steps.run("forget", lambda: self._observation.under(steps.held).forget(name), cleanup=True)
         return {"name": name}
@@ -135,21 +135,17 @@ class Transitions:
         try:
             return await self._and_look(steps, verb, lambda: act(name))
         except VendettaError as exc:
-            seen = await steps.run("observe after failure", lambda: self._observe(steps), cleanup=True)
+            seen = await steps.run("observe after failure", lambda: self.observe(steps), cleanup=True)
             raise build_left(exc, describe(seen)) from exc
 
     async def _and_look(self, steps: Steps, verb: str, act: Callable[[], Awaitable[None]]) -> Result:
         """What is true once it is done. It waits for the node, but what is done isn't undone for that."""
-        if seen := await steps.run_then(verb, act, lambda: self._observe(steps, patient=True)):
+        if seen := await steps.run_then(verb, act, lambda: self.observe(steps, patient=True)):
             return seen
         try:
-            return await steps.run("observe", lambda: self._observe(steps, patient=True))
+            return await steps.run("observe", lambda: self.observe(steps, patient=True))
         except (LinkError, DeadlineExceeded, Cancelled):
-            return await steps.run("observe in vain", lambda: self._observe(steps), cleanup=True)
-
-    async def observe(self, steps: Steps) -> Result:
-        """A step: what is true of it now, as JSON. Raises `WorkspaceNotFound`."""
-        return await self._observe(steps)
+            return await steps.run("observe in vain", lambda: self.observe(steps), cleanup=True)
 
     # the steps
 
@@ -246,8 +242,11 @@ class Transitions:
             await self._observation.under(steps.held).transition(workspace, state, wanted)
             await self._engines.call(workspace.node, workspace.provider, act, on_sent=on_sent)
 
-    async def _observe(self, steps: Steps, *, patient: bool = False) -> Result:
-        """What is true now: asked of the node, or unknown where it can't be asked (`patient`: a `LinkError` then)."""
+    async def observe(self, steps: Steps, *, patient: bool = False) -> Result:
+        """A step: what is true now, as JSON: asked of the node, or unknown where it can't be (`patient`: `LinkError`).
+
+        Raises `WorkspaceNotFound`.
+        """
         name, observation = steps.operation.target, self._observation.under(steps.held)
         workspace = await self._store.workspaces.get(name)
         try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Table, delete, func, insert, select
+from sqlalchemy import ColumnElement, Row, Select, Table, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import NameTaken, NotFound, nearest
@@ -46,18 +46,11 @@ class NamedTable(Generic[Named]):
 
     async def get(self, name: str) -> Named:
         """Raises `absent`, with the nearest name as its hint."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(select_by(self.table.c.name), {KEY: name})).first()
-        if row is None:
-            raise await self._absent(name)
-        return parse_row(self.model, row)
+        return parse_row(self.model, await self._first(select_by(self.table.c.name), name))
 
     async def check(self, name: str) -> None:
         """Raises `absent`, with the nearest name as its hint, where there is none."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(select_key(self.table.c.name), {KEY: name})).first()
-        if row is None:
-            raise await self._absent(name)
+        await self._first(select_key(self.table.c.name), name)
 
     async def update(self, name: str, **changes: Any) -> Named:
         """Sets the fields that are named, in one statement, so that nobody's change is lost. Raises `absent`."""
@@ -77,6 +70,14 @@ class NamedTable(Generic[Named]):
         async with self._database.read() as connection:
             number: int = (await connection.execute(select(func.count()).select_from(self.table))).scalar_one()
         return number
+
+    async def _first(self, query: Select[Any], name: str) -> Row[Any]:
+        """What `query` finds by the name, which is its `KEY`. Raises `absent`."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(query, {KEY: name})).first()
+        if row is None:
+            raise await self._absent(name)
+        return row
 
     async def _update(self, name: str, changes: Mapping[str, Any], *conditions: ColumnElement[bool]) -> Named | None:
         """None: there is none of that name for which the conditions hold."""

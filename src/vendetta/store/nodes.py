@@ -29,11 +29,7 @@ class Nodes(NamedTable[Node]):
 
     async def way(self, name: str) -> Way:
         """A small part of what `get` reads. Raises `NodeNotFound`."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(_WAY, {KEY: name})).first()
-        if row is None:
-            raise await self._absent(name)
-        return parse_row(Way, row)
+        return parse_row(Way, await self._first(_WAY, name))
 
     async def boot_id(self, name: str) -> str | None:
         """None also where there is no such node."""
