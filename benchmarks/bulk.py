@@ -1,10 +1,8 @@
-"""Bulk over one link: files by our transport and by scp, a forwarded port by `workspace forward` and by `ssh -L`.
+"""Bulk over one link: a forwarded port by `workspace forward` and by `ssh -L`.
 
 `scripts/bench bulk`, or as a part of `scripts/bench`.
 """
 
-import asyncio
-import os
 import re
 import shlex
 import socket
@@ -13,21 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tests.e2e.harness import Vendetta
 from tests.testbed import Node
 
-from vendetta.ssh.connection import Connection
-from vendetta.ssh.connector import Connector
-from vendetta.ssh.endpoint import Endpoint, Login
-from vendetta.ssh.host_keys import HostKeys
-from vendetta.ssh.keys import Keys
-
 from .measure import Report, alternate
 
 MIB = 2**20
-FILE_MIB = 256
 STREAM_MIB = 512
 PORT = 9000
 SOURCE = f"dd if=/dev/zero of=/tmp/bulk bs=1M count={STREAM_MIB} && exec httpd -f -p {PORT} -h /tmp"
@@ -36,41 +26,7 @@ REQUEST = b"GET /bulk HTTP/1.0\r\n\r\n"
 
 
 def run(report: Report, vendetta: Vendetta, node: Node, folder: Path) -> None:
-    files(report, node, folder)
     forwarding(report, vendetta, node, folder)
-
-
-def files(report: Report, node: Node, folder: Path) -> None:
-    # in memory, so that no disk has a say
-    with TemporaryDirectory(dir="/dev/shm") as shared, asyncio.Runner() as runner:
-        local = Path(shared) / "file"
-        local.write_bytes(os.urandom(MIB) * FILE_MIB)
-        remote = "/dev/shm/bulk"
-        connection = runner.run(connect(node, folder))
-        scp = ["scp", *ssh_options(node, folder), "-q"]
-        there = f"{node.user}@{node.address}:{remote}"
-        try:
-            ours, theirs = alternate(
-                5,
-                lambda: runner.run(connection.put(local, remote)),
-                lambda: subprocess.run([*scp, str(local), there], check=True),
-            )
-            tell(report, "file to a node, against scp", ours, theirs, FILE_MIB)
-            ours, theirs = alternate(
-                5,
-                lambda: runner.run(connection.get(remote, local)),
-                lambda: subprocess.run([*scp, there, str(local)], check=True),
-            )
-            tell(report, "file from a node, against scp", ours, theirs, FILE_MIB)
-            runner.run(connection.run(["rm", remote]))
-        finally:
-            runner.run(connection.close())
-
-
-async def connect(node: Node, folder: Path) -> Connection:
-    keys = Keys(folder / "keys", folder / "none", node.key)
-    endpoint = Endpoint(node=node.name, host=node.address, port=node.port, user=node.user)
-    return await Connector(HostKeys(folder / "pins"), keys).open(endpoint, Login(accept_new=True))
 
 
 def forwarding(report: Report, vendetta: Vendetta, node: Node, folder: Path) -> None:

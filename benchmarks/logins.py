@@ -15,11 +15,10 @@ import uvloop
 
 from vendetta.errors import VendettaError
 from vendetta.ssh.algorithms import CIPHERS, KEY_EXCHANGES, MACS
-from vendetta.ssh.connection import Connection
-from vendetta.ssh.connector import Connector
+from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint
-from vendetta.ssh.host_keys import HostKeys
-from vendetta.ssh.keys import Keys
+from vendetta.ssh.identity import HostKeys, Keys
+from vendetta.ssh.login import Connector
 from vendetta.ssh.pool import Pool
 
 from .farm import Farm

@@ -14,7 +14,7 @@ from tests.testbed.guests import Guest, build_guest
 
 from vendetta.models import InstanceSpec
 from vendetta.providers.qemu import QemuProvider
-from vendetta.ssh.connection import Connection
+from vendetta.ssh.channel import Connection
 
 from .measure import Report
 

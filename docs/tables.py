@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from vendetta.api.composition import build_registry
-from vendetta.coordination.descriptions import Descriptions
+from vendetta.coordination.commands.descriptions import Descriptions
 from vendetta.models import ProviderDescription
 from vendetta.providers.powers import POWERS
 

@@ -6,7 +6,7 @@ from functools import cache
 
 import asyncssh
 
-from vendetta.coordination.probe import FACTS
+from vendetta.coordination.monitoring.node_facts import FACTS
 from vendetta.providers.lxc.choice import FIND, SOCKETS
 from vendetta.providers.qemu.scripts import CHECKUP, build_argv
 from vendetta.ssh.quoting import quote_command

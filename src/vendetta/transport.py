@@ -1,19 +1,15 @@
-"""What a provider gets for one node: the way to its processes, sockets, ports and files. No SSH is seen from here.
+"""What a provider gets for one node: the way to its processes, sockets and ports. No SSH is seen from here.
 
-Implemented by `ssh.connection.Connection`, and by the scripted fake of the unit tests. Every method raises a
+Implemented by `ssh.channel.Connection`, and by the scripted fake of the unit tests. Every method raises a
 `LinkError` when the link is the reason it failed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from aiohttp import BaseConnector
-
-OnBytes = Callable[[int, int | None], None]
-"""Progress of a copy: bytes so far, bytes in all (None where that isn't known)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +104,6 @@ class Transport(Protocol):
         `host_key` is the one it must show, as `TYPE BASE64`. Raises `ConnectFailed`, `LinkTimeout` where it doesn't
         answer yet, `HostKeyChanged`, `AuthFailed`.
         """
-
-    async def put(self, local: Path, remote: str, *, on_bytes: OnBytes | None = None) -> None: ...
-
-    async def get(self, remote: str, local: Path, *, on_bytes: OnBytes | None = None) -> None: ...
 
     def http(self, socket_path: str) -> "BaseConnector":
         """A connector whose HTTP requests reach that unix socket on the node. Shared, and closed with the link."""

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from tests.testbed import Node
 
-from vendetta.ssh.connection import Connection
-from vendetta.ssh.connector import Connector
+from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint, Login
-from vendetta.ssh.host_keys import HostKeys
-from vendetta.ssh.keys import Keys
+from vendetta.ssh.identity import HostKeys, Keys
+from vendetta.ssh.login import Connector
 
 
 @asynccontextmanager

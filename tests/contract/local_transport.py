@@ -4,12 +4,11 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from aiohttp import BaseConnector, UnixConnector
 
 from vendetta.errors import ConnectFailed, EngineForbidden, EngineUnavailable, LinkTimeout, Unsupported
-from vendetta.transport import CommandResult, OnBytes, Process, Stream, Terminal
+from vendetta.transport import CommandResult, Process, Stream, Terminal
 
 
 class LocalStream:
@@ -84,12 +83,6 @@ class LocalTransport:
         except OSError as exc:
             sock.close()
             raise ConnectFailed(f"nothing listens on {host}:{port}") from exc
-
-    async def put(self, local: Path, remote: str, *, on_bytes: OnBytes | None = None) -> None:
-        raise Unsupported("no provider needs this here")
-
-    async def get(self, remote: str, local: Path, *, on_bytes: OnBytes | None = None) -> None:
-        raise Unsupported("no provider needs this here")
 
     def http(self, socket_path: str) -> BaseConnector:
         if socket_path not in self._connectors:

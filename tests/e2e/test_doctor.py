@@ -20,7 +20,7 @@ def test_a_node_that_is_well(vendetta: Vendetta, docker_node: Node) -> None:
     vendetta.add_node("gpu", docker_node)
     done = vendetta("node", "doctor", "gpu")
     rows = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines() if "   " in line}
-    needed = ("login", "host-key", "forward-tcp", "forward-unix", "sessions", "sftp", "terminal", "shell", "docker")
+    needed = ("login", "host-key", "forward-tcp", "forward-unix", "sessions", "terminal", "shell", "docker")
     assert {rows[name] for name in needed} == {"ok"}
     assert {"sudo", "kvm", "disk", "memory", "clock", "round-trip"} <= set(rows)
     assert "node gpu: " in done.stderr

@@ -9,7 +9,7 @@ from typing import TypeVar
 from aiohttp import BaseConnector, UnixConnector
 
 from vendetta.errors import EngineUnavailable, VendettaError
-from vendetta.transport import CommandResult, OnBytes, Output, Terminal
+from vendetta.transport import CommandResult, Output, Terminal
 
 
 @dataclass
@@ -142,14 +142,6 @@ class FakeTransport:
         assert (host, port) in self._guests, f"nobody said who lets us in at {host}:{port}"
         return _given(self._guests[host, port])
 
-    async def put(self, local: Path, remote: str, *, on_bytes: OnBytes | None = None) -> None:
-        self.files[remote] = local.read_bytes()
-        _tell(on_bytes, len(self.files[remote]))
-
-    async def get(self, remote: str, local: Path, *, on_bytes: OnBytes | None = None) -> None:
-        local.write_bytes(self.files[remote])
-        _tell(on_bytes, len(self.files[remote]))
-
     def http(self, socket_path: str) -> BaseConnector:
         if socket_path not in self.sockets:
             raise EngineUnavailable(f"there is no {socket_path} on node {self.node}")
@@ -176,8 +168,3 @@ def _given(answer: T | VendettaError) -> T:
     if isinstance(answer, VendettaError):
         raise answer
     return answer
-
-
-def _tell(on_bytes: OnBytes | None, size: int) -> None:
-    if on_bytes:
-        on_bytes(size, size)

@@ -10,38 +10,35 @@ from functools import partial
 from pathlib import Path
 
 from vendetta import __version__
-from vendetta.coordination.authorization import Authorization
-from vendetta.coordination.bulk import Bulk
-from vendetta.coordination.cleanup import Cleanup
-from vendetta.coordination.credentials import Credentials
-from vendetta.coordination.descriptions import Descriptions
-from vendetta.coordination.dispatch import Dispatcher
+from vendetta.coordination.cluster import Replicas, Shares
+from vendetta.coordination.cluster.credentials import Credentials
+from vendetta.coordination.commands import Bulk, Dispatcher
+from vendetta.coordination.commands.descriptions import Descriptions
 from vendetta.coordination.doctor import Doctor
-from vendetta.coordination.draining import Draining
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
 from vendetta.coordination.figures import take_figures
-from vendetta.coordination.fleet import Fleet
-from vendetta.coordination.images import Images
-from vendetta.coordination.links import Links
-from vendetta.coordination.monitor import Monitor
-from vendetta.coordination.moves import Moves
+from vendetta.coordination.monitoring import Monitor, Observation
+from vendetta.coordination.monitoring.link_requests import Wishes
+from vendetta.coordination.monitoring.link_status import Links
+from vendetta.coordination.monitoring.node_reader import Reading
 from vendetta.coordination.nodes import Nodes
-from vendetta.coordination.observation import Observation
+from vendetta.coordination.nodes.cleanup import Cleanup
+from vendetta.coordination.nodes.drain import Draining
+from vendetta.coordination.nodes.engine_sockets import Sockets
+from vendetta.coordination.nodes.images import Images
+from vendetta.coordination.nodes.key_install import Authorization
+from vendetta.coordination.nodes.key_rotation import Rotation
+from vendetta.coordination.nodes.run_everywhere import Fleet
+from vendetta.coordination.nodes.uploads import Uploads
 from vendetta.coordination.operations import Operations
-from vendetta.coordination.reading import Reading
-from vendetta.coordination.replicas import Replicas
-from vendetta.coordination.revival import Revival
-from vendetta.coordination.rotation import Rotation
-from vendetta.coordination.shares import Shares
-from vendetta.coordination.snapshots import Snapshotting
-from vendetta.coordination.sockets import Sockets
 from vendetta.coordination.tokens import Tokens
-from vendetta.coordination.transitions import Transitions
-from vendetta.coordination.turns import Turns
-from vendetta.coordination.uploads import Uploads
-from vendetta.coordination.wishes import Wishes
 from vendetta.coordination.workspaces import Workspaces
+from vendetta.coordination.workspaces.autostart import Revival
+from vendetta.coordination.workspaces.lifecycle import Transitions
+from vendetta.coordination.workspaces.move import Moves
+from vendetta.coordination.workspaces.node_slots import Turns
+from vendetta.coordination.workspaces.snapshots import Snapshotting
 from vendetta.models import ServerStatus
 from vendetta.paths import Paths, describe_location
 from vendetta.providers.docker import DockerProvider
@@ -49,11 +46,10 @@ from vendetta.providers.lxc import LxcProvider
 from vendetta.providers.qemu import QemuProvider
 from vendetta.providers.registry import Registry
 from vendetta.settings import ServerConfig
-from vendetta.ssh.connector import Connector
-from vendetta.ssh.host_keys import HostKeys
-from vendetta.ssh.keys import Keys
+from vendetta.ssh.identity import HostKeys, Keys
+from vendetta.ssh.identity.succession import Succession
+from vendetta.ssh.login import Connector
 from vendetta.ssh.pool import Pool
-from vendetta.ssh.succession import Succession
 from vendetta.store import Store
 from vendetta.store.events import TOPIC as EVENTS
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vendetta.coordination.private_socket import BACKLOG, listen_privately
 from vendetta.errors import InvalidInput
+from vendetta.private_socket import BACKLOG, listen_privately
 
 
 @contextmanager

@@ -11,8 +11,8 @@ import structlog
 import uvicorn
 
 from vendetta import __version__
-from vendetta.coordination.private_socket import check_path
 from vendetta.paths import Paths
+from vendetta.private_socket import check_path
 from vendetta.settings import ServerConfig
 
 from .app import create_app

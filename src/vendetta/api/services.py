@@ -8,27 +8,26 @@ from typing import Annotated, Protocol
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from vendetta.coordination.bulk import Bulk
-from vendetta.coordination.cleanup import Cleanup
-from vendetta.coordination.credentials import Credentials
-from vendetta.coordination.descriptions import Descriptions
-from vendetta.coordination.dispatch import Dispatcher
+from vendetta.coordination.cluster import Replicas
+from vendetta.coordination.cluster.credentials import Credentials
+from vendetta.coordination.commands import Bulk, Dispatcher
+from vendetta.coordination.commands.descriptions import Descriptions
 from vendetta.coordination.doctor import Doctor
-from vendetta.coordination.draining import Draining
 from vendetta.coordination.events import Events
 from vendetta.coordination.figures import Figures
-from vendetta.coordination.fleet import Fleet
-from vendetta.coordination.images import Images
-from vendetta.coordination.moves import Moves
 from vendetta.coordination.nodes import Nodes
+from vendetta.coordination.nodes.cleanup import Cleanup
+from vendetta.coordination.nodes.drain import Draining
+from vendetta.coordination.nodes.engine_sockets import Sockets
+from vendetta.coordination.nodes.images import Images
+from vendetta.coordination.nodes.key_rotation import Rotation
+from vendetta.coordination.nodes.run_everywhere import Fleet
 from vendetta.coordination.operations import Operations
-from vendetta.coordination.replicas import Replicas
-from vendetta.coordination.rotation import Rotation
-from vendetta.coordination.sockets import Sockets
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.workspaces import Workspaces
+from vendetta.coordination.workspaces.move import Moves
 from vendetta.models import Event, ServerStatus
-from vendetta.ssh.keys import Keys
+from vendetta.ssh.identity import Keys
 
 
 class Listener(Protocol):

@@ -12,7 +12,8 @@ from vendetta.errors import VendettaError
 from vendetta.models import BulkResult
 
 from . import complete, exits
-from .output import to_yaml, write_json_line, write_text
+from .formats import to_yaml
+from .output import write_json_line, write_text
 from .params import PAIR
 from .progress import open_count
 from .session import Session

@@ -7,6 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 from click import style, unstyle
 
+from .formats import to_json, to_yaml
 from .session import Session
 
 T = TypeVar("T")
@@ -70,23 +71,6 @@ def write_json_line(item: object) -> None:
     """For streams: one object a line, at once."""
     _write(msgspec.json.encode(item).decode() + "\n")
     sys.stdout.flush()
-
-
-def to_json(item: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(item), indent=2).decode()
-
-
-def to_yaml(item: object) -> str:
-    from io import StringIO
-
-    from ruamel.yaml import YAML  # 30 ms that only YAML needs
-
-    text = StringIO()
-    yaml = YAML(typ="safe")
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.dump(msgspec.to_builtins(item, str_keys=True), text)
-    return text.getvalue()
 
 
 def colored_state(state: str) -> str:

@@ -9,7 +9,7 @@ from vendetta.client.nodes import Login
 from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput
 from vendetta.models import Key
 
-from .randomart import draw, name_family
+from .access.randomart import draw, name_family
 from .session import Session
 
 T = TypeVar("T")

@@ -60,7 +60,7 @@ class Session:
         if self.output == "json":
             from vendetta.models import Problem
 
-            from .output import to_json
+            from .formats import to_json
 
             click.echo(to_json(Problem.from_error(error)), err=True)
             return

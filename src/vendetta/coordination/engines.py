@@ -15,7 +15,7 @@ from vendetta.models import Node, Way
 from vendetta.providers.base import Provider
 from vendetta.providers.registry import Registry
 from vendetta.ssh.breaker import HOPELESS
-from vendetta.ssh.connection import Connection
+from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store

@@ -6,9 +6,12 @@ room, and loses only what is pruned before it comes to it, which it is told.
 """
 
 import asyncio
+from bisect import bisect_right
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,14 +20,14 @@ from vendetta.models import Event
 from vendetta.store import Page, Store, StoreUnavailable
 from vendetta.store.events import TOPIC, parse_news
 
-from .recent import Recent
-
 KEEP = 100_000
 RECENT = 1_000
 """How many events a watcher may be behind before it reads the store."""
 PRUNE_EVERY = 1_000
 READ_AT_ONCE = 500
 PAUSE_SECONDS = 1.0
+
+_SEQUENCE = attrgetter("sequence")
 
 
 class Events:
@@ -149,6 +152,53 @@ class Events:
                 self._recent.leave_out(sequence)
         news, self._news = self._news, asyncio.Event()
         news.set()
+
+
+class Recent:
+    """Hold the newest events, at most `most`, for watchers who keep up: nothing here reads the store.
+
+    It holds every event above some number. They must be added in the order of their numbers; numbers may be left out,
+    events may not.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._events: deque[Event] = deque()
+        self._since: int | None = None
+
+    def add(self, event: Event) -> None:
+        if self._since is None:
+            self._since = event.sequence - 1
+        if event.sequence <= self._newest:
+            return
+        self._events.append(event)
+        if len(self._events) > self._most:
+            self._since = self._events.popleft().sequence
+
+    def leave_out(self, sequence: int) -> None:
+        """There is an event of that number, which isn't held: it begins anew above it."""
+        if self._since is None or sequence > self._newest:
+            self._events.clear()
+            self._since = sequence
+
+    def forget(self) -> None:
+        """Some may have passed unheard: it begins anew with the next, of which alone it is known what follows."""
+        self._events.clear()
+        self._since = None
+
+    def knows(self, since: int) -> bool:
+        """Whether all there is above `since` is held, or will be heard."""
+        return self._since is not None and self._since <= since
+
+    def after(self, since: int) -> Event | None:
+        """The first above `since`; None where there is none yet."""
+        if not self._events or self._newest <= since:
+            return None
+        return self._events[bisect_right(self._events, since, key=_SEQUENCE)]
+
+    @property
+    def _newest(self) -> int:
+        return self._events[-1].sequence if self._events else self._since or 0
 
 
 def build_missed(since: int, forgotten: int) -> Event:

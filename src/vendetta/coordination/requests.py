@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from vendetta.errors import InvalidInput, nearest
 from vendetta.models import InstanceSpec, Mount, Service
+from vendetta.transport import Terminal
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 NAME_RULE = "1 to 40 small letters, digits and hyphens, beginning and ending with a letter or digit"
@@ -310,3 +311,7 @@ class ExecConfig(Request):
 class LogsConfig(Request):
     tail: int | None = Field(None, ge=0, description="the last so many lines")
     since: float | None = Field(None, ge=0, description="seconds since the epoch")
+
+
+def build_terminal(request: ExecRequest) -> Terminal | None:
+    return Terminal(request.columns, request.rows, request.terminal_type) if request.tty else None

@@ -6,6 +6,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from vendetta.errors import InvalidInput
 
+SSH_PORT = 22
 FORMS = "An address is HOST, USER@HOST, HOST:PORT, [IPv6]:PORT, ssh://USER@HOST:PORT or a name of your ssh config."
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?\.?")
 _USER = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._@\\+$-]*")

@@ -11,27 +11,20 @@ import asyncssh
 
 from vendetta.errors import (
     AuthFailed,
-    CommandFailed,
     ConnectFailed,
     ConnectionLost,
-    Forbidden,
     ForwardingRefused,
     InvalidInput,
     LinkError,
     LinkTimeout,
-    NotFound,
-    OutOfResources,
     Unsupported,
     VendettaError,
 )
 
-from .offer import Offer
+from .offered_keys import Offer
 from .route import Hop
 
-LOST = (asyncssh.DisconnectError, asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, ConnectionError)
-ABSENT = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, FileNotFoundError, NotADirectoryError)
-DENIED = (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect, PermissionError)
-FULL = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
+LOST = (asyncssh.DisconnectError, ConnectionError)
 TOO_MANY_TRIES = "Too many authentication failures"
 
 
@@ -115,34 +108,6 @@ def using(node: str, what: str, seconds: float | None = None) -> Iterator[None]:
         ) from exc
     except asyncssh.Error as exc:
         raise LinkError(f"{what} on node {node}: {exc.reason}", node=node) from exc
-
-
-@contextmanager
-def copying(node: str, what: str) -> Iterator[None]:
-    """Around a copy, inside `using`: tells whether a file was the reason. Links broken are left to `using`."""
-    try:
-        yield
-    except LOST:
-        raise
-    except ABSENT as exc:
-        raise NotFound(f"{what} on node {node}: {_said(exc)}", node=node) from exc
-    except DENIED as exc:
-        raise Forbidden(f"{what} on node {node}: {_said(exc)}", node=node) from exc
-    except FULL as exc:
-        raise OutOfResources(f"{what} on node {node}: {_said(exc)}", hint="Make room on that disk.", node=node) from exc
-    except asyncssh.SFTPError as exc:
-        raise CommandFailed(
-            f"{what} on node {node}: {_said(exc)}",
-            hint="sshd says no more than that: is the disk full, or a folder where a file should be?",
-            argv=["sftp"],
-            exit_status=exc.code,
-            stderr=exc.reason,
-        ) from exc
-    except TimeoutError:
-        raise
-    except OSError as exc:
-        full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise (OutOfResources if full else InvalidInput)(f"{what}: {exc.filename or 'here'}: {exc.strerror}") from exc
 
 
 def lost(node: str, what: str) -> ConnectionLost:
@@ -240,9 +205,3 @@ def _mending(error: OSError) -> str:
     if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return "Is the network (or the VPN) up that leads there?"
     return "Is sshd running there, on that port?"
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
-    return str(getattr(error, "reason", error))

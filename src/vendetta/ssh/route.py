@@ -12,8 +12,7 @@ import asyncssh
 
 from vendetta.errors import InvalidInput
 
-from .endpoint import Address, Endpoint, format_host, parse_address
-from .host_keys import SSH_PORT
+from .endpoint import SSH_PORT, Address, Endpoint, format_host, parse_address
 
 MOST_HOPS = 8
 NOTHING_SAID = object()

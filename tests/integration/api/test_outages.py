@@ -16,8 +16,8 @@ from vendetta.api.app import create_app
 from vendetta.api.composition import running_services
 from vendetta.api.metrics import Metrics
 from vendetta.api.services import Services
-from vendetta.coordination import durable
 from vendetta.coordination.operations import Steps
+from vendetta.coordination.operations import checkpoints as durable
 from vendetta.models import Operation
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig

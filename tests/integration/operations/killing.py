@@ -17,9 +17,10 @@ from dbos._queue import Queue
 from vendetta import settings
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
-from vendetta.coordination import durable, requests
-from vendetta.coordination.durable import Durable, Json
-from vendetta.coordination.steps import Steps
+from vendetta.coordination import requests
+from vendetta.coordination.operations import checkpoints as durable
+from vendetta.coordination.operations.checkpoints import Durable, Json
+from vendetta.coordination.operations.steps import Steps
 from vendetta.models import Operation
 from vendetta.paths import Paths
 from vendetta.ssh.endpoint import Login

@@ -14,9 +14,9 @@ from typing import Any
 
 import structlog
 
+from vendetta.coordination.cluster import Replicas
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Operations, Steps
-from vendetta.coordination.replicas import Replicas
 from vendetta.errors import Cancelled, VendettaError
 from vendetta.models import Progress
 from vendetta.store import Store

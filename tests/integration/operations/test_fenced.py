@@ -8,7 +8,7 @@ import pytest
 from tests.unit.store.samples import make_node, make_workspace
 
 from vendetta.coordination.events import Events
-from vendetta.coordination.observation import Observation
+from vendetta.coordination.monitoring import Observation
 from vendetta.models import InstanceSpec, Operation, Progress, Workspace
 from vendetta.providers.memory import MemoryEngine, MemoryProvider
 from vendetta.store import Held, LeaseLost, Store

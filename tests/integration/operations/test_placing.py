@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.unit.store.samples import make_node, make_operation
 
-from vendetta.coordination.transitions import Transitions
+from vendetta.coordination.workspaces.lifecycle import Transitions
 from vendetta.errors import OutOfResources
 from vendetta.models import InstanceSpec, ProviderStatus, Resources
 from vendetta.store import Store

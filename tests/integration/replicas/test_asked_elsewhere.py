@@ -15,13 +15,14 @@ from tests.unit.store.test_claims import LEASE_SECONDS, make_replica
 
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
-from vendetta.coordination import monitor, reading
 from vendetta.coordination.engines import Engines
+from vendetta.coordination.monitoring import monitor
+from vendetta.coordination.monitoring import node_reader as reading
 from vendetta.coordination.requests import NodeRequest
 from vendetta.errors import Busy
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
-from vendetta.ssh.connection import Connection
+from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Login
 from vendetta.store import Store
 

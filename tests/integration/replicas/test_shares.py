@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from tests.unit.store.samples import make_node
 
-from vendetta.coordination.replicas import LEASE_SECONDS, Alive
-from vendetta.coordination.shares import Shares, owner_of
+from vendetta.coordination.cluster.membership import LEASE_SECONDS, Alive
+from vendetta.coordination.cluster.node_assignment import Shares, owner_of
 from vendetta.models import Replica
 from vendetta.store import Claim, LeaseLost, Store
 

@@ -16,7 +16,7 @@ from tests.integration.replicas.servers import (
 )
 from tests.integration.ssh.sshd import Sshd
 
-from vendetta.coordination.replicas import LEASE_SECONDS
+from vendetta.coordination.cluster.membership import LEASE_SECONDS
 
 pytestmark = pytest.mark.root
 

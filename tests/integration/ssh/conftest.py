@@ -19,11 +19,10 @@ from vendetta.coordination.requests import NodeRequest
 from vendetta.errors import VendettaError
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
-from vendetta.ssh.connection import Connection
-from vendetta.ssh.connector import Connector
+from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint, Login
-from vendetta.ssh.host_keys import HostKeys
-from vendetta.ssh.keys import Keys
+from vendetta.ssh.identity import HostKeys, Keys
+from vendetta.ssh.login import Connector
 
 ACCEPT = Login(accept_new=True)
 

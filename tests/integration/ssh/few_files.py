@@ -11,13 +11,12 @@ import sys
 from pathlib import Path
 
 from vendetta.errors import VendettaError
-from vendetta.ssh.connection import Connection
-from vendetta.ssh.connector import Connector
+from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint, Login
-from vendetta.ssh.host_keys import HostKeys
-from vendetta.ssh.keys import Keys
-from vendetta.ssh.links import LinkObserver
+from vendetta.ssh.identity import HostKeys, Keys
+from vendetta.ssh.login import Connector
 from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool.slots import LinkObserver
 
 FEW = 6
 

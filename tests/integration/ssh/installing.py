@@ -8,11 +8,11 @@ from pathlib import Path
 import asyncssh
 from tests.integration.ssh.conftest import ACCEPT, Side
 
-from vendetta.coordination.authorization import Authorization
+from vendetta.coordination.nodes.key_install import Authorization
 from vendetta.models import Key
-from vendetta.ssh.connection import Connection
-from vendetta.ssh.connector import Connector
+from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint, Login
+from vendetta.ssh.login import Connector
 
 AWKWARD = (
     b"# note\n\nrestrict,command=\"echo $HOME `id` 'x'\" ssh-ed25519 AAAA\tx\n  \r\n\0\xff\xfe\n-n last without newline"

@@ -24,10 +24,10 @@ from vendetta.api.services import Services
 from vendetta.coordination.requests import NodeRequest
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
-from vendetta.ssh import succession
-from vendetta.ssh.connector import Connector
+from vendetta.ssh.authorized_keys.remote_edit import Talk
 from vendetta.ssh.endpoint import Login
-from vendetta.ssh.key_files import Talk
+from vendetta.ssh.identity import succession
+from vendetta.ssh.login import Connector
 
 
 class Points:

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, endpoint
 
 from vendetta.errors import ConnectionLost
-from vendetta.ssh.connection import Connection
+from vendetta.ssh.channel import Connection
 
 Opened = Callable[..., AbstractAsyncContextManager[Connection]]
 
@@ -41,7 +41,6 @@ async def test_an_sshd_with_its_defaults_allows_everything(opened_with: Opened, 
         abilities = connection.abilities
         assert await abilities.forwards_tcp()
         assert await abilities.forwards_unix([listening])
-        assert await abilities.has_sftp()
         assert await abilities.gives_terminals()
         assert await abilities.count_sessions() == 10
 
@@ -78,11 +77,6 @@ async def test_an_sshd_that_does_not_listen_either(opened_with: Opened) -> None:
         assert await connection.abilities.forwards_unix([]) is None
 
 
-async def test_no_sftp(opened_with: Opened) -> None:
-    async with opened_with(Subsystem="") as connection:
-        assert not await connection.abilities.has_sftp()
-
-
 async def test_no_terminals(opened_with: Opened) -> None:
     async with opened_with(PermitTTY="no") as connection:
         assert not await connection.abilities.gives_terminals()
@@ -103,7 +97,7 @@ async def test_sessions_that_are_open_count(opened_with: Opened) -> None:
         await process.close()
 
 
-@pytest.mark.parametrize("ability", ["forwards_tcp", "has_sftp", "gives_terminals", "count_sessions"])
+@pytest.mark.parametrize("ability", ["forwards_tcp", "gives_terminals", "count_sessions"])
 async def test_a_lost_connection_says_nothing_of_what_is_allowed(opened_with: Opened, ability: str) -> None:
     async with opened_with() as connection:
         await connection.close()

@@ -8,8 +8,8 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, Told, endpoin
 from tests.integration.ssh.sshd import Sshd
 
 from vendetta.errors import AuthFailed, ForwardingRefused, HostKeyChanged, HostKeyUnknown, LinkError
-from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint
+from vendetta.ssh.login import Connector
 from vendetta.ssh.pool import Pool
 
 NODES = 12

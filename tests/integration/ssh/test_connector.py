@@ -15,10 +15,9 @@ from vendetta.errors import (
     HostKeyUnknown,
     LinkTimeout,
 )
-from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint, Login
-from vendetta.ssh.host_keys import HostKeys
-from vendetta.ssh.keys import Keys
+from vendetta.ssh.identity import HostKeys, Keys
+from vendetta.ssh.login import Connector
 
 pytestmark = pytest.mark.root
 

@@ -14,10 +14,10 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, Told
 from tests.integration.ssh.sshd import Sshd, free_port
 from tests.testbed import Node as Machine
 
-from vendetta.coordination import doctor as module
 from vendetta.coordination.doctor import Doctor
+from vendetta.coordination.doctor import examination as module
+from vendetta.coordination.doctor.login_failures import STAGES
 from vendetta.coordination.engines import Engines, build_endpoint
-from vendetta.coordination.unreachable import STAGES
 from vendetta.errors import EngineUnavailable, NodeNotFound
 from vendetta.models import Check, DoctorReport, Node, ProviderStatus
 from vendetta.providers.docker import DockerProvider
@@ -27,7 +27,7 @@ from vendetta.ssh.pool import Pool
 from vendetta.store import Store
 from vendetta.transport import Transport
 
-HEALTHY = ("forward-tcp", "forward-unix", "sessions", "sftp", "terminal", "shell", "home", "sudo", "memory", "clock")
+HEALTHY = ("forward-tcp", "forward-unix", "sessions", "terminal", "shell", "home", "sudo", "memory", "clock")
 
 
 class Healthy(MemoryProvider):
@@ -175,7 +175,6 @@ async def test_every_failure_and_warning_says_how_it_is_mended(surgery: Surgery,
         ({"AllowTcpForwarding": "no"}, {"forward-tcp": "warning", "forward-unix": "warning"}),
         ({"AllowStreamLocalForwarding": "no"}, {"forward-tcp": "ok", "forward-unix": "warning"}),
         ({"DisableForwarding": "yes"}, {"forward-tcp": "warning", "forward-unix": "warning"}),
-        ({"Subsystem": ""}, {"sftp": "warning"}),
         ({"MaxSessions": "1"}, {"sessions": "warning"}),
         ({"MaxSessions": "4"}, {"sessions": "warning"}),
         ({"PermitTTY": "no"}, {"terminal": "warning"}),
@@ -221,7 +220,7 @@ async def test_startup_files_that_hang_are_the_failure_of_the_shell_alone(
     await surgery.take(sshd)
     found = await surgery.examine()
     assert found["shell"].state == "failure"
-    assert states(found, ["forward-tcp", "sftp", "terminal", "engine"]) == {"ok"}
+    assert states(found, ["forward-tcp", "terminal", "engine"]) == {"ok"}
     assert states(found, ["sudo", "memory", "clock"]) == {"skipped"}
 
 
@@ -268,7 +267,6 @@ async def test_a_node_that_there_is_not(surgery: Surgery) -> None:
         ({"AllowTcpForwarding": "no"}, "forward-tcp"),
         ({"AllowStreamLocalForwarding": "no"}, "forward-unix"),
         ({"MaxSessions": "1"}, "sessions"),
-        ({"Subsystem": "sftp /nowhere/sftp-server"}, "sftp"),
         ({"PermitTTY": "no"}, "terminal"),
         ({"ForceCommand": "echo no"}, "shell"),
     ],

@@ -11,7 +11,7 @@ from tests.integration.ssh.conftest import add
 from tests.testbed import TestBed
 
 from vendetta.api.services import Services
-from vendetta.coordination.following import Following
+from vendetta.coordination.monitoring.event_streams import Following
 from vendetta.coordination.requests import RemoveRequest
 from vendetta.ssh.endpoint import Login
 

@@ -8,9 +8,9 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, Told, endpoin
 from tests.integration.ssh.sshd import Sshd
 
 from vendetta.errors import ConnectionLost, LinkTimeout
-from vendetta.ssh import pool as pool_module
-from vendetta.ssh.handshake import DROPPED_TRIES
+from vendetta.ssh.login.handshake import DROPPED_TRIES
 from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import pool as pool_module
 
 
 class Wire:
@@ -84,7 +84,7 @@ async def test_a_stall_is_ridden_out(sshd: Sshd, side: Side, wire: Wire) -> None
 
 
 async def test_a_dead_link_is_noticed(sshd: Sshd, side: Side, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vendetta.ssh.connector.STALL_SECONDS", 0.2)
+    monkeypatch.setattr("vendetta.ssh.login.connector.STALL_SECONDS", 0.2)
     connection = await side.connector(keepalive_seconds=0.1).open(endpoint(sshd, port=wire.port), ACCEPT)
     running = asyncio.create_task(connection.run(["sleep", "100"]))
     wire.flowing.clear()
@@ -99,7 +99,7 @@ async def test_one_that_died_without_a_word_is_replaced_unnoticed(
 ) -> None:
     monkeypatch.setattr(pool_module, "CHECK_SECONDS", 0.2)
     monkeypatch.setattr(pool_module, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr("vendetta.ssh.connection.CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr("vendetta.ssh.channel.connection.CLOSE_SECONDS", 0.2)
     async with Wire(sshd.port) as dying, Pool(side.connector(), Told()) as pool:
         first = await pool.connect(endpoint(sshd, port=dying.port), ACCEPT)
         dying.flowing.clear()

@@ -15,8 +15,8 @@ from vendetta.coordination.requests import ExecRequest, NodeRequest
 from vendetta.errors import ConnectionLost, LinkError, LinkTimeout
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
-from vendetta.ssh import pool as pool_module
 from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import pool as pool_module
 
 pytestmark = pytest.mark.root
 
@@ -31,8 +31,8 @@ def node(make_node: NodeFactory) -> Node:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The link is given up after two seconds of silence instead of eighty."""
-    monkeypatch.setattr("vendetta.ssh.connector.STALL_SECONDS", 1.5)
-    monkeypatch.setattr("vendetta.ssh.connection.CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr("vendetta.ssh.login.connector.STALL_SECONDS", 1.5)
+    monkeypatch.setattr("vendetta.ssh.channel.connection.CLOSE_SECONDS", 0.2)
     monkeypatch.setattr(pool_module, "CHECK_SECONDS", 1.0)
     monkeypatch.setattr(pool_module, "FRESH_SECONDS", 0.0)
 

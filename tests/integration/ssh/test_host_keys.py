@@ -20,7 +20,7 @@ from vendetta.api.services import Services
 from vendetta.coordination.requests import ExecRequest, NodeRequest
 from vendetta.errors import ConnectFailed, HostKeyChanged, HostKeyUnknown, InvalidInput
 from vendetta.models import Node
-from vendetta.ssh.connection import Connection
+from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint, Login
 
 OTHERS = ("ecdsa-sha2-nistp256", "ssh-rsa")

@@ -13,8 +13,8 @@ from tests.integration.ssh.installing import AWKWARD, foreign_key, installing, l
 from tests.integration.ssh.sshd import Sshd
 
 from vendetta.errors import AuthFailed, InvalidInput, LinkError
-from vendetta.ssh import key_files
-from vendetta.ssh.authorized_keys import build_options
+from vendetta.ssh.authorized_keys import remote_edit as key_files
+from vendetta.ssh.authorized_keys.lines import build_options
 
 HOME_FILE = "{directory}/home/.ssh/authorized_keys"
 

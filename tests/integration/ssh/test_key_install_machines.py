@@ -13,8 +13,8 @@ from tests.integration.ssh.installing import Installing, foreign_key, installing
 from tests.testbed import Node, TestBed
 
 from vendetta.errors import AuthFailed, CommandFailed, Forbidden
-from vendetta.ssh import key_files
-from vendetta.ssh.connection import Connection
+from vendetta.ssh.authorized_keys import remote_edit as key_files
+from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint, Login
 
 pytestmark = pytest.mark.root

@@ -24,10 +24,9 @@ from vendetta.errors import Conflict, NodeNotFound
 from vendetta.models import Key, KeyRotation
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
-from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint, Login
-from vendetta.ssh.host_keys import HostKeys
-from vendetta.ssh.keys import Keys
+from vendetta.ssh.identity import HostKeys, Keys
+from vendetta.ssh.login import Connector
 from vendetta.store import StoreUnavailable
 
 ROOT = Path(__file__).parents[3]

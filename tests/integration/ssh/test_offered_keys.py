@@ -10,9 +10,9 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, endpoint
 from tests.integration.ssh.sshd import Sshd
 
 from vendetta.errors import AuthFailed
-from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint, Login
-from vendetta.ssh.keys import Keys
+from vendetta.ssh.identity import Keys
+from vendetta.ssh.login import Connector
 
 
 def count_refused(sshd: Sshd) -> int:

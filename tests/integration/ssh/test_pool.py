@@ -10,8 +10,8 @@ from tests.integration.ssh.conftest import ACCEPT, Told, endpoint_of
 from tests.testbed import Node
 
 from vendetta.errors import AuthFailed, Busy
-from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint
+from vendetta.ssh.login import Connector
 from vendetta.ssh.pool import Pool
 
 pytestmark = pytest.mark.root

@@ -12,8 +12,8 @@ from tests.integration.ssh.held_link import HeldLink, held_link
 from tests.testbed import TestBed
 
 from vendetta.api.services import Services
-from vendetta.coordination.following import Following
-from vendetta.coordination.reading import Reading
+from vendetta.coordination.monitoring.event_streams import Following
+from vendetta.coordination.monitoring.node_reader import Reading
 from vendetta.coordination.requests import NodeRequest
 from vendetta.errors import EngineUnavailable
 from vendetta.models import Node

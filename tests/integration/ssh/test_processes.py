@@ -7,8 +7,8 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Opening, Side, endp
 from tests.testbed import Node
 
 from vendetta.errors import ConnectionLost, InvalidInput, LinkTimeout, Unsupported
-from vendetta.ssh.connection import Connection
-from vendetta.ssh.process import ChannelProcess
+from vendetta.ssh.channel import Connection
+from vendetta.ssh.channel.process import ChannelProcess
 from vendetta.transport import Terminal
 
 

@@ -16,7 +16,7 @@ from tests.integration.ssh.sshd import Sshd
 from tests.testbed import Node
 
 from vendetta.errors import ConnectFailed, EngineForbidden, EngineUnavailable, ForwardingRefused
-from vendetta.ssh.connection import Connection
+from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Login
 
 FORBIDDEN = {"AllowTcpForwarding": "no", "AllowStreamLocalForwarding": "no"}

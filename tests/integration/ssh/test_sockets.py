@@ -13,7 +13,7 @@ from tests.integration.ssh.sshd import Sshd
 
 from vendetta.errors import EngineUnavailable
 from vendetta.providers.docker.hijack import Hijacked
-from vendetta.ssh.connection import Connection
+from vendetta.ssh.channel import Connection
 
 BIG = 20 * 2**20
 

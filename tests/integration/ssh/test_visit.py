@@ -9,7 +9,7 @@ from tests.testbed import Node
 
 from vendetta.errors import AuthFailed, ConnectFailed, HostKeyChanged, InvalidInput, LinkError
 from vendetta.providers.qemu.keys import generate_key
-from vendetta.ssh.connection import Connection
+from vendetta.ssh.channel import Connection
 from vendetta.transport import Guest, Process
 
 pytestmark = pytest.mark.root

@@ -11,14 +11,15 @@ from tests.integration.ssh.sshd import Sshd
 
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
-from vendetta.coordination import monitor, reading
+from vendetta.coordination.monitoring import monitor
+from vendetta.coordination.monitoring import node_reader as reading
 from vendetta.coordination.requests import ExecRequest, NodeRequest
 from vendetta.errors import ConnectFailed
 from vendetta.models import Event
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
-from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Login
+from vendetta.ssh.login import Connector
 
 NAMES = [f"n{number}" for number in range(6)]
 PLACES = 3

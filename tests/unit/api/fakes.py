@@ -27,7 +27,7 @@ from tests.unit.client.samples import (
 )
 
 from vendetta.api.services import Services
-from vendetta.coordination.descriptions import Descriptions
+from vendetta.coordination.commands.descriptions import Descriptions
 from vendetta.coordination.figures import Figures
 from vendetta.coordination.requests import BulkRequest, ExecRequest, RunRequest
 from vendetta.errors import (

@@ -8,8 +8,8 @@ import pytest
 from tests.unit.api.conftest import Served
 
 from vendetta.api.listeners import describe, listen_on_tcp
-from vendetta.coordination.private_socket import check_path
 from vendetta.errors import InvalidInput
+from vendetta.private_socket import check_path
 
 
 async def until_refused(path: Path) -> None:

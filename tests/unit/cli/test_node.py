@@ -11,9 +11,9 @@ from tests.unit.cli.conftest import Cli
 from tests.unit.client.fake_server import FakeServer, Reply, Request, items, sse
 from tests.unit.client.samples import DRAINED, EVENT, FINGERPRINT, KEY, NODE, REPORT, SOCKET, WORKSPACE, operation
 
+from vendetta.cli.access.randomart import draw
 from vendetta.cli.node.add import derive_name
 from vendetta.cli.node.watching import Sight, build_text
-from vendetta.cli.randomart import draw
 from vendetta.errors import AuthFailed, HostKeyUnknown, InvalidInput, ProviderError
 from vendetta.models import BulkResult, Drained, DrainResult, Problem
 

@@ -14,7 +14,7 @@ from tests.unit.cli.conftest import Cli
 from tests.unit.client.fake_server import FakeServer, Reply, items, sse
 from tests.unit.client.samples import EVENT, FINGERPRINT, KEY, OPERATION, SERVER, TOKEN, operation
 
-from vendetta.cli.server import find_tail, read_log
+from vendetta.cli.server.server import find_tail, read_log
 from vendetta.errors import NodeNotFound, UnknownAction
 from vendetta.models import Attempt, ExecutionResult, Problem, TokenCreated
 
@@ -229,7 +229,7 @@ def test_a_tail_longer_than_a_block() -> None:
 
 
 def test_a_log_is_followed_also_when_it_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vendetta.cli.server._FOLLOW_SECONDS", 0.001)
+    monkeypatch.setattr("vendetta.cli.server.server._FOLLOW_SECONDS", 0.001)
     path = tmp_path / "log"
     path.write_bytes(b"one\n")
     with path.open("rb") as log:

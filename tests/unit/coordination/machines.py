@@ -11,7 +11,7 @@ from unittest import mock
 
 from vendetta.api import composition
 from vendetta.api.services import Services
-from vendetta.coordination.observation import STATES
+from vendetta.coordination.monitoring.observation import STATES
 from vendetta.errors import ConnectFailed, ConnectionLost, EngineUnavailable, VendettaError
 from vendetta.models import HostKey, Instance, ProviderStatus
 from vendetta.paths import Paths
@@ -19,10 +19,9 @@ from vendetta.providers.memory import MemoryEngine, MemoryProvider
 from vendetta.providers.powers import BEGUN, InstanceEvent
 from vendetta.providers.registry import Registry
 from vendetta.settings import ServerConfig
-from vendetta.ssh.connector import Connector
 from vendetta.ssh.endpoint import Endpoint, Login
-from vendetta.ssh.host_keys import HostKeys
-from vendetta.ssh.keys import Keys
+from vendetta.ssh.identity import HostKeys, Keys
+from vendetta.ssh.login import Connector
 from vendetta.transport import CommandResult
 
 HEALTHY = ProviderStatus(state="healthy", version="memory 1")

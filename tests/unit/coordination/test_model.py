@@ -30,9 +30,9 @@ PATIENCE_SECONDS = 20.0
 QUICK = {
     "vendetta.ssh.breaker.FIRST_SECONDS": 0.002,
     "vendetta.ssh.breaker.LONGEST_SECONDS": 0.02,
-    "vendetta.ssh.pool.FRESH_SECONDS": 0.0,
-    "vendetta.coordination.following.HELD_SECONDS": 0.01,
-    "vendetta.coordination.heartbeats.LOOK_SECONDS": 0.01,
+    "vendetta.ssh.pool.pool.FRESH_SECONDS": 0.0,
+    "vendetta.coordination.monitoring.event_streams.HELD_SECONDS": 0.01,
+    "vendetta.coordination.monitoring.offline_detector.LOOK_SECONDS": 0.01,
 }
 """How long is waited matters to none of this."""
 
@@ -62,7 +62,7 @@ class Vendetta(RuleBasedStateMachine):
     @initialize(lag=st.sampled_from([0, 3, 30]), safety=st.sampled_from([900.0, 0.1]))
     def begin(self, lag: int, safety: float) -> None:
         """Where everything is read again and again, answers are overtaken; where it isn't, events are all there is."""
-        self.patches.append(mock.patch("vendetta.coordination.monitor.SAFETY_SECONDS", safety))
+        self.patches.append(mock.patch("vendetta.coordination.monitoring.monitor.SAFETY_SECONDS", safety))
         self.patches[-1].start()
         self.run(self._open())
         for machine in self.machines.values():

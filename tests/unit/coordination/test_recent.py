@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from vendetta.coordination.recent import Recent
+from vendetta.coordination.events import Recent
 from vendetta.models import Event
 
 

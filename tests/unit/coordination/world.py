@@ -9,17 +9,17 @@ from typing import Any, cast
 
 from tests.unit.fakes import FakeTransport
 
-from vendetta.coordination.draining import Draining
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
-from vendetta.coordination.moves import Moves
+from vendetta.coordination.monitoring import Observation
 from vendetta.coordination.nodes import Nodes
-from vendetta.coordination.observation import Observation
+from vendetta.coordination.nodes.drain import Draining
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.requests import WorkspaceRequest
-from vendetta.coordination.transitions import Transitions
-from vendetta.coordination.turns import Turns
 from vendetta.coordination.workspaces import Workspaces
+from vendetta.coordination.workspaces.lifecycle import Transitions
+from vendetta.coordination.workspaces.move import Moves
+from vendetta.coordination.workspaces.node_slots import Turns
 from vendetta.errors import ConnectFailed
 from vendetta.models import Event, Node, Operation, ProviderStatus, Resources, Workspace
 from vendetta.providers.base import Provider

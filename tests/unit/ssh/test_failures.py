@@ -8,20 +8,15 @@ import pytest
 
 from vendetta.errors import (
     AuthFailed,
-    CommandFailed,
     ConnectFailed,
     ConnectionLost,
-    Forbidden,
     ForwardingRefused,
     InvalidInput,
-    LinkError,
     LinkTimeout,
-    NotFound,
-    OutOfResources,
     VendettaError,
 )
 from vendetta.ssh.endpoint import Endpoint
-from vendetta.ssh.failures import copying, from_connecting, using
+from vendetta.ssh.failures import from_connecting, using
 from vendetta.ssh.route import build_route
 
 (HOP,) = build_route(Endpoint(node="gpu", host="10.0.0.7", port=2222, user="me"), [])
@@ -71,30 +66,8 @@ def test_our_own_errors_pass_and_bad_values_are_named() -> None:
         (asyncssh.ConnectionLost("lost"), ConnectionLost),
         (BrokenPipeError(), ConnectionLost),
         (TimeoutError(), LinkTimeout),
-        (asyncssh.SFTPConnectionLost("lost"), ConnectionLost),
-        (asyncssh.SFTPBadMessage("what"), LinkError),
     ],
 )
 def test_why_something_on_a_connection_failed(error: Exception, kind: type[VendettaError]) -> None:
     with pytest.raises(kind, match="do it on node gpu"), using("gpu", "do it"):
-        raise error
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (asyncssh.SFTPNoSuchFile("x"), NotFound),
-        (FileNotFoundError(errno.ENOENT, "absent", "x"), NotFound),
-        (asyncssh.SFTPPermissionDenied("x"), Forbidden),
-        (PermissionError(errno.EACCES, "denied", "x"), Forbidden),
-        (asyncssh.SFTPNoSpaceOnFilesystem("x"), OutOfResources),
-        (OSError(errno.ENOSPC, "full", "x"), OutOfResources),
-        (IsADirectoryError(errno.EISDIR, "a folder", "x"), InvalidInput),
-        (asyncssh.SFTPFailure("Failure"), CommandFailed),
-        (asyncssh.SFTPConnectionLost("lost"), ConnectionLost),
-        (TimeoutError(), LinkTimeout),
-    ],
-)
-def test_why_a_copy_failed(error: Exception, kind: type[VendettaError]) -> None:
-    with pytest.raises(kind, match="copy a"), using("gpu", "copy a"), copying("gpu", "copy a"):
         raise error

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from vendetta.errors import EngineForbidden, EngineUnavailable, ForwardingRefused, InvalidInput, VendettaError
 from vendetta.ssh.algorithms import KEY_EXCHANGES, build_host_key_algorithms
-from vendetta.ssh.authorized_keys import parse_public_key
-from vendetta.ssh.diagnosis import explain
+from vendetta.ssh.authorized_keys.lines import parse_public_key
+from vendetta.ssh.channel.socket_diagnosis import explain
 from vendetta.ssh.endpoint import Endpoint, parse_address
-from vendetta.ssh.host_keys import parse_known_hosts
-from vendetta.ssh.private_keys import KeyFiles, describe_file, is_encrypted
+from vendetta.ssh.identity.host_keys import parse_known_hosts
+from vendetta.ssh.identity.private_keys import KeyFiles, describe_file, is_encrypted
 from vendetta.ssh.route import build_route
 
 KEY = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()

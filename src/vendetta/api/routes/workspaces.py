@@ -27,8 +27,14 @@ from vendetta.api.identity import Called
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
 from vendetta.api.streams import serve_port, serve_process
-from vendetta.coordination.nodes import build_terminal
-from vendetta.coordination.requests import MoveRequest, RemoveRequest, ResizeRequest, StopRequest, WorkspaceRequest
+from vendetta.coordination.requests import (
+    MoveRequest,
+    RemoveRequest,
+    ResizeRequest,
+    StopRequest,
+    WorkspaceRequest,
+    build_terminal,
+)
 from vendetta.models import MoveResult, Operation, Stats, Workspace, WorkspaceState
 from vendetta.transport import Terminal
 

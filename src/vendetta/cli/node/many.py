@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from vendetta.cli import exits
-from vendetta.cli.output import to_json
+from vendetta.cli.formats import to_json
 from vendetta.cli.session import Session
 from vendetta.models import NodeRun
 

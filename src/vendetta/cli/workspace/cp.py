@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vendetta.cli.archive import counted, pack, tree_size, unpack
 from vendetta.cli.command import command, pass_session
 from vendetta.cli.output import write_done
 from vendetta.cli.progress import open_transfer
+from vendetta.cli.server.archive import counted, pack, tree_size, unpack
 from vendetta.cli.session import Session
 from vendetta.errors import InvalidInput, PathNotFound
 

@@ -1,0 +1,1 @@
+"""`vendetta key` and `vendetta token`."""

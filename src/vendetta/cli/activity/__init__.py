@@ -1,0 +1,1 @@
+"""`vendetta operation` and `vendetta events`."""

@@ -1,0 +1,1 @@
+"""`vendetta image`, `vendetta provider` and `vendetta execute`."""

@@ -1,0 +1,1 @@
+"""`vendetta server` and `vendetta config`."""

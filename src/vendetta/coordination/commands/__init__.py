@@ -1,0 +1,6 @@
+"""Dispatch commands to providers: one, the same on many, and the description of what each provider takes."""
+
+from .bulk import Bulk
+from .dispatch import Dispatcher
+
+__all__ = ["Bulk", "Dispatcher"]

@@ -1,0 +1,205 @@
+"""Dispatch: a Command for a provider on a node becomes an ExecutionResult.
+
+What changes a workspace goes the way of every change, as an operation on it, so that there is one truth about it. What
+only asks, or runs something inside, goes straight to the provider.
+"""
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from vendetta.coordination.engines import Engines
+from vendetta.coordination.nodes.cleanup import Cleanup
+from vendetta.coordination.operations import Operations, Steps
+from vendetta.coordination.requests import (
+    CleanupRequest,
+    CommandRequest,
+    NodeCleanupRequest,
+    RemoveRequest,
+    Request,
+    SpecRequest,
+    StopRequest,
+    WorkspaceRequest,
+    validated,
+)
+from vendetta.coordination.workspaces import Workspaces
+from vendetta.errors import (
+    Busy,
+    Cancelled,
+    DeadlineExceeded,
+    EngineUnavailable,
+    InvalidInput,
+    LinkError,
+    UnknownAction,
+    Unsupported,
+    VendettaError,
+    nearest,
+)
+from vendetta.models import ExecutionResult, Operation, Problem
+from vendetta.store import Store
+
+from .actions import ACTIONS, ASKING
+
+CHANGES = frozenset({"create", "up", "start", "stop", "down", "restart", "remove", "cleanup"})
+
+
+class Dispatcher:
+    def __init__(
+        self, store: Store, engines: Engines, operations: Operations, workspaces: Workspaces, cleanup: Cleanup
+    ) -> None:
+        self._store = store
+        self._engines = engines
+        self._operations = operations
+        self._workspaces = workspaces
+        self._cleanup = cleanup
+
+    def register(self, operations: Operations) -> None:
+        operations.register("node.execute", self._run, takes_turns=False)
+
+    async def execute(self, node: str, command: CommandRequest, actor: str, key: str | None = None) -> ExecutionResult:
+        """To the end, at most `timeout_seconds`. What the provider refuses is a result; bad input is raised.
+
+        Raises `NodeNotFound`, `UnknownProvider`, `UnknownAction`, `InvalidInput`.
+        """
+        config = await self._check(node, command)
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(command.timeout_seconds):
+                result = await self._perform(node, command, config, actor, key)
+        except TimeoutError:
+            message = f"{command.action} on node {node}: not done after {command.timeout_seconds:g} s"
+            result = build_failure(DeadlineExceeded(message))
+        except VendettaError as exc:
+            result = build_failure(exc)
+        return replace(result, duration_seconds=time.monotonic() - started)
+
+    async def submit(self, node: str, command: CommandRequest, actor: str, key: str | None = None) -> Operation:
+        """The same, tracked: the operation's result is the ExecutionResult, or the workspace for what changes one."""
+        config = await self._check(node, command)
+        if command.action in CHANGES:
+            return await self._change(node, command, config, actor, key)
+        given = {"node": node, "command": command.model_dump(mode="json")}
+        return await self._operations.submit(
+            "node.execute", node, given, actor=actor, key=key, deadline_seconds=command.timeout_seconds
+        )
+
+    async def _run(self, steps: Steps, given: dict[str, Any]) -> dict[str, Any]:
+        """Waits for the node where its link is lost; what the provider refuses is a result."""
+        node, command = given["node"], validated(CommandRequest, given["command"])
+        config = await self._check(node, command)
+
+        async def execute() -> ExecutionResult:
+            started = time.monotonic()
+            try:
+                result = await self._ask(node, command, config, retries=0)
+            except (LinkError, EngineUnavailable, Busy, Cancelled):
+                raise
+            except VendettaError as exc:
+                result = build_failure(exc)
+            return replace(result, duration_seconds=time.monotonic() - started)
+
+        # as JSON gives it back
+        result: Any
+        if command.action == "exec":
+            look = f"See whether it runs: vendetta workspace exec {command.workspace} -- ps"
+            result = await steps.run_once("execute", execute, look=look)
+        else:
+            result = await steps.run("execute", execute, retries=command.retries)
+        done: dict[str, Any] = result
+        return done
+
+    async def _check(self, node: str, command: CommandRequest) -> Request:
+        await self._store.nodes.get(node)
+        self._engines.registry.check(command.provider)
+        action = ACTIONS.get(command.action)
+        if action is None:
+            raise UnknownAction(
+                f'unknown action "{command.action}".{nearest(command.action, ACTIONS)}',
+                hint=f"Actions: {', '.join(ACTIONS)}.",
+                actions=list(ACTIONS),
+            )
+        powers = self._engines.registry.capabilities(command.provider)
+        if action.power is not None and action.power not in powers:
+            has = [name for name, other in ACTIONS.items() if other.power is None or other.power in powers]
+            raise Unsupported(
+                f"provider {command.provider} has no {command.action}", hint=f"It has: {', '.join(has)}.", actions=has
+            )
+        if command.workspace is None and not action.of_node:
+            raise InvalidInput(f"workspace: is required for {command.action}", hint="Name it with --workspace.")
+        config = validated(action.config, command.config, where="config")
+        if isinstance(config, SpecRequest):
+            self._engines.registry.validate(command.provider, config.spec())
+        return config
+
+    async def _perform(
+        self, node: str, command: CommandRequest, config: Request, actor: str, key: str | None
+    ) -> ExecutionResult:
+        if command.action in CHANGES:
+            operation = await self._change(node, command, config, actor, key)
+            operation = await self._operations.wait(operation.id, None)
+            return build_result(operation)
+        return await self._ask(node, command, config, retries=command.retries)
+
+    async def _ask(self, node: str, command: CommandRequest, config: Request, *, retries: int) -> ExecutionResult:
+        ask = ASKING[command.action]
+        return await self._engines.call(
+            node,
+            command.provider,
+            lambda provider: ask(provider, command.workspace or "", config),
+            idempotent=command.action != "exec",
+            retries=retries,
+        )
+
+    async def _change(
+        self, node: str, command: CommandRequest, config: Request, actor: str, key: str | None
+    ) -> Operation:
+        name, within = command.workspace or "", command.timeout_seconds
+        if isinstance(config, SpecRequest):
+            values = {
+                **config.model_dump(),
+                "name": name,
+                "provider": command.provider,
+                "node": node,
+                "start": command.action == "up",
+            }
+            return await self._workspaces.create(WorkspaceRequest.model_validate(values), actor, key, within)
+        if isinstance(config, CleanupRequest):
+            asked = NodeCleanupRequest(**config.model_dump(), provider=command.provider)
+            return await self._cleanup.submit(node, asked, actor, key, within)
+        await self._belongs(name, node, command.provider)
+        if isinstance(config, RemoveRequest):
+            return await self._workspaces.remove(name, config, actor, key, within)
+        if isinstance(config, StopRequest):
+            change = self._workspaces.restart if command.action == "restart" else self._workspaces.stop
+            return await change(name, config, actor, key, within)
+        return await self._workspaces.start(name, actor, key, within)
+
+    async def _belongs(self, name: str, node: str, provider: str) -> None:
+        workspace = await self._workspaces.get(name)
+        if (workspace.node, workspace.provider) != (node, provider):
+            raise InvalidInput(
+                f"workspace {name} is on node {workspace.node} with {workspace.provider}, not on {node} with {provider}"
+            )
+
+
+def build_failure(error: VendettaError) -> ExecutionResult:
+    problem = msgspec.to_builtins(Problem.from_error(error))
+    return ExecutionResult(success=False, error=error.message, metadata={"problem": problem})
+
+
+def build_result(operation: Operation) -> ExecutionResult:
+    """What came of a finished operation on a workspace."""
+    if operation.error is not None:
+        return build_failure(operation.error.to_error())
+    if operation.state == "cancelled":
+        return build_failure(Cancelled(f"{operation.kind} {operation.target} was cancelled"))
+    if operation.kind == "node.cleanup":
+        removed = (operation.result or {}).get("removed", [])
+        output = "\n".join(f"{one['kind']} {one['name']} removed" for one in removed)
+        return ExecutionResult(success=True, output=output, metadata={"removed": removed})
+    workspace = operation.result or {}
+    output = f"{workspace.get('name', operation.target)} {workspace.get('state', 'removed')}"
+    return ExecutionResult(success=True, output=output, metadata=workspace)

@@ -1,0 +1,138 @@
+"""A node read in full: what it is, which engines answer, and what became of its workspaces; written, and told.
+
+All of it is asked at once. An engine that answered last over the same link is asked for its list beside the question
+whether it is well: what that comes to is what a list that failed means.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from vendetta.coordination.engines import Engines
+from vendetta.coordination.events import Events
+from vendetta.models import Event, Node
+from vendetta.ssh.channel import Connection
+from vendetta.store import Claim, Store
+from vendetta.store.workspaces import Workspaces
+
+from .event_streams import is_followed
+from .link_status import Links
+from .node_facts import Findings, probe
+from .observation import Observation
+
+MOST_NAMES = 100
+"""So many workspaces are named in one event."""
+
+
+class Reading:
+    def __init__(self, store: Store, events: Events, engines: Engines, links: Links, observation: Observation) -> None:
+        self._store = store
+        self._events = events
+        self._engines = engines
+        self._links = links
+        self._observation = observation
+        self._healthy: WeakKeyDictionary[Connection, frozenset[str]] = WeakKeyDictionary()
+        """The engines that were well when they were asked last. A machine that restarts has a new connection."""
+        self._on_round_trip: Callable[[float], None] = lambda seconds: None
+
+    def on_round_trip(self, listener: Callable[[float], None]) -> None:
+        """From now on `listener` hears how long each round trip to a node took, in seconds."""
+        self._on_round_trip = listener
+
+    async def read(
+        self,
+        before: Node,
+        connection: Connection,
+        claim: Claim,
+        kinds: Collection[str],
+        *,
+        followed: Collection[str] = (),
+    ) -> Node:
+        """`kinds` are the technologies of its workspaces; those that are `followed` are left to their events.
+
+        Raises `LinkError`, `LeaseLost`.
+        """
+        ours = self._engines.registry.kinds
+        asked = {kind for kind in kinds if kind in ours and not self._is_left(kind, followed, connection)}
+        # that a node is back has to be said before anything of what is on it
+        known = self._healthy.get(connection, frozenset()) if before.status != "offline" else frozenset()
+        early = {kind: asyncio.create_task(self._survey(before, connection, claim, kind)) for kind in asked & known}
+        try:
+            findings = await probe(connection, self._engines)
+            healthy = frozenset(kind for kind, status in findings.providers.items() if status.state == "healthy")
+            self._healthy[connection] = healthy
+            self._on_round_trip(findings.latency_seconds)
+            node = await self._write(before, findings, claim)
+            if findings.boot_id == before.boot_id:
+                await asyncio.gather(*(early[kind] for kind in early.keys() & healthy), return_exceptions=True)
+        finally:
+            for task in early.values():
+                task.cancel()
+            outcomes = await asyncio.gather(*early.values(), return_exceptions=True)
+        told = {kind for kind, outcome in zip(early, outcomes, strict=True) if outcome is None}
+        for kind in sorted(kinds):
+            if kind not in healthy:
+                await self._lose(node, claim, kind)
+            elif kind in asked - told:
+                await self._survey(node, connection, claim, kind)
+        return node
+
+    def _is_left(self, kind: str, followed: Collection[str], connection: Connection) -> bool:
+        """To its events."""
+        return kind in followed and is_followed(self._engines.bind(connection, kind), connection)
+
+    async def _write(self, before: Node, findings: Findings, claim: Claim) -> Node:
+        name = before.name
+        if before.status == "offline":
+            self._links.answered(name)
+            await self._links.settled()
+        told: list[Event] = []
+        async with self._store.transaction(claim) as state:
+            # as it is now: whoever else has looked at it meanwhile has told what was new by then
+            before = await state.nodes.get(name)
+            node = await state.nodes.update(
+                name,
+                resources=findings.resources,
+                providers=findings.providers,
+                capabilities=findings.capabilities,
+                latency_seconds=findings.latency_seconds,
+                last_seen=datetime.now(UTC),
+                boot_id=findings.boot_id,
+            )
+            if before.boot_id and findings.boot_id and before.boot_id != findings.boot_id:
+                data = await describe_reboot(before, findings, state.workspaces)
+                told.append(await state.events.append("node.rebooted", name, "server", data))
+            for kind, status in findings.providers.items():
+                known = before.providers.get(kind)
+                if known and known.state != status.state:
+                    data = {"provider": kind, "before": known.state, "reason": status.reason}
+                    told.append(await state.events.append(f"engine.{status.state}", name, "server", data))
+        for event in told:
+            await self._events.announce(event)
+        return node
+
+    async def _survey(self, node: Node, connection: Connection, claim: Claim, kind: str) -> None:
+        """What became of the node's workspaces. Raises as `list` does."""
+        await self._observation.under(claim).survey(node.name, kind, self._engines.bind(connection, kind))
+
+    async def _lose(self, node: Node, claim: Claim, kind: str) -> None:
+        """They are unknown: their engine can't be asked."""
+        status = node.providers.get(kind)
+        why = status.reason if status and status.reason else "this server doesn't know it"
+        reason = f"{kind} on node {node.name} can't be asked: {why}"
+        await self._observation.under(claim).lose(node.name, reason, kinds=[kind])
+
+
+async def describe_reboot(before: Node, findings: Findings, workspaces: Workspaces) -> dict[str, Any]:
+    """With what should be running there."""
+    there = await workspaces.all(node=before.name)
+    wanted = [workspace.name for workspace in there if workspace.wanted == "running"]
+    return {
+        "before": before.boot_id,
+        "after": findings.boot_id,
+        "booted_at": findings.booted_at.isoformat() if findings.booted_at else None,
+        "wanted": wanted[:MOST_NAMES],
+        "wanted_count": len(wanted),
+    }

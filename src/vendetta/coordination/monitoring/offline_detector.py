@@ -1,0 +1,85 @@
+"""Who has fallen silent for long enough is offline, be it on a link that stands; and is back as soon as it answers.
+
+Nothing is asked for it: the links tell, which ask each node every `keepalive_interval`.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from vendetta.coordination.store_retry import until_stored
+from vendetta.ssh.pool import Pool
+from vendetta.store import LeaseLost
+
+from .link_status import Links
+from .observation import Observation
+from .watched_node import Watched, clock
+
+LOOK_SECONDS = 1.0
+
+
+class Heartbeats:
+    """`watched` are the nodes, by name, as they come and go."""
+
+    def __init__(
+        self,
+        watched: Mapping[str, Watched],
+        pool: Pool,
+        links: Links,
+        observation: Observation,
+        *,
+        node_timeout_seconds: float,
+    ) -> None:
+        self._watched = watched
+        self._pool = pool
+        self._links = links
+        self._observation = observation
+        self._node_timeout = node_timeout_seconds
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._listening = asyncio.create_task(self._listen(), name="listen for silent nodes")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks = [self._listening, *self._telling]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for watched in list(self._watched.values()):
+                if watched.goes_on:
+                    self._hear(watched)
+
+    def _hear(self, watched: Watched) -> None:
+        now, silence = clock(), watched.silence
+        connection = self._pool.connection(watched.node)
+        if connection and connection.unanswered:
+            since, questions = now - connection.silent_seconds, connection.unanswered
+            silence.unanswered(since, questions, f"{questions} times it was asked on the link that stands")
+        elif connection:
+            if silence.told:
+                # asked everything again, which tells what was missed
+                watched.nudge.set()
+            silence.answered(now)
+        if not silence.told and silence.is_over(now, self._node_timeout):
+            silence.told = True
+            reason = f"no answer for {now - silence.heard:.0f} s: {silence.error}"
+            self._telling.add(task := asyncio.create_task(self._tell_offline(watched, reason)))
+            task.add_done_callback(self._telling.discard)
+
+    async def _tell_offline(self, watched: Watched, reason: str) -> None:
+        """Its workspaces come first: whoever hears of the node finds them so. Nothing where it answers meanwhile."""
+        claim = watched.claim
+        with suppress(LeaseLost):
+            why = f"node {claim.node} can't be asked: {reason}"
+            await until_stored(lambda: self._observation.under(claim).lose(claim.node, why))
+        if watched.silence.told:
+            self._links.offline(claim.node, reason)

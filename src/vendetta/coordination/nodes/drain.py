@@ -1,0 +1,277 @@
+"""Emptying a node before it is worked on, and the way back. Every step can run twice, as `transitions` says.
+
+Each workspace is stopped, or moved, by an operation of its own; the drain submits them, waits, and says what came of
+each. What it stopped is marked on the workspace, so that `undrain` starts those again and no others.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from vendetta.coordination.operations.children import end_of
+from vendetta.coordination.operations.service import LONG_SECONDS, Operations, Steps
+from vendetta.coordination.requests import DrainRequest, MoveRequest, StopRequest, validated
+from vendetta.coordination.store_retry import until_stored
+from vendetta.coordination.workspaces import Workspaces
+from vendetta.coordination.workspaces.move import Moves
+from vendetta.coordination.workspaces.placement import ENDED
+from vendetta.errors import (
+    Cancelled,
+    Conflict,
+    NotFound,
+    ProviderError,
+    VendettaError,
+    WorkspaceNotFound,
+    WrongState,
+)
+from vendetta.models import Drained, DrainResult, InstanceSpec, Operation, Problem, Progress, Workspace
+from vendetta.store import Promised, Store
+
+from .service import Nodes
+
+Given = dict[str, Any]
+
+IDLE = frozenset({"stopped", "failed", "missing"})
+"""States in which there is nothing to stop."""
+
+CHECKS_AT_ONCE = 8
+MOVES_AT_ONCE = 3
+"""Copies of one drain: more of them share the same line."""
+
+
+class Draining:
+    def __init__(
+        self, *, store: Store, operations: Operations, workspaces: Workspaces, nodes: Nodes, moves: Moves
+    ) -> None:
+        self._store = store
+        self._operations = operations
+        self._workspaces = workspaces
+        self._nodes = nodes
+        self._moves = moves
+        operations.register("node.drain", self._drain)
+        operations.register("node.undrain", self._undrain)
+
+    async def submit(
+        self, node: str, request: DrainRequest, actor: str, key: str | None = None, within: float | None = None
+    ) -> Operation:
+        """The operation's result is a `DrainResult`. Raises `NodeNotFound`.
+
+        Where a workspace is left the operation fails, and `details["workspaces"]` of its error are what came of each.
+        """
+        await self._store.nodes.get(node)
+        return await self._operations.submit(
+            "node.drain", node, request.model_dump(), actor=actor, key=key, deadline_seconds=within or LONG_SECONDS
+        )
+
+    async def undrain(self, node: str, actor: str, key: str | None = None, within: float | None = None) -> Operation:
+        """The same, for the way back. Raises `NodeNotFound`."""
+        await self._store.nodes.get(node)
+        return await self._operations.submit(
+            "node.undrain", node, {}, actor=actor, key=key, deadline_seconds=within or LONG_SECONDS
+        )
+
+    async def plan(self, node: str, request: DrainRequest) -> DrainResult:
+        """What a drain would do with each workspace, and where it would go. Raises `NodeNotFound`."""
+        await self._store.nodes.get(node)
+        workspaces = await self._store.workspaces.all(node=node)
+        if not request.move:
+            return DrainResult(node=node, workspaces=[_stops(one) for one in workspaces])
+        turn = asyncio.Semaphore(CHECKS_AT_ONCE)
+
+        async def check(workspace: Workspace) -> Problem | None:
+            async with turn:
+                try:
+                    await self._moves.check(workspace)
+                except VendettaError as exc:
+                    return Problem.from_error(exc)
+            return None
+
+        present = [one for one in workspaces if one.state != "missing"]
+        problems = dict(zip((one.name for one in present), await asyncio.gather(*map(check, present)), strict=True))
+        promised = dict(await self._store.workspaces.promised(without=ENDED))
+        planned = []
+        for workspace in workspaces:
+            if workspace.state == "missing":
+                planned.append(Drained(name=workspace.name, outcome="idle"))
+            else:
+                planned.append(await self._plan_move(workspace, problems[workspace.name], promised, request))
+        return DrainResult(node=node, workspaces=planned)
+
+    async def _plan_move(
+        self, workspace: Workspace, problem: Problem | None, promised: dict[str, Promised], request: DrainRequest
+    ) -> Drained:
+        """Where it goes, after those that were planned before it: `promised` is told."""
+        if problem is None:
+            try:
+                destination = await self._moves.place(workspace, request.to, request.placement, promised)
+            except VendettaError as exc:
+                problem = Problem.from_error(exc)
+            else:
+                promised[destination] = _with(promised.get(destination, Promised()), workspace.spec)
+                return Drained(name=workspace.name, outcome="moved", node=destination)
+        if request.force:
+            return replace(_stops(workspace), note=problem.detail)
+        return Drained(name=workspace.name, outcome="left", problem=problem)
+
+    async def _drain(self, steps: Steps, given: Given) -> Given:
+        node, request = steps.operation.target, validated(DrainRequest, given)
+        await steps.run("check", lambda: self._check(node, request))
+        await steps.run("cordon", lambda: self._cordon(steps))
+        planned = msgspec.convert(await steps.run("plan", lambda: self.plan(node, request)), DrainResult)
+        try:
+            outcomes = await steps.run("drain", lambda: self._drain_all(steps, planned.workspaces, request))
+        except Cancelled:
+            names = [one.name for one in planned.workspaces]
+            await steps.run("cancel the rest", lambda: self._cancel(steps, names), cleanup=True)
+            raise
+        return _conclude(node, "drain", msgspec.convert(outcomes, list[Drained]))
+
+    async def _undrain(self, steps: Steps, given: Given) -> Given:
+        node = steps.operation.target
+        await steps.run("uncordon", lambda: self._uncordon(steps))
+        names = await steps.run("list", lambda: self._drained(node))
+        try:
+            outcomes = await steps.run("start", lambda: self._start_all(steps, names))
+        except Cancelled:
+            await steps.run("cancel the rest", lambda: self._cancel(steps, names), cleanup=True)
+            raise
+        return _conclude(node, "undrain", msgspec.convert(outcomes, list[Drained]))
+
+    # the steps
+
+    async def _check(self, node: str, request: DrainRequest) -> None:
+        """Raises `WrongState` before anything is done, where something would be left."""
+        left = [one for one in (await self.plan(node, request)).workspaces if one.outcome == "left"]
+        if left:
+            raise WrongState(
+                f"drain node {node}: {len(left)} workspaces can't be moved ({_reasons(left)}); nothing was done",
+                hint="With --force those are stopped and the rest is moved; without --move all are stopped.",
+                workspaces=msgspec.to_builtins(left),
+            )
+
+    async def _cordon(self, steps: Steps) -> None:
+        await self._nodes.cordon(steps.operation.target, steps.operation.actor)
+
+    async def _uncordon(self, steps: Steps) -> None:
+        await self._nodes.uncordon(steps.operation.target, steps.operation.actor)
+
+    async def _drained(self, node: str) -> list[str]:
+        return [one.name for one in await self._store.workspaces.all(node=node) if one.drained]
+
+    async def _drain_all(self, steps: Steps, planned: Sequence[Drained], request: DrainRequest) -> list[Drained]:
+        moving = asyncio.Semaphore(MOVES_AT_ONCE)
+
+        async def one(plan: Drained) -> Drained:
+            if plan.outcome == "moved":
+                async with moving:
+                    return await self._move(steps, plan, request)
+            return await self._stop(steps, plan, request) if plan.outcome == "stopped" else plan
+
+        return await _side_by_side(steps, [partial(one, plan) for plan in planned])
+
+    async def _start_all(self, steps: Steps, names: Sequence[str]) -> list[Drained]:
+        async def one(name: str) -> Drained:
+            actor = steps.operation.actor
+            ended = await self._follow(lambda: self._workspaces.start(name, actor, _key(steps, name)))
+            return Drained(name=name, outcome="left", problem=ended) if ended else Drained(name=name, outcome="started")
+
+        return await _side_by_side(steps, [partial(one, name) for name in names])
+
+    async def _stop(self, steps: Steps, plan: Drained, request: DrainRequest) -> Drained:
+        stop = StopRequest(timeout_seconds=request.timeout_seconds)
+        actor, key = steps.operation.actor, _key(steps, plan.name)
+        problem = await self._follow(lambda: self._workspaces.stop(plan.name, stop, actor, key))
+        if problem is None:
+            with suppress(WorkspaceNotFound):
+                await until_stored(lambda: self._store.workspaces.update(plan.name, drained=True))
+            return plan
+        return replace(plan, outcome="left", problem=problem)
+
+    async def _move(self, steps: Steps, plan: Drained, request: DrainRequest) -> Drained:
+        move = MoveRequest(node=plan.node, timeout_seconds=request.timeout_seconds)
+        actor, key = steps.operation.actor, _key(steps, plan.name)
+        result: Given = {}
+        problem = await self._follow(lambda: self._moves.submit(plan.name, move, actor, key), result)
+        if problem is None:
+            return replace(plan, note=result.get("left_behind"))
+        return replace(plan, outcome="left", node=None, problem=problem)
+
+    async def _follow(self, submit: Callable[[], Awaitable[Operation]], result: Given | None = None) -> Problem | None:
+        """Of one workspace to its end. Returns what it failed with. Gone meanwhile: that is no failure."""
+        try:
+            ended = await end_of(self._operations, submit)
+        except WorkspaceNotFound:
+            return None
+        except VendettaError as exc:
+            return Problem.from_error(exc)
+        if result is not None:
+            result.update(ended.result or {})
+        return ended.error
+
+    async def _cancel(self, steps: Steps, names: Iterable[str]) -> None:
+        for name in names:
+            known = await self._store.operations.by_key(_key(steps, name))
+            if known is not None:
+                try:
+                    await self._operations.cancel(known.id)
+                except (Conflict, NotFound):
+                    continue  # it has ended
+
+
+def _key(steps: Steps, name: str) -> str:
+    """The same after a crash, so that what was submitted is found again."""
+    return f"{steps.operation.id}-{name}"
+
+
+async def _side_by_side(steps: Steps, work: Sequence[Callable[[], Awaitable[Drained]]]) -> list[Drained]:
+    """All of it at once: how much a node does at a time is decided where it is done. Tells how many are done."""
+    done = 0
+
+    async def one(do: Callable[[], Awaitable[Drained]]) -> Drained:
+        nonlocal done
+        outcome = await do()
+        done += 1
+        where = f" to {outcome.node}" if outcome.outcome == "moved" else ""
+        message = f"{outcome.name} {outcome.outcome}{where} ({done} of {len(work)})"
+        steps.progress(Progress(message=message, current=done, total=len(work)))
+        return outcome
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(do)) for do in work]
+    return [task.result() for task in tasks]
+
+
+def _conclude(node: str, verb: str, outcomes: list[Drained]) -> Given:
+    """The result. Raises `ProviderError`, with all of it in its details, where something is left."""
+    left = [one for one in outcomes if one.outcome == "left"]
+    result: Given = msgspec.to_builtins(DrainResult(node=node, workspaces=outcomes))
+    if left:
+        raise ProviderError(
+            f"{verb} node {node}: {len(left)} of {len(outcomes)} workspaces are left as they are ({_reasons(left)})",
+            hint="The rest is done. Do it again once that is mended"
+            + (f", or take the node back into use: vendetta node undrain {node}" if verb == "drain" else "."),
+            workspaces=result["workspaces"],
+        )
+    return result
+
+
+def _reasons(left: Sequence[Drained]) -> str:
+    shown = "; ".join(f"{one.name}: {one.problem.detail if one.problem else ''}" for one in left[:3])
+    return shown + (f"; and {len(left) - 3} more" if len(left) > 3 else "")
+
+
+def _stops(workspace: Workspace) -> Drained:
+    return Drained(name=workspace.name, outcome="idle" if workspace.state in IDLE else "stopped")
+
+
+def _with(promised: Promised, spec: InstanceSpec) -> Promised:
+    return Promised(
+        workspaces=promised.workspaces + 1,
+        cpus=promised.cpus + (spec.cpus or 0.0),
+        memory_bytes=promised.memory_bytes + (spec.memory_bytes or 0),
+    )

@@ -1,0 +1,135 @@
+"""Images on the nodes: listed, given from here, fetched by the node, built there, and removed."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from vendetta.coordination.engines import Engines
+from vendetta.coordination.operations import Operations, Steps
+from vendetta.coordination.operations.retry_rules import RETRIES
+from vendetta.errors import ImageNotFound, VendettaError
+from vendetta.models import BuildNews, Image, Operation, Problem, Progress
+from vendetta.providers import powers
+from vendetta.providers.powers import Builds, require
+from vendetta.store import Store
+
+from .uploads import Uploads
+
+Given = dict[str, Any]
+
+
+class Images:
+    def __init__(self, store: Store, engines: Engines, operations: Operations, uploads: Uploads) -> None:
+        self._store = store
+        self._engines = engines
+        self._operations = operations
+        self._uploads = uploads
+
+    async def register(self) -> None:
+        """Makes room too: what was sent for operations that have ended is removed."""
+        self._operations.register("image.push", self._push, takes_turns=False)
+        self._operations.register("image.pull", self._pull, takes_turns=False)
+        self._operations.register("image.remove", self._remove, takes_turns=False)
+        pushes = [one for one in await self._store.operations.unfinished() if one.kind == "image.push"]
+        self._uploads.sweep({(await self._store.operations.input(one.id))["file"] for one in pushes})
+
+    async def list(self, node: str, provider: str | None) -> Sequence[Image]:
+        """Those of one technology, or of all that run on the node. Raises `NodeNotFound`, `Unsupported`."""
+        found: list[Image] = []
+        for kind in [provider] if provider else await self._engines.able(node, "images"):
+            images = await self._engines.call(
+                node, kind, lambda one: require(one, powers.Images).list_images(), retries=RETRIES
+            )
+            found += [replace(image, provider=kind) for image in images]
+        return found
+
+    async def push(
+        self, node: str, provider: str | None, name: str, content: AsyncIterator[bytes], actor: str, key: str | None
+    ) -> Operation:
+        """`content` is a file that holds an image. The operation's result is the `Image`."""
+        kind = await self._engines.choose(node, provider, "images")
+        file = await self._uploads.take(content, key)
+        given = {"provider": kind, "name": name, "file": file}
+        operation = await self._operations.submit("image.push", node, given, actor=actor, key=key)
+        if operation.finished_at is not None:
+            await self._uploads.remove(file)
+        return operation
+
+    async def pull(self, node: str, provider: str | None, name: str, actor: str, key: str | None) -> Operation:
+        """The operation's result is the `Image`."""
+        given = {"provider": await self._engines.choose(node, provider, "images"), "name": name}
+        return await self._operations.submit("image.pull", node, given, actor=actor, key=key)
+
+    async def remove(self, node: str, provider: str | None, name: str, actor: str, key: str | None) -> Operation:
+        given = {"provider": await self._engines.choose(node, provider, "images"), "name": name}
+        return await self._operations.submit("image.remove", node, given, actor=actor, key=key)
+
+    async def build(
+        self,
+        node: str,
+        provider: str | None,
+        name: str,
+        context: AsyncIterator[bytes],
+        *,
+        file: str,
+        arguments: Mapping[str, str],
+        platform: str | None,
+    ) -> AsyncIterator[BuildNews]:
+        """What the builder says, then how it ended. `context` is a tar of a folder. Closed early, the build ends."""
+        kind = await self._engines.choose(node, provider, "build")
+        upload = await self._uploads.take(context)
+        try:
+            async with self._engines.provider(node, kind) as bound:
+                able = require(bound, Builds)
+                try:
+                    async for said in able.build_image(
+                        name, self._uploads.path(upload), file=file, arguments=arguments, platform=platform
+                    ):
+                        yield BuildNews(output=said)
+                    yield BuildNews(image=await _find(require(bound, powers.Images), name, node))
+                except VendettaError as exc:
+                    yield BuildNews(problem=Problem.from_error(exc))
+        finally:
+            await self._uploads.remove(upload)
+
+    async def _push(self, steps: Steps, given: Given) -> Given:
+        name, path = given["name"], self._uploads.path(given["file"])
+        forget = partial(steps.run, "forget the file", lambda: self._uploads.remove(given["file"]), cleanup=True)
+        try:
+            image = await self._do(steps, given, "sending", lambda able: able.push_image(name, path, steps.progress))
+        except VendettaError:
+            await forget()
+            raise
+        await forget()
+        return image
+
+    async def _pull(self, steps: Steps, given: Given) -> Given:
+        return await self._do(steps, given, "pulling", lambda able: able.pull_image(given["name"], steps.progress))
+
+    async def _remove(self, steps: Steps, given: Given) -> Given:
+        await self._do(steps, given, "removing", lambda able: able.remove_image(given["name"]))
+        return {"name": given["name"]}
+
+    async def _do(
+        self, steps: Steps, given: Given, doing: str, use: Callable[[powers.Images], Awaitable[Image | None]]
+    ) -> Given:
+        """In one step; the image as JSON would give it back."""
+        node = steps.operation.target
+
+        async def act() -> Given:
+            steps.progress(Progress(message=f"{doing} {given['name']} on {node}"))
+            done = await self._engines.call(node, given["provider"], lambda one: use(require(one, powers.Images)))
+            said: Given = msgspec.to_builtins(done)
+            return said
+
+        return await steps.run(doing, act)
+
+
+async def _find(able: powers.Images, name: str, node: str) -> Image:
+    for image in await able.list_images():
+        if name in (image.name, *image.aliases) or f"{name}:latest" in (image.name, *image.aliases):
+            return image
+    raise ImageNotFound(f"image {name} was built on node {node}, and is gone again")

@@ -1,0 +1,234 @@
+"""What is written of operations, and told: by the one process that holds each, and heard by all others.
+
+A process holds what it was asked for, and what those who are gone have left. Where several share the database, each
+operation waits until it is the first unfinished one of its lane there; that only one of a lane runs is the
+database's to see to. One on SQLite is alone: its own line is all there is.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+
+from vendetta.coordination.events import Events
+from vendetta.coordination.store_retry import until_stored
+from vendetta.errors import Conflict, WrongState
+from vendetta.models import FINISHED, Operation, Progress
+from vendetta.store import Held, Store, Transaction
+
+from .lanes import Run, build_duration
+
+TOPIC = "operations"
+PROGRESS_SECONDS = 0.5
+"""How often other processes hear of progress, at most."""
+LOOK_SECONDS = 2.0
+"""How often it is looked whether something changed that nobody told of."""
+
+
+class Group(Protocol):
+    """`Replicas`: this process among all on the database."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def member(self) -> bool: ...
+
+    def alive(self) -> frozenset[str]: ...
+
+    def on_gone(self, listener: Callable[[str], None]) -> None: ...
+
+    def on_change(self, listener: Callable[[frozenset[str]], None]) -> None: ...
+
+
+class Records:
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        group: Group | None,
+        *,
+        stopping: Callable[[], bool],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._group = group
+        self._stopping = stopping
+        self._clock = clock
+        self._changed = asyncio.Event()
+        self._progress: dict[str, Progress] = {}
+
+    @property
+    def holder(self) -> str:
+        return self._group.id if self._group else self._store.server_id
+
+    def held(self, operation: str) -> Held:
+        """What is written of it may be fenced with."""
+        return Held(operation=operation, holder=self.holder)
+
+    @property
+    def shared(self) -> bool:
+        return self._group is not None
+
+    @property
+    def holding(self) -> bool:
+        """Whether what this process holds is still its own: somebody else may go on with it otherwise."""
+        return self._group is None or self._group.member
+
+    async def take_over(self, gone: Sequence[str] | None) -> Sequence[Operation]:
+        """What those held who are gone (None: whoever held it), from now on held here, by one process alone."""
+        take = partial(self._store.operations.take_over, self.holder, gone)
+        return await until_stored(take, stopping=self._stopping)
+
+    async def check_same(self, run: Run, recorded: Operation, key: str | None) -> None:
+        """Raises `Conflict` where the operation that was made with the key isn't the one that is asked for."""
+        asked = run.operation
+        same = (recorded.kind, recorded.target) == (asked.kind, asked.target)
+        if not same or run.input != await self._store.operations.input(recorded.id):
+            raise Conflict(
+                f"the key {key} was used for {recorded.kind} {recorded.target}, and not for this",
+                hint="Use a new Idempotency-Key for each thing that you ask for.",
+                operation=recorded.id,
+            )
+
+    async def begin(self, run: Run) -> bool:
+        """Once it is the first of its lane; False where it has ended, or isn't held here any more."""
+        while not self._stopping() and self.holding:
+            changed = self._changed
+            async with run.transition:
+                if run.operation.state in FINISHED:
+                    return False
+                if begun := await self._try_to_begin(run):
+                    run.tell(begun)
+                    return True
+            if not self.shared:
+                break
+            await self.until(changed)
+        return False
+
+    async def _try_to_begin(self, run: Run) -> Operation | None:
+        before = run.operation
+        changes: dict[str, Any] = {
+            "attempts": before.attempts + 1,
+            "started_at": before.started_at or self._clock(),
+            "deadline": before.deadline,
+        }
+        place: dict[str, Any] = {"holder": self.holder, "lane": run.lane, "in_order": self.shared}
+        return await self._change(lambda state: state.operations.begin(before.id, **place, **changes))
+
+    @staticmethod
+    async def until(changed: asyncio.Event) -> None:
+        """Until then, or it is time to look all the same."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await changed.wait()
+
+    async def finish(self, run: Run, **changes: Any) -> Operation | None:
+        """None where another process holds it by now: that one says how it ends."""
+        return await self._change(
+            lambda state: state.operations.finish(run.operation.id, holder=self.holder, **changes)
+        )
+
+    async def _change(self, write: Callable[[Transaction], Awaitable[Operation | None]]) -> Operation | None:
+        """What `write` changes and the event that tells of it: both, or neither."""
+
+        async def change() -> Operation | None:
+            async with self._store.transaction() as state:
+                operation = await write(state)
+                if operation is None:
+                    return None
+                if self.shared:
+                    await state.notify(TOPIC, {"id": operation.id})
+                kind = "started" if operation.state == "running" else operation.state
+                event = await state.events.append(
+                    f"operation.{kind}", operation.id, operation.actor, build_event_data(operation)
+                )
+            await self._events.announce(event)
+            return operation
+
+        return await until_stored(change, stopping=self._stopping)
+
+    async def keep_history(self, operation: Operation) -> None:
+        await self._store.operations.update(operation.id, history=operation.history)
+        await self.tell_progress(operation)
+
+    async def tell_progress(self, operation: Operation) -> None:
+        if self.shared and operation.progress:
+            progress = msgspec.to_builtins(replace(operation.progress, message=operation.progress.message[:2000]))
+            await self._notify({"id": operation.id, "progress": progress})
+
+    async def follow_progress(self, runs: Iterable[Run]) -> None:
+        """Tells other processes how far those are that run here, until it is cancelled."""
+        told: dict[str, Progress | None] = {}
+        while self.shared:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            now = [run.operation for run in runs]
+            for operation in now:
+                if operation.progress is not told.get(operation.id):
+                    await self.tell_progress(operation)
+            told = {operation.id: operation.progress for operation in now}
+
+    async def tell_cancel(self, id: str) -> None:
+        """Whoever runs it stops it: that it is to be cancelled is written."""
+        await self._notify({"id": id, "cancel": True})
+
+    async def watch(self, id: str) -> AsyncIterator[Operation]:
+        """Of one that another process holds: its state now, and whenever it is another, until it has ended."""
+        seen: Operation | None = None
+        while seen is None or seen.state not in FINISHED:
+            changed = self._changed
+            operation = self.with_progress(await self._store.operations.get(id))
+            if operation != seen:
+                seen = operation
+                yield operation
+                continue
+            if not self.shared or self._stopping():
+                return
+            await self.until(changed)
+
+    def with_progress(self, operation: Operation) -> Operation:
+        """As the process that runs it has told of late."""
+        progress = self._progress.get(operation.id)
+        return replace(operation, progress=progress) if progress and operation.state == "running" else operation
+
+    def listen(self, cancel: Callable[[str | None], None]) -> Callable[[], None]:
+        """`cancel` hears which operation is to be stopped; None: there may be some. Returns what ends it."""
+
+        def hear(payload: dict[str, Any] | None) -> None:
+            if payload is None:
+                cancel(None)
+            elif "cancel" in payload:
+                cancel(payload["id"])
+            elif "progress" in payload:
+                self._progress[payload["id"]] = msgspec.convert(payload["progress"], Progress)
+            else:
+                self._progress.pop(payload["id"], None)
+            self.wake()
+
+        return self._store.news.listen(TOPIC, hear)
+
+    def wake(self) -> None:
+        """Everyone who waits for a change looks for one."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def _notify(self, payload: dict[str, Any]) -> None:
+        if self.shared:
+            await until_stored(lambda: self._store.news.notify(TOPIC, payload), stopping=self._stopping)
+
+
+def build_event_data(operation: Operation) -> dict[str, Any]:
+    code = operation.error.code if operation.error else None
+    return {"operation": operation.kind, "target": operation.target, "code": code, **build_duration(operation)}
+
+
+def check_cancelled(operation: Operation) -> Operation:
+    if operation.state != "cancelled":
+        raise WrongState(f"operation {operation.id} has already {operation.state}", operation=operation.id)
+    return operation

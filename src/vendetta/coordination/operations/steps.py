@@ -1,0 +1,306 @@
+"""The steps of an operation's handler.
+
+A step's outcome is JSON in either case, a value or a problem, so that a replay after a crash does what was done before.
+What a failed try of a step means is said in `attempts`.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from vendetta.coordination.store_retry import until_stored
+from vendetta.errors import Cancelled, VendettaError
+from vendetta.models import LONGEST_HISTORY, Attempt, Operation, OperationState, Problem, Progress
+from vendetta.store import Held, LeaseLost
+
+from .checkpoints import Durable, Json
+from .lanes import Run
+from .link_waiters import Waiting, pause
+from .retry_rules import (
+    RETRIES,
+    Pause,
+    build_late,
+    build_unknown,
+    build_waiting,
+    describe_wait,
+    is_unknown,
+    pause_after,
+)
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all steps of a process share. `keep` writes down what is known of an operation while it waits.
+
+    `holding`: whether no other process may have gone on with it. `held`: that one of this id is performed here.
+    """
+
+    durable: Durable
+    waiting: Waiting
+    pause: Pause
+    clock: Callable[[], datetime]
+    keep: Callable[[Operation], Awaitable[None]]
+    holding: Callable[[], bool]
+    held: Callable[[str], Held]
+    context: contextvars.Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    """`once`: not twice. `interrupted`: it may have run once already, when the process before ended.
+
+    `then` is called once it is done, and gives the value in its place.
+    """
+
+    cleanup: bool = False
+    retries: int = RETRIES
+    once: bool = False
+    interrupted: bool = False
+    look: str | None = None
+    then: Callable[[], Awaitable[Any]] | None = None
+
+
+class Steps:
+    """What a handler gets: the operation as it was when this run of it began, and the way to run its steps."""
+
+    def __init__(self, run: Run, around: Surroundings) -> None:
+        self.operation = run.operation
+        self.held = around.held(run.operation.id)
+        """What a step writes is fenced with it: another process may have gone on with the operation meanwhile."""
+        self._run = run
+        self._around = around
+
+    async def run(
+        self, name: str, fn: Callable[[], Awaitable[T]], *, cleanup: bool = False, retries: int = RETRIES
+    ) -> T:
+        """What `fn` returns, as JSON would give it back; after a crash, what it returned before it.
+
+        `fn` must be able to run twice: what a crash or a database that is away interrupts does, and what a lost link
+        interrupts is tried again until the operation's deadline. Raises what `fn` raises, by class and fields, and
+        `DeadlineExceeded` past the deadline. Once the operation is being cancelled, a step that isn't `cleanup` is
+        stopped, or never begun, and raises `Cancelled`. A `cleanup` step is tried once, whatever the time.
+        """
+        value: T = await self._outcome(name, fn, _Rule(cleanup=cleanup, retries=retries))
+        return value
+
+    async def run_then(
+        self, name: str, fn: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[T]]
+    ) -> T | None:
+        """As `run`, and what `then` returns after it, in the same step; None where that fails or is cancelled.
+
+        So what is read once it is done is no step of its own, unless there is trouble.
+        """
+
+        async def look() -> T | None:
+            try:
+                return await then()
+            except asyncio.CancelledError:
+                if not self._run.cancelling:
+                    raise
+            except LeaseLost:
+                raise
+            except Exception as exc:
+                as_ours(exc, self.operation)
+            return None
+
+        seen: T | None = await self._outcome(name, fn, _Rule(then=look))
+        return seen
+
+    async def run_once(self, name: str, fn: Callable[[], Awaitable[T]], *, look: str | None = None) -> T:
+        """The same for what must not run twice: where nobody knows whether it did, raises `OutcomeUnknown`.
+
+        `look` is the hint of that: where to see what came of it.
+        """
+        begun = False
+
+        async def begin() -> None:
+            nonlocal begun
+            begun = True
+
+        # where this was recorded by an earlier process, the step may have begun in it
+        await self.run(f"{name} begins", begin)
+        value: T = await self._outcome(name, fn, _Rule(once=True, interrupted=not begun, look=look))
+        return value
+
+    def progress(self, progress: Progress) -> None:
+        """Tells those who watch. Not kept."""
+        self._run.tell_progress(progress)
+
+    async def _outcome(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule) -> Any:
+        outcome = await self._around.durable.step(name, lambda: self._perform(name, fn, rule))
+        self._remember(msgspec.convert(outcome.get("history", []), list[Attempt]))
+        if "problem" in outcome:
+            raise msgspec.convert(outcome["problem"], Problem).to_error()
+        return outcome["value"]
+
+    async def _perform(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule) -> Json:
+        run, current = self._run, asyncio.current_task()
+        if not self._around.holding():
+            await self._leave()
+        if run.cancelling and not rule.cleanup:
+            return build_problem(build_cancelled(run.operation))
+        if not rule.cleanup and asyncio.get_running_loop().time() >= run.expires:
+            return build_problem(build_late(run.operation, None))
+        if rule.interrupted:
+            return build_problem(build_unknown(run.operation, name, "the server ended", rule.look))
+        history: list[Attempt] = []
+        # in the server's own context: an operation that a step submits isn't a part of this one
+        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(
+            self._do(name, fn, rule, history), context=self._around.context.copy()
+        )
+        run.step = None if rule.cleanup else task
+        try:
+            value = await task
+            if current and current.cancelling():
+                raise asyncio.CancelledError
+            outcome: Json = {"value": msgspec.json.decode(msgspec.json.encode(value))}
+        except LeaseLost:
+            await self._leave()
+            raise
+        except (asyncio.CancelledError, Exception) as exc:
+            if current and current.cancelling():
+                # the server stops: nothing is recorded, the step runs again
+                raise asyncio.CancelledError from exc
+            stopped = isinstance(exc, asyncio.CancelledError) and run.cancelling
+            outcome = build_problem(build_cancelled(run.operation) if stopped else as_ours(exc, run.operation))
+        finally:
+            run.step = None
+        return {**outcome, "history": msgspec.to_builtins(history)}
+
+    async def _leave(self) -> None:
+        """This process was stopped for a while: another one does this step, and what comes after it."""
+        self._run.abandon()
+        await asyncio.Event().wait()
+
+    async def _do(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule, history: list[Attempt]) -> Any:
+        value = await self._try(name, fn, rule, history)
+        return await rule.then() if rule.then else value
+
+    async def _try(self, name: str, fn: Callable[[], Awaitable[T]], rule: _Rule, history: list[Attempt]) -> T:
+        """Until it is done, or not worth another try, or the deadline is over."""
+        waited_for: str | None = None
+        try:
+            async with asyncio.timeout_at(None if rule.cleanup else self._run.expires) as limit:
+                for number in count(1):
+                    attempt = _Open(name, number, self._around.clock, history)
+                    try:
+                        value = await (fn() if rule.once else until_stored(fn))
+                    except asyncio.CancelledError:
+                        attempt.ended("cancelled" if self._run.cancelling else "interrupted")
+                        raise
+                    except LeaseLost:
+                        raise
+                    except Exception as exc:
+                        error = as_ours(exc, self.operation)
+                        seconds = self._pause(error, number, rule)
+                        attempt.ended(error.code, error.message, seconds)
+                        if seconds is None:
+                            if rule.once and is_unknown(error):
+                                error = build_unknown(self.operation, name, error.message, rule.look)
+                            raise error from exc
+                        waited_for = await self._wait(error, seconds, history)
+                    else:
+                        attempt.ended()
+                        return value
+            raise AssertionError("unreachable")  # pragma: no cover - the loop has no end of its own
+        except (TimeoutError, Cancelled) as exc:
+            if not limit.expired():
+                raise
+            left = exc.details.get("left") if isinstance(exc, Cancelled) else None
+            raise build_late(self._run.operation, waited_for, left) from exc
+
+    def _pause(self, error: VendettaError, number: int, rule: _Rule) -> float | None:
+        if rule.cleanup:
+            return None
+        return pause_after(error, number, once=rule.once, retries=rule.retries, pause=self._around.pause)
+
+    async def _wait(self, error: VendettaError, seconds: float, history: list[Attempt]) -> str:
+        """For the node, or the time. Returns what was waited for."""
+        run, around = self._run, self._around
+        waiting = build_waiting(error, run.operation.deadline)
+        back = around.waiting.expect(waiting.waiting_for)
+        self._remember(history)
+        run.tell_progress(waiting)
+        try:
+            await around.keep(run.operation)
+        except Exception:
+            # it is shown all the same; the next failure is written down, or the end
+            log.exception("history not written", operation=run.operation.id)
+        run.pausing = True
+        if around.waiting.over:
+            run.interrupt_pause()
+        try:
+            await pause(seconds, back)
+        finally:
+            run.pausing = False
+        run.tell_progress(Progress(message="trying again"))
+        return describe_wait(error)
+
+    def _remember(self, attempts: Iterable[Attempt]) -> None:
+        run = self._run
+        known = run.operation.history
+        new = [attempt for attempt in attempts if attempt not in known]
+        if new:
+            merged = sorted([*known, *new], key=lambda attempt: attempt.started_at)
+            run.operation = replace(run.operation, history=merged[-LONGEST_HISTORY:])
+
+
+class _Open:
+    """An attempt that has begun."""
+
+    def __init__(self, step: str, number: int, clock: Callable[[], datetime], history: list[Attempt]) -> None:
+        self._step = step
+        self._number = number
+        self._clock = clock
+        self._history = history
+        self._started_at = clock()
+
+    def ended(self, code: str | None = None, error: str | None = None, next_in: float | None = None) -> None:
+        now = self._clock()
+        attempt = Attempt(
+            step=self._step,
+            number=self._number,
+            started_at=self._started_at,
+            ended_at=now,
+            code=code,
+            error=error,
+            next_try_at=None if next_in is None else now + timedelta(seconds=next_in),
+        )
+        self._history[:] = [*self._history, attempt][-LONGEST_HISTORY:]
+
+
+def as_ours(error: BaseException, operation: Operation) -> VendettaError:
+    """An error that we raised as it is; any other is logged, and what is left of it is where to look."""
+    if isinstance(error, VendettaError):
+        return error
+    log.error("operation failed unexpectedly", operation=operation.id, kind=operation.kind, exc_info=error)
+    return VendettaError(
+        f"{operation.kind} {operation.target} failed for a reason that nobody thought of",
+        hint=f"See what the server's log says of operation {operation.id}: vendetta server logs",
+    )
+
+
+def build_problem(error: VendettaError) -> Json:
+    # details are meant to be JSON, but a step must have an outcome whatever they are
+    encoded = msgspec.json.encode(Problem.from_error(error), enc_hook=str)
+    return {"problem": msgspec.json.decode(encoded)}
+
+
+def build_state(outcome: Json) -> OperationState:
+    if "problem" not in outcome:
+        return "succeeded"
+    return "cancelled" if outcome["problem"]["code"] == "cancelled" else "failed"
+
+
+def build_cancelled(operation: Operation) -> Cancelled:
+    return Cancelled(f"{operation.kind} {operation.target} was cancelled", operation=operation.id)

@@ -1,0 +1,287 @@
+"""Logging in to a node: route, host keys, keys, password; with modern algorithms alone."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import asyncssh
+
+from vendetta.errors import AuthFailed, ConnectFailed, HostKeyChanged, HostKeyUnknown, InvalidInput, LinkTimeout
+from vendetta.models import HostKey, Key
+from vendetta.ssh.algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key_algorithms
+from vendetta.ssh.channel import Connection
+from vendetta.ssh.endpoint import Endpoint, Login, format_host
+from vendetta.ssh.failures import from_connecting, from_files, is_dropped
+from vendetta.ssh.identity import Keys
+from vendetta.ssh.identity.host_keys import HostKeys, describe
+from vendetta.ssh.offered_keys import Offer, Question
+from vendetta.ssh.public_keys import UNREADABLE
+from vendetta.ssh.route import Hop
+from vendetta.ssh.routes import Routes
+
+from .bastions import LINGER_SECONDS, Bastions
+from .client import Gate, Update, unconfirmed
+from .greeting import read_greeting
+from .handshake import Handshake
+from .pacing import Pacing
+from .tcp import Line
+
+STALL_SECONDS = 60.0
+"""A link that is silent for so long, and then goes on, is not lost."""
+FEWEST_KEEPALIVES = 3
+KEYS, PASSWORD = ("publickey",), ("password", "keyboard-interactive")
+
+
+class Sharing(Protocol):
+    """Who keeps the files of keys, ours and the hosts', in step with those of other servers."""
+
+    @property
+    def version(self) -> int:
+        """Another one once the files have changed for what others did."""
+
+    async def pull(self) -> bool:
+        """Changes the files where others did something; whether that was so."""
+
+
+class Connector:
+    """Holds no connections to nodes: that is the pool's part."""
+
+    def __init__(
+        self,
+        host_keys: HostKeys,
+        keys: Keys,
+        *,
+        ssh_config: Sequence[Path] = (),
+        connection_timeout_seconds: float = 30.0,
+        keepalive_seconds: float = 20.0,
+        bastion_linger_seconds: float = LINGER_SECONDS,
+    ) -> None:
+        self._host_keys = host_keys
+        self._keys = keys
+        self._routes = Routes(ssh_config)
+        self._timeout = connection_timeout_seconds
+        self._keepalive = keepalive_seconds
+        self._pacing = Pacing()
+        self._sharing: Sharing | None = None
+        self._bastions = Bastions(self._enter, linger_seconds=bastion_linger_seconds)
+
+    async def open(self, endpoint: Endpoint, login: Login = Login()) -> Connection:  # noqa: B008 - frozen
+        """Raises `HostKeyUnknown`, `HostKeyChanged`, `AuthFailed`, `ConnectFailed`, `LinkTimeout`, `InvalidInput`."""
+        known = self._sharing.version if self._sharing else None
+        try:
+            return await self._open(endpoint, login, None)
+        except (AuthFailed, HostKeyUnknown, HostKeyChanged):
+            if self._sharing is None:
+                raise
+            await self._sharing.pull()
+            # who asked at the same time may have been told already
+            if self._sharing.version == known:
+                raise
+        return await self._open(endpoint, login, None)
+
+    def share(self, sharing: Sharing) -> None:
+        """From now on a login for which a key was refused, theirs or ours, is tried again with what others know."""
+        self._sharing = sharing
+
+    async def reach(self, endpoint: Endpoint, timeout_seconds: float) -> str:
+        """What the first host on the way answers before anybody logs in. Raises as `read_greeting` does."""
+        return await read_greeting((await self._route(endpoint))[0], timeout_seconds)
+
+    async def verify_key(self, endpoint: Endpoint, key: Key) -> None:
+        """Logs in to the node with that key file alone. Raises `AuthFailed` where the node doesn't take it."""
+        connection = await self._open(endpoint, Login(), Path(key.path) if key.path else None)
+        await connection.close()
+
+    async def takes_key(self, endpoint: Endpoint, public_key: str) -> bool:
+        """Whether the node would let that key in; the private one isn't needed. Raises `LinkError`."""
+        question = Question(public_key)
+        try:
+            connection = await self._open(endpoint, Login(), question)
+        except AuthFailed:
+            return question.taken
+        await connection.close()
+        return question.taken
+
+    async def bastions(self, endpoint: Endpoint) -> list[Endpoint]:
+        """The hosts on the way to the node, each as one to log in to, pinned as it is on that way."""
+        *hops, _ = await self._route(endpoint)
+        return [
+            Endpoint(
+                node=hop.pinned_as,
+                host=hop.alias,
+                port=hop.port,
+                user=hop.user,
+                jump=tuple(f"{before.user}@{format_host(before.alias, before.port)}" for before in hops[:number]),
+            )
+            for number, hop in enumerate(hops)
+        ]
+
+    async def host_key(self, endpoint: Endpoint) -> HostKey:
+        """The host key that the node offers now; nothing is sent but the question. Raises `LinkError`."""
+        *bastions, hop = await self._route(endpoint)
+        return describe(await self._ask_host_key(bastions, hop))
+
+    async def trust(self, endpoint: Endpoint, fingerprint: str | None) -> HostKey:
+        """Pins the host key that the node offers now, and no other, if it is `fingerprint`; else `HostKeyUnknown`.
+
+        It needn't let us in. Raises `LinkError`, `InvalidInput`.
+        """
+        *bastions, hop = await self._route(endpoint)
+        key = await self._ask_host_key(bastions, hop)
+        offered = describe(key)
+        if fingerprint is None or fingerprint.rstrip("=") != offered.fingerprint:
+            raise unconfirmed(hop, key, self._host_keys.pinned(hop.pinned_as))
+        try:
+            self._host_keys.pin(hop.pinned_as, key)
+        except OSError as exc:
+            raise from_files(exc, endpoint.node) from exc
+        return offered
+
+    async def _ask_host_key(self, bastions: Sequence[Hop], hop: Hop) -> asyncssh.SSHKey:
+        with ExitStack() as stack:
+            tunnel = await self._pass(bastions, Login(), stack)
+            try:
+                async with self._pacing.turn(hop.where), asyncio.timeout(self._timeout):
+                    try:
+                        key = await self._ask(hop, tunnel, nist=False)
+                    except (asyncssh.Error, OSError) as exc:
+                        if not is_dropped(exc):
+                            raise
+                        key = await self._ask(hop, tunnel, nist=True)
+            except (OSError, asyncssh.Error, *UNREADABLE) as exc:
+                raise from_connecting(exc, hop) from exc
+        if key is None:
+            raise ConnectFailed(f"node {hop.node} offers no host key", node=hop.node)
+        return key
+
+    async def _ask(
+        self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None, *, nist: bool
+    ) -> asyncssh.SSHKey | None:
+        """With the algorithms in the order of a login, so that it is the key that a login is refused for."""
+        known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
+        algorithms = build_host_key_algorithms([*known.keys, *known.fallback], certificates=False, nist=nist)
+        return await asyncssh.get_server_host_key(
+            hop.alias,
+            hop.port,
+            tunnel=tunnel,
+            config=self._routes.files(),
+            kex_algs=KEY_EXCHANGES,
+            server_host_key_algs=algorithms,
+        )
+
+    @property
+    def bastions_held(self) -> int:
+        """How many connections stand to the hosts that nodes are behind."""
+        return len(self._bastions)
+
+    async def close(self) -> None:
+        """The connections to the hosts that nodes are behind."""
+        await self._bastions.close()
+
+    async def _open(self, endpoint: Endpoint, login: Login, only: Path | Question | None) -> Connection:
+        *bastions, hop = await self._route(endpoint)
+        with ExitStack() as stack:
+            tunnel = await self._pass(bastions, login, stack)
+            gate, raw = await self._enter(hop, login, tunnel, only)
+            gate.on_end(stack.pop_all().close)
+        key = raw.get_server_host_key()
+        assert key is not None  # noqa: S101 - a connection that stands has shown one
+        return Connection(
+            endpoint.node,
+            raw,
+            describe(key),
+            gate,
+            direct=tunnel is None,
+            sudo=endpoint.sudo,
+            sudo_password=login.sudo_password,
+        )
+
+    async def _route(self, endpoint: Endpoint) -> list[Hop]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._routes.find(endpoint)
+        except TimeoutError as exc:
+            raise LinkTimeout(
+                f"read the ssh config for node {endpoint.node}: not done in time",
+                hint="Which `Match exec` in it takes so long?",
+                node=endpoint.node,
+            ) from exc
+        except OSError as exc:
+            raise from_files(exc, endpoint.node) from exc
+
+    async def _pass(
+        self, bastions: Sequence[Hop], login: Login, stack: ExitStack
+    ) -> asyncssh.SSHClientConnection | None:
+        """The last of the hosts to go through, which is let go with `stack`."""
+        if not bastions:
+            return None
+        tunnel, release = await self._bastions.lease(bastions, login)
+        stack.callback(release)
+        return tunnel
+
+    async def _enter(
+        self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | Question | None = None
+    ) -> tuple[Gate, asyncssh.SSHClientConnection]:
+        """When it is the hop's turn, and within the time."""
+        async with self._pacing.turn(hop.where):
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await self._log_in(hop, login, tunnel, only)
+            except OSError as exc:  # of time, or of our own files
+                raise from_connecting(exc, hop) from exc
+
+    async def _log_in(
+        self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | Question | None = None
+    ) -> tuple[Gate, asyncssh.SSHClientConnection]:
+        with closing(Line(hop, tunnel=tunnel is not None)) as line:
+            # before anything is read for it: where nobody answers that would be for nothing
+            with suppress(ConnectionResetError):  # it is worth coming again: the handshake does
+                await line.open()
+            known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
+            if isinstance(only, Question):
+                gate, raw = await Handshake(hop, login, tunnel, line, known, Offer([only]), self._options).run()
+            else:
+                async with self._keys.offer(hop, only) as offer:
+                    gate, raw = await Handshake(hop, login, tunnel, line, known, offer, self._options).run()
+        if gate.pair and only is None:
+            self._keys.remember(hop, gate.pair.public_data)
+        if gate.accepted:
+            try:
+                self._host_keys.pin(hop.pinned_as, gate.accepted)
+            except BaseException:
+                raw.abort()
+                raise
+        if gate.verified_by_pin:
+            gate.on_update(lambda update: self._learn(hop, raw, update))
+        return gate, raw
+
+    def _learn(self, hop: Hop, raw: asyncssh.SSHClientConnection, update: Update) -> None:
+        """As OpenSSH does with UpdateHostKeys. A host that doesn't name the key it has just shown isn't believed."""
+        shown = raw.get_server_host_key()
+        if shown is None or shown not in (*update.added, *update.retained):
+            return
+        with suppress(OSError, InvalidInput):  # of our own file: the host says it again at the next login
+            self._host_keys.learn(hop.pinned_as, shown, update.added, update.removed)
+
+    def _options(self, hop: Hop, login: Login) -> dict[str, Any]:
+        return {
+            "config": self._routes.files(),
+            "port": hop.port,
+            "username": hop.user,
+            "password": login.password,
+            # a password was given for this very login, so it isn't kept waiting behind keys that use up the tries
+            "preferred_auth": (*PASSWORD, *KEYS) if login.password else (*KEYS, *PASSWORD),
+            "client_keys": None,  # offered by the gate
+            "gss_host": None,
+            "kex_algs": KEY_EXCHANGES,
+            "encryption_algs": CIPHERS,
+            "mac_algs": MACS,
+            "signature_algs": SIGNATURES,
+            "compression_algs": None,
+            "login_timeout": 0,  # ours counts for the whole route
+            "keepalive_interval": self._keepalive,
+            "keepalive_count_max": max(FEWEST_KEEPALIVES, math.ceil(STALL_SECONDS / self._keepalive)),
+        }

@@ -1,0 +1,354 @@
+"""The pool: one connection a node, however many callers; leased while in use, closed when idle for long.
+
+A caller that finds none logs in, and everybody who arrives meanwhile waits for that one login. What is leased is never
+closed for age or room. A connection that nobody used for a while is asked whether it still answers before it is
+leased, so that one which died unnoticed is replaced without the caller seeing an error.
+
+To watch a node is a use of low priority: it keeps the connection from being closed for age, not from making room, and
+waits for room behind everybody else. A breaker for each node says when watching tries again after a failure.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from types import TracebackType
+from typing import Self
+
+from vendetta.errors import AuthFailed, Busy, ConnectionLost, HostKeyUnknown, LinkError, VendettaError
+from vendetta.ssh.breaker import Breaker
+from vendetta.ssh.channel import Connection
+from vendetta.ssh.endpoint import Endpoint, Login
+from vendetta.ssh.login import Connector
+
+from .capacity import Room
+from .slots import Flight, Link, LinkObserver
+
+ROOM_SECONDS = 60.0
+DRAIN_SECONDS = 10.0
+SWEEP_SECONDS = 60.0
+FRESH_SECONDS = 10.0
+"""A connection that was in use within that time is leased without being asked first."""
+CHECK_SECONDS = 5.0
+TURNING = 20
+"""Where there is no room, those who are only watched take turns on one place in so many."""
+
+NO_LOGIN = Login()
+
+
+class Pool:
+    def __init__(
+        self,
+        connector: Connector,
+        observer: LinkObserver,
+        *,
+        max_connections: int = 1000,
+        max_idle_seconds: float = 3600.0,
+        room_seconds: float = ROOM_SECONDS,
+        drain_seconds: float = DRAIN_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connector = connector
+        self._observer = observer
+        self._max_idle = max_idle_seconds
+        self._drain_seconds = drain_seconds
+        self._clock = clock
+        self._links: dict[str, Link] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._watched: set[str] = set()
+        self._turns = asyncio.Semaphore(max(1, max_connections // TURNING))
+        self._room = Room(max_connections, room_seconds, self._make_room)
+        self._tasks = asyncio.TaskGroup()
+        self._leaving = 0
+        self._leases = 0
+        self._unused = asyncio.Event()
+        self._draining = False
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._sweeping = self._tasks.create_task(self._sweep())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Waits for what is leased, for a while, then closes everything."""
+        self._draining = True
+        try:
+            await self._drain()
+        finally:
+            self._sweeping.cancel()
+            await self._tasks.__aexit__(None, None, None)
+            await self._connector.close()
+
+    def __len__(self) -> int:
+        return sum(link.live is not None for link in self._links.values())
+
+    def connection(self, node: str) -> Connection | None:
+        """The live connection, if there is one, without a lease."""
+        link = self._links.get(node)
+        return link.live if link else None
+
+    def breaker(self, node: str) -> Breaker | None:
+        """None: there was no try yet, or it was disconnected since."""
+        return self._breakers.get(node)
+
+    def breakers_by_state(self) -> Mapping[str, int]:
+        return Counter(breaker.state for breaker in self._breakers.values())
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place among the connections."""
+        return self._room.wanted
+
+    @property
+    def leased(self) -> int:
+        """How many uses of a connection go on."""
+        return self._leases
+
+    @asynccontextmanager
+    async def lease(self, endpoint: Endpoint) -> AsyncIterator[Connection]:
+        """The node's connection, opened if need be, kept for as long as the block lasts. Raises `LinkError`, `Busy`.
+
+        Whatever the breaker says, a login that is needed is tried at once.
+        """
+        async with self._using(endpoint.node) as link:
+            yield await self._reach(link, endpoint, NO_LOGIN)
+
+    @contextmanager
+    def watching(self, node: str) -> Iterator[None]:
+        """As long as it lasts the node's connection isn't closed for age. For room it may be: `rested` is told."""
+        self._watched.add(node)
+        try:
+            yield
+        finally:
+            self._watched.discard(node)
+
+    @asynccontextmanager
+    async def visit(self, endpoint: Endpoint) -> AsyncIterator[Connection]:
+        """A lease for who only looks: it doesn't count as use, and waits for room behind everybody else."""
+        # the turn first: who waits for it must not keep others from taking the place of this very node
+        async with self._turn(endpoint.node), self._using(endpoint.node, watching=True) as link:
+            yield await self._reach(link, endpoint, NO_LOGIN, watching=True)
+
+    async def connect(self, endpoint: Endpoint, login: Login = NO_LOGIN) -> Connection:
+        """Makes sure that there is a connection. Raises `LinkError`, `Busy`."""
+        async with self._using(endpoint.node) as link:
+            return await self._reach(link, endpoint, login)
+
+    async def disconnect(self, node: str) -> None:
+        """Closes it, whoever uses it. Who waits for its login gets `ConnectionLost`. None there: nothing happens."""
+        self._breakers.pop(node, None)
+        link = self._links.pop(node, None)
+        if link is None:
+            return
+        if link.flight:
+            link.flight.cancel()
+            await asyncio.wait([link.flight.outcome])
+        await self._close(link, self._observer.closed)
+
+    def release(self, node: str) -> None:
+        """Closes it if nobody uses it: somebody else looks after the node from now on."""
+        link = self._links.get(node)
+        if link and link.is_idle:
+            self._evict(link)
+
+    # leases
+
+    @asynccontextmanager
+    async def _using(self, node: str, *, watching: bool = False) -> AsyncIterator[Link]:
+        if self._draining:
+            raise Busy(f"connect to node {node}: the server is stopping", node=node)
+        link = self._links.setdefault(node, Link(node))
+        link.users += 1
+        link.watchers += watching
+        self._leases += 1
+        try:
+            yield link
+        finally:
+            link.users -= 1
+            link.watchers -= watching
+            self._leases -= 1
+            link.last_active = self._clock()
+            if not watching:
+                link.last_used = link.last_active
+            self._after_use(link)
+
+    def _after_use(self, link: Link) -> None:
+        if not self._leases:
+            self._unused.set()
+        self._tidy(link)
+        if self._room.wanted and not link.users:
+            self._make_room()
+
+    def _tidy(self, link: Link) -> None:
+        """A place without a connection, nor anybody who wants one, goes."""
+        if link.is_empty and self._links.get(link.node) is link:
+            del self._links[link.node]
+
+    def _turn(self, node: str) -> AbstractAsyncContextManager[object]:
+        return self._turns if self._room.full and self.connection(node) is None else nullcontext()
+
+    async def _reach(self, link: Link, endpoint: Endpoint, login: Login, *, watching: bool = False) -> Connection:
+        while True:
+            flight = link.flight
+            if flight is None:
+                if link.live and (self._in_use(link, watching) or self._clock() - link.last_active < FRESH_SECONDS):
+                    return link.live
+                return await asyncio.shield(self._start(link, endpoint, login, watching).outcome)
+            if not watching:
+                self._room.hurry(link.node)
+            try:
+                # a caller that gives up doesn't take the login away from the others
+                return await asyncio.shield(flight.outcome)
+            except (AuthFailed, HostKeyUnknown):
+                if login == NO_LOGIN:
+                    raise
+                # another's login failed for the want of what this caller brings
+            except Busy:
+                if watching or not flight.watching:
+                    raise
+                # it had waited for long before this caller came, who has a deadline of its own
+
+    def _in_use(self, link: Link, watching: bool) -> bool:
+        """By somebody who isn't asking just now, and would be cut off if it were replaced."""
+        return link.users - link.watchers > (0 if watching else 1)
+
+    # logins
+
+    def _start(self, link: Link, endpoint: Endpoint, login: Login, watching: bool) -> Flight:
+        flight = Flight(asyncio.get_running_loop().create_future(), watching)
+        flight.outcome.add_done_callback(lambda outcome: outcome.exception())  # seen: every caller may have given up
+        link.flight = flight
+        flight.task = self._tasks.create_task(self._fly(link, flight, endpoint, login), name=f"connect {link.node}")
+        flight.task.add_done_callback(lambda _: self._land(link, flight))
+        return flight
+
+    async def _fly(self, link: Link, flight: Flight, endpoint: Endpoint, login: Login) -> None:
+        try:
+            connection = await self._checked(link) or await self._log_in(link, endpoint, login, flight.watching)
+        except Exception as exc:
+            # the callers' to know: in the task group it would end everything
+            link.flight = None
+            flight.outcome.set_exception(exc)
+        else:
+            link.flight = None
+            link.last_active = self._clock()
+            flight.outcome.set_result(connection)
+
+    def _land(self, link: Link, flight: Flight) -> None:
+        """However it went, also where it was cancelled before it began."""
+        if link.flight is flight:
+            link.flight = None
+        if not flight.outcome.done():
+            flight.outcome.set_exception(
+                ConnectionLost(f"connect to node {link.node}: it was disconnected meanwhile", node=link.node)
+            )
+        self._tidy(link)
+
+    async def _checked(self, link: Link) -> Connection | None:
+        """The connection that is there, if it answers."""
+        connection = link.live
+        if connection is None:
+            return None
+        try:
+            await connection.ping(CHECK_SECONDS)
+        except LinkError:
+            return None
+        if (breaker := self._breakers.get(link.node)) and breaker.state != "closed":
+            # it had stalled, and a login beside it had failed
+            breaker.succeeded()
+            self._observer.connected(link.node, connection)
+        return connection
+
+    async def _log_in(self, link: Link, endpoint: Endpoint, login: Login, watching: bool) -> Connection:
+        # one that is silent may only have stalled: it stays until there is another
+        silent = link.live
+        await self._room.take(link.node, instead=silent is not None, watching=watching)
+        breaker = self._breakers.setdefault(link.node, Breaker(self._clock))
+        try:
+            breaker.trying()
+            self._observer.connecting(link.node)
+            connection = await self._connector.open(endpoint, login)
+        except BaseException as exc:
+            self._room.give()
+            if isinstance(exc, VendettaError):
+                breaker.failed(exc)
+                self._observer.failed(link.node, exc)
+            else:
+                breaker.gave_up()
+                self._observer.closed(link.node)
+            raise
+        link.connection = connection
+        breaker.succeeded()
+        self._observer.connected(link.node, connection)
+        self._tasks.create_task(self._follow(link, connection), name=f"follow {link.node}")
+        if silent is not None:
+            self._tasks.create_task(silent.close(), name=f"close {link.node}")
+        return connection
+
+    async def _follow(self, link: Link, connection: Connection) -> None:
+        """Until it ends, and tells that unless it was closed or replaced by us."""
+        await connection.wait_closed()
+        self._room.give()
+        if link.connection is connection:
+            link.connection = None
+            if error := connection.error:
+                self._breakers.setdefault(link.node, Breaker(self._clock)).failed(error)
+                self._observer.lost(link.node, error)
+            self._tidy(link)
+        await connection.close()  # what was opened on this side
+
+    # room
+
+    def _make_room(self) -> None:
+        """As many of the idlest go as callers wait. What was only ever watched is the idlest of all.
+
+        Who only watches waits for the end of a look at one of those, and takes no place from what people use.
+        """
+        idlest = [link for link in self._links.values() if link.is_idle or (link.is_watched and not self._room.hurried)]
+        idlest.sort(key=lambda link: (link.last_used, link.last_active))
+        for link in idlest[: max(0, self._room.wanted - self._leaving)]:
+            if link.is_idle:
+                self._evict(link)
+
+    def _evict(self, link: Link) -> None:
+        del self._links[link.node]
+        self._leaving += 1
+        tell = self._observer.rested if link.node in self._watched else self._observer.closed
+        task = self._tasks.create_task(self._close(link, tell), name=f"close {link.node}")
+        task.add_done_callback(self._evicted)
+
+    def _evicted(self, _: "asyncio.Task[None]") -> None:
+        self._leaving -= 1
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(min(self._max_idle / 4, SWEEP_SECONDS))
+            oldest = self._clock() - self._max_idle
+            for link in list(self._links.values()):
+                if link.is_idle and link.node not in self._watched and link.last_active < oldest:
+                    self._evict(link)
+
+    async def _close(self, link: Link, tell: Callable[[str], None]) -> None:
+        connection, link.connection = link.connection, None
+        if connection is None:
+            return
+        # first: while it closes, the next one may already be opened
+        tell(link.node)
+        await connection.close()
+
+    async def _drain(self) -> None:
+        for link in self._links.values():
+            if link.flight:
+                link.flight.cancel()
+        try:
+            async with asyncio.timeout(self._drain_seconds):
+                while self._leases:
+                    self._unused.clear()
+                    await self._unused.wait()
+        except TimeoutError:
+            pass  # whoever still holds a lease learns it from the closed connection
+        finally:
+            await asyncio.gather(*(self.disconnect(node) for node in list(self._links)))
