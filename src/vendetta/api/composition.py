@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from vendetta import __version__
-from vendetta.coordination.cluster import Replicas, Shares
+from vendetta.coordination.cluster import Membership, NodeAssignment
 from vendetta.coordination.cluster.credentials import Credentials
 from vendetta.coordination.commands import Bulk, Dispatcher
 from vendetta.coordination.commands.descriptions import Descriptions
@@ -19,25 +19,25 @@ from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
 from vendetta.coordination.figures import take_figures
 from vendetta.coordination.monitoring import Monitor, Observation
-from vendetta.coordination.monitoring.link_requests import Wishes
-from vendetta.coordination.monitoring.link_status import Links
-from vendetta.coordination.monitoring.node_reader import Reading
+from vendetta.coordination.monitoring.link_requests import LinkRequests
+from vendetta.coordination.monitoring.link_status import LinkStatus
+from vendetta.coordination.monitoring.node_reader import NodeReader
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.nodes.cleanup import Cleanup
 from vendetta.coordination.nodes.drain import Draining
-from vendetta.coordination.nodes.engine_sockets import Sockets
+from vendetta.coordination.nodes.engine_sockets import EngineSockets
 from vendetta.coordination.nodes.images import Images
-from vendetta.coordination.nodes.key_install import Authorization
-from vendetta.coordination.nodes.key_rotation import Rotation
-from vendetta.coordination.nodes.run_everywhere import Fleet
+from vendetta.coordination.nodes.key_install import KeyInstall
+from vendetta.coordination.nodes.key_rotation import KeyRotations
+from vendetta.coordination.nodes.run_everywhere import RunEverywhere
 from vendetta.coordination.nodes.uploads import Uploads
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.workspaces import Workspaces
-from vendetta.coordination.workspaces.autostart import Revival
-from vendetta.coordination.workspaces.lifecycle import Transitions
+from vendetta.coordination.workspaces.autostart import Autostart
+from vendetta.coordination.workspaces.lifecycle import Lifecycle
 from vendetta.coordination.workspaces.move import Moves
-from vendetta.coordination.workspaces.node_slots import Turns
+from vendetta.coordination.workspaces.node_slots import NodeSlots
 from vendetta.coordination.workspaces.snapshots import Snapshotting
 from vendetta.models import ServerStatus
 from vendetta.paths import Paths, describe_location
@@ -67,9 +67,9 @@ async def running_services(
         credentials = await stack.enter_async_context(Credentials(store, host_keys, keys, paths.keys_dir))
         connector.share(credentials)
         told = await stack.enter_async_context(Events(store))
-        replicas = await stack.enter_async_context(Replicas(store.replicas, shared=store.shared))
-        shares = Shares(store, replicas)
-        links = await stack.enter_async_context(Links(store, told, shares))
+        replicas = await stack.enter_async_context(Membership(store.replicas, shared=store.shared))
+        shares = NodeAssignment(store, replicas)
+        links = await stack.enter_async_context(LinkStatus(store, told, shares))
         pool = await stack.enter_async_context(
             Pool(connector, links, max_connections=config.max_connections, max_idle_seconds=config.max_idle)
         )
@@ -80,13 +80,13 @@ async def running_services(
         operations = Operations(store, told, group=replicas if store.shared else None)
         links.on_connected(operations.waiting.back)
         stack.callback(store.news.listen(EVENTS, operations.waiting.hear))
-        observation.on_restart(Revival(operations).consider)
+        observation.on_restart(Autostart(operations).consider)
         workspaces = Workspaces(store, engines, operations)
         cleanup = Cleanup(store, engines, operations, workspaces)
         cleanup.register(operations)
         dispatcher = Dispatcher(store, engines, operations, workspaces, cleanup)
-        turns = Turns()
-        transitions = Transitions(store, engines, observation, turns)
+        turns = NodeSlots()
+        transitions = Lifecycle(store, engines, observation, turns)
         transitions.register(operations)
         Snapshotting(store, engines, transitions).register(operations)
         dispatcher.register(operations)
@@ -101,13 +101,13 @@ async def running_services(
         )
         images = Images(store, engines, operations, Uploads(paths.uploads_dir))
         await images.register()
-        reading = Reading(store, told, engines, links, observation)
+        reading = NodeReader(store, told, engines, links, observation)
         monitor = Monitor(
             store, pool, engines, links, observation, reading, shares, node_timeout_seconds=config.node_timeout
         )
-        wishes = Wishes(store, shares, pool, links, monitor, credentials)
-        authorization = Authorization(connector)
-        rotation = Rotation(
+        wishes = LinkRequests(store, shares, pool, links, monitor, credentials)
+        authorization = KeyInstall(connector)
+        rotation = KeyRotations(
             store=store,
             events=told,
             connector=connector,
@@ -135,11 +135,11 @@ async def running_services(
         await stack.enter_async_context(monitor)
         await stack.enter_async_context(shares.serving(monitor))
         await stack.enter_async_context(wishes)
-        sockets = await stack.enter_async_context(Sockets(store, engines, paths.engine_sockets_dir))
+        sockets = await stack.enter_async_context(EngineSockets(store, engines, paths.engine_sockets_dir))
         yield Services(
             nodes=nodes,
             doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
-            fleet=Fleet(store, engines),
+            fleet=RunEverywhere(store, engines),
             bulk=Bulk(store, operations, workspaces, nodes, cleanup, moves, draining),
             workspaces=workspaces,
             moves=moves,
@@ -196,7 +196,7 @@ def build_registry() -> Registry:
 
 
 def build_status(
-    paths: Paths, config: ServerConfig, store: Store, pool: Pool, operations: Operations, replicas: Replicas
+    paths: Paths, config: ServerConfig, store: Store, pool: Pool, operations: Operations, replicas: Membership
 ) -> Callable[[], Awaitable[ServerStatus]]:
     started_at = datetime.now(UTC)
 

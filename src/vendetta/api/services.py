@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from vendetta.coordination.cluster import Replicas
+from vendetta.coordination.cluster import Membership
 from vendetta.coordination.cluster.credentials import Credentials
 from vendetta.coordination.commands import Bulk, Dispatcher
 from vendetta.coordination.commands.descriptions import Descriptions
@@ -18,10 +18,10 @@ from vendetta.coordination.figures import Figures
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.nodes.cleanup import Cleanup
 from vendetta.coordination.nodes.drain import Draining
-from vendetta.coordination.nodes.engine_sockets import Sockets
+from vendetta.coordination.nodes.engine_sockets import EngineSockets
 from vendetta.coordination.nodes.images import Images
-from vendetta.coordination.nodes.key_rotation import Rotation
-from vendetta.coordination.nodes.run_everywhere import Fleet
+from vendetta.coordination.nodes.key_rotation import KeyRotations
+from vendetta.coordination.nodes.run_everywhere import RunEverywhere
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.workspaces import Workspaces
@@ -47,7 +47,7 @@ def _nobody_tells(listener: Listener) -> None:
 class Services:
     nodes: Nodes
     doctor: Doctor
-    fleet: Fleet
+    fleet: RunEverywhere
     bulk: Bulk
     workspaces: Workspaces
     moves: Moves
@@ -61,9 +61,9 @@ class Services:
     tokens: Tokens
     keys: Keys
     credentials: Credentials
-    replicas: Replicas
-    rotation: Rotation
-    sockets: Sockets
+    replicas: Membership
+    rotation: KeyRotations
+    sockets: EngineSockets
     status: Callable[[], Awaitable[ServerStatus]]
     check_state: Callable[[], Awaitable[None]]
     """Raises `ServerUnavailable` where the state can't be read or written."""

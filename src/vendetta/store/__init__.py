@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from vendetta.errors import InvalidInput
 from vendetta.paths import describe_location
 
-from .claims import Claim, Claims, Held, Lease, LeaseLost, Share, fence
+from .claims import ClaimedNode, Claims, Lease, LeaseLost, NodeClaim, OperationLease, fence
 from .connection import hold
 from .credentials import Credential, Credentials
 from .database import Database, Joined, StoreUnavailable
@@ -28,18 +28,18 @@ from .rows import Page
 from .schema import HEAD, current_version, upgrade
 from .tables import properties
 from .tokens import Tokens
-from .workspaces import Promised, Workspaces
+from .workspaces import Committed, Workspaces
 
 __all__ = [
-    "Claim",
+    "ClaimedNode",
+    "Committed",
     "Credential",
-    "Held",
     "Lease",
     "LeaseLost",
+    "NodeClaim",
+    "OperationLease",
     "Page",
     "Peer",
-    "Promised",
-    "Share",
     "Store",
     "StoreUnavailable",
     "Transaction",
@@ -59,7 +59,7 @@ class Transaction:
     events: Events
     notify: Callable[[str, Payload], Awaitable[None]]
     """Tells all servers of a topic, once it is committed."""
-    fence: Callable[[Claim], Awaitable[None]]
+    fence: Callable[[NodeClaim], Awaitable[None]]
     """Until the end the claim counts: as that of `Store.transaction`, where there are several. Raises `LeaseLost`."""
 
 

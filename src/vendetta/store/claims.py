@@ -31,7 +31,7 @@ class LeaseLost(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class NodeClaim:
     """That a replica watches a node. `node` is its name; the id tells it from a later one of that name.
 
     One that was borrowed counts `until` then, by the database's clock; `watcher` is None where nobody watches the node.
@@ -45,21 +45,21 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class OperationLease:
     """That a replica performs an operation, by its id."""
 
     operation: str
     holder: str
 
 
-Lease = Claim | Held
+Lease = NodeClaim | OperationLease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class ClaimedNode:
     """A node that was claimed, and whether somebody wants its link."""
 
-    claim: Claim
+    claim: NodeClaim
     wanted: bool
 
 
@@ -74,7 +74,7 @@ class Claims:
         async with self._database.read() as connection:
             return {row.id: row.name for row in await connection.execute(query)}
 
-    async def take(self, watcher: str, node_ids: Collection[str], *, anew: bool = False) -> Sequence[Share]:
+    async def take(self, watcher: str, node_ids: Collection[str], *, anew: bool = False) -> Sequence[ClaimedNode]:
         """Claims those of the nodes that are free, or the watcher's own; nothing for a watcher whose lease is over.
 
         A link that nobody wants isn't watched: its status is unknown from now on. `anew`: nobody has watched until now,
@@ -83,7 +83,7 @@ class Claims:
         living = select(replicas.c.id).where(replicas.c.id == watcher, build_alive()).exists()
         unwatched = and_(~nodes.c.wanted, nodes.c.status != "unknown")
         stale = and_(literal(anew), nodes.c.wanted, nodes.c.status == "connected")
-        shares: list[Share] = []
+        shares: list[ClaimedNode] = []
         for ids in _in_pieces(node_ids):
             query = (
                 update(nodes)
@@ -99,8 +99,8 @@ class Claims:
             )
             async with self._database.write() as connection:
                 for row in await connection.execute(query):
-                    claim = Claim(node=row.name, node_id=row.id, watcher=watcher, term=row.term)
-                    shares.append(Share(claim=claim, wanted=row.wanted))
+                    claim = NodeClaim(node=row.name, node_id=row.id, watcher=watcher, term=row.term)
+                    shares.append(ClaimedNode(claim=claim, wanted=row.wanted))
         return shares
 
     async def give(self, watcher: str, node_ids: Collection[str] | None = None) -> None:
@@ -112,7 +112,7 @@ class Claims:
                 await connection.execute(one)
                 await self._news.notify_within(connection, TOPIC, {})
 
-    async def borrow(self, node: str) -> Claim:
+    async def borrow(self, node: str) -> NodeClaim:
         """Whoever watches it, until the node is claimed anew or some time is over. Raises `NodeNotFound`."""
         async with self._database.read() as connection:
             # on SQLite there is one process, and nothing that it could be too late for
@@ -122,14 +122,14 @@ class Claims:
             row = (await connection.execute(query)).first()
         if row is None:
             raise NodeNotFound(f"there is no node {node}", hint="See them with: vendetta node list", node=node)
-        return Claim(node=node, node_id=row.id, watcher=row.watcher, term=row.term, until=row.until)
+        return NodeClaim(node=node, node_id=row.id, watcher=row.watcher, term=row.term, until=row.until)
 
-    async def held(self, watcher: str) -> Mapping[Claim, bool]:
+    async def held(self, watcher: str) -> Mapping[NodeClaim, bool]:
         """What the watcher holds, as the database knows it, and whether somebody wants the link."""
         query = select(nodes.c.id, nodes.c.name, nodes.c.term, nodes.c.wanted).where(nodes.c.watcher == watcher)
         async with self._database.read() as connection:
             return {
-                Claim(node=row.name, node_id=row.id, watcher=watcher, term=row.term): row.wanted
+                NodeClaim(node=row.name, node_id=row.id, watcher=watcher, term=row.term): row.wanted
                 for row in await connection.execute(query)
             }
 
@@ -145,13 +145,13 @@ async def fence(connection: Connection, lease: Lease) -> None:
 
     Raises `LeaseLost` where somebody has, or it is gone.
     """
-    if isinstance(lease, Claim):
+    if isinstance(lease, NodeClaim):
         await _fence_node(connection, lease)
     elif is_shared(connection):  # on SQLite there is nobody else to perform it
         await _fence_operation(connection, lease)
 
 
-async def _fence_operation(connection: Connection, held: Held) -> None:
+async def _fence_operation(connection: Connection, held: OperationLease) -> None:
     columns = operations.c
     query = select(columns.id).where(
         columns.id == held.operation, columns.holder == held.holder, columns.state.not_in(FINISHED)
@@ -160,7 +160,7 @@ async def _fence_operation(connection: Connection, held: Held) -> None:
         raise LeaseLost(f"operation {held.operation} is performed by another replica")
 
 
-async def _fence_node(connection: Connection, claim: Claim) -> None:
+async def _fence_node(connection: Connection, claim: NodeClaim) -> None:
     query = select(nodes.c.term).where(
         nodes.c.id == claim.node_id, nodes.c.watcher == claim.watcher, nodes.c.term == claim.term
     )

@@ -24,7 +24,7 @@ _OTHERS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promised:
+class Committed:
     """What the workspaces of a node may use, by their specs: those without a limit count for nothing."""
 
     workspaces: int = 0
@@ -100,7 +100,7 @@ class Workspaces(NamedTable[Workspace]):
 
     async def promised(
         self, nodes: Collection[str] | None = None, *, without: Collection[str] = ()
-    ) -> Mapping[str, Promised]:
+    ) -> Mapping[str, Committed]:
         """By node, of those named or all that have any; workspaces in a state of `without` don't count."""
         node = self.table.c.node
         query = select(
@@ -114,6 +114,6 @@ class Workspaces(NamedTable[Workspace]):
         async with self._database.read() as connection:
             rows = (await connection.execute(query.group_by(node))).all()
         return {
-            row.node: Promised(workspaces=row.workspaces, cpus=float(row.cpus), memory_bytes=int(row.memory_bytes))
+            row.node: Committed(workspaces=row.workspaces, cpus=float(row.cpus), memory_bytes=int(row.memory_bytes))
             for row in rows
         }

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from vendetta.coordination.cluster import Replicas
+from vendetta.coordination.cluster import Membership
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Operations, Steps
 from vendetta.errors import Cancelled, VendettaError
@@ -90,7 +90,7 @@ async def main(url: str, file: str) -> None:
     async with (
         Store.open(url) as store,
         Events(store) as events,
-        Replicas(store.replicas, shared=True) as replicas,
+        Membership(store.replicas, shared=True) as replicas,
     ):
         operations, things = Operations(store, events, group=replicas), Things(Path(file))
         operations.register("thing.two", things.two)

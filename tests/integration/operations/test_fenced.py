@@ -11,9 +11,9 @@ from vendetta.coordination.events import Events
 from vendetta.coordination.monitoring import Observation
 from vendetta.models import InstanceSpec, Operation, Progress, Workspace
 from vendetta.providers.memory import MemoryEngine, MemoryProvider
-from vendetta.store import Held, LeaseLost, Store
+from vendetta.store import LeaseLost, OperationLease, Store
 
-FIRST = Held(operation="one", holder="first")
+FIRST = OperationLease(operation="one", holder="first")
 
 
 @dataclass

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.unit.store.samples import make_node, make_operation
 
-from vendetta.coordination.workspaces.lifecycle import Transitions
+from vendetta.coordination.workspaces.lifecycle import Lifecycle
 from vendetta.errors import OutOfResources
 from vendetta.models import InstanceSpec, ProviderStatus, Resources
 from vendetta.store import Store
@@ -28,7 +28,7 @@ async def test_two_servers_never_overfill_a_node(database_url: str, resources: R
         healthy = {"docker": ProviderStatus(state="healthy")}
         await one.nodes.add(make_node("gpu", status="connected", resources=resources, providers=healthy))
         nobody = cast(Any, None)
-        placing = [Transitions(store, nobody, nobody, nobody) for store in (one, other)]
+        placing = [Lifecycle(store, nobody, nobody, nobody) for store in (one, other)]
         claims = [
             transitions._claim(
                 cast(Any, SimpleNamespace(operation=make_operation(name, target=name), held=None)), given

@@ -10,16 +10,16 @@ import pytest
 from tests.unit.store.samples import make_node
 
 from vendetta.coordination.cluster.membership import LEASE_SECONDS, Alive
-from vendetta.coordination.cluster.node_assignment import Shares, owner_of
+from vendetta.coordination.cluster.node_assignment import NodeAssignment, owner_of
 from vendetta.models import Replica
-from vendetta.store import Claim, LeaseLost, Store
+from vendetta.store import LeaseLost, NodeClaim, Store
 
 NODES = [f"n{number}" for number in range(12)]
 
 
 @dataclass
 class Place:
-    """What `Replicas` is to shares, as the test says."""
+    """What `Membership` is to shares, as the test says."""
 
     id: str
     store: Store
@@ -46,10 +46,10 @@ class Place:
 
 @dataclass
 class Recorder:
-    followed: dict[str, Claim] = field(default_factory=dict)
+    followed: dict[str, NodeClaim] = field(default_factory=dict)
     released: list[str] = field(default_factory=list)
 
-    def follow(self, claim: Claim) -> None:
+    def follow(self, claim: NodeClaim) -> None:
         self.followed[claim.node] = claim
 
     async def unfollow(self, node: str) -> None:
@@ -62,7 +62,7 @@ class Recorder:
 @dataclass
 class Side:
     place: Place
-    shares: Shares
+    shares: NodeAssignment
     watcher: Recorder
 
     @property
@@ -79,7 +79,7 @@ async def sides(database_url: str) -> AsyncIterator[tuple[Side, Side]]:
             store = await stack.enter_async_context(Store.open(database_url))
             place = Place(name, store)
             await place.join()
-            made.append(Side(place, Shares(store, place), Recorder()))  # type: ignore[arg-type]
+            made.append(Side(place, NodeAssignment(store, place), Recorder()))  # type: ignore[arg-type]
         first, second = made
         for name in NODES:
             await first.place.store.nodes.add(make_node(name, id=name))

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncssh
 from tests.integration.ssh.conftest import ACCEPT, Side
 
-from vendetta.coordination.nodes.key_install import Authorization
+from vendetta.coordination.nodes.key_install import KeyInstall
 from vendetta.models import Key
 from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint, Login
@@ -35,7 +35,7 @@ class Installing:
         self.connector = connector
         self.connection = connection
         self.endpoint = to
-        self.authorization = Authorization(connector)
+        self.authorization = KeyInstall(connector)
         self.key = side.keys().generate()
 
     async def __call__(self, key: Key | str | None = None, *, options: str | None = None) -> None:

@@ -13,7 +13,7 @@ from tests.testbed import TestBed
 
 from vendetta.api.services import Services
 from vendetta.coordination.monitoring.event_streams import Following
-from vendetta.coordination.monitoring.node_reader import Reading
+from vendetta.coordination.monitoring.node_reader import NodeReader
 from vendetta.coordination.requests import NodeRequest
 from vendetta.errors import EngineUnavailable
 from vendetta.models import Node
@@ -27,14 +27,14 @@ TRIES = 3
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Set each time that all of a node was read."""
-    told, read = asyncio.Event(), Reading.read
+    told, read = asyncio.Event(), NodeReader.read
 
-    async def noted(self: Reading, *given: Any, **more: Any) -> Node:
+    async def noted(self: NodeReader, *given: Any, **more: Any) -> Node:
         node = await read(self, *given, **more)
         told.set()
         return node
 
-    monkeypatch.setattr(Reading, "read", noted)
+    monkeypatch.setattr(NodeReader, "read", noted)
     return told
 
 

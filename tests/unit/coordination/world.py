@@ -17,9 +17,9 @@ from vendetta.coordination.nodes.drain import Draining
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.requests import WorkspaceRequest
 from vendetta.coordination.workspaces import Workspaces
-from vendetta.coordination.workspaces.lifecycle import Transitions
+from vendetta.coordination.workspaces.lifecycle import Lifecycle
 from vendetta.coordination.workspaces.move import Moves
-from vendetta.coordination.workspaces.node_slots import Turns
+from vendetta.coordination.workspaces.node_slots import NodeSlots
 from vendetta.errors import ConnectFailed
 from vendetta.models import Event, Node, Operation, ProviderStatus, Resources, Workspace
 from vendetta.providers.base import Provider
@@ -69,7 +69,7 @@ class World:
     engines: MemoryLinks
     observation: Observation
     operations: Operations
-    transitions: Transitions
+    transitions: Lifecycle
     workspaces: Workspaces
     nodes: "StoredNodes"
     moves: Moves
@@ -114,9 +114,9 @@ async def open_world(folder: Path, memory: MemoryEngines) -> AsyncIterator[World
     async with Store.open(str(folder / "state.db")) as store, Events(store) as events:
         engines = MemoryLinks(store, memory)
         observation = Observation(store, events)
-        turns = Turns()
+        turns = NodeSlots()
         operations = Operations(store, events, drain_seconds=0.0)
-        transitions = Transitions(store, engines, observation, turns)
+        transitions = Lifecycle(store, engines, observation, turns)
         transitions.register(operations)
         workspaces = Workspaces(store, engines, operations)
         nodes = StoredNodes(store, events)

@@ -5,7 +5,7 @@ from tests.unit.store.samples import make_node, make_workspace
 
 from vendetta.errors import NodeNotFound
 from vendetta.models import Replica
-from vendetta.store import Claim, LeaseLost, Store
+from vendetta.store import LeaseLost, NodeClaim, Store
 
 LEASE_SECONDS = 60.0
 OVER = -1.0
@@ -16,7 +16,7 @@ def make_replica(id: str) -> Replica:
     return Replica(id=id, host="here", version="1", pid=1, started_at=datetime.now(UTC))
 
 
-async def claim(store: Store, watcher: str, node: str) -> Claim | None:
+async def claim(store: Store, watcher: str, node: str) -> NodeClaim | None:
     shares = await store.claims.take(watcher, [(await store.nodes.get(node)).id])
     return shares[0].claim if shares else None
 
@@ -26,7 +26,7 @@ async def test_a_node_is_claimed_by_one(store: Store) -> None:
     gpu, lab = await store.nodes.add(make_node("gpu")), await store.nodes.add(make_node("lab", id="2"))
     assert await store.claims.free() == {gpu.id: "gpu", lab.id: "lab"}
     claimed = await claim(store, "first", "gpu")
-    assert claimed == Claim(node="gpu", node_id=gpu.id, watcher="first", term=1)
+    assert claimed == NodeClaim(node="gpu", node_id=gpu.id, watcher="first", term=1)
     assert await store.claims.free() == {lab.id: "lab"}
     assert await store.claims.count() == {"first": 1}
     assert await store.claims.held("first") == {claimed: False}

@@ -13,7 +13,7 @@ from tests.unit.store.samples import LONG_AGO, make_node, make_workspace
 import vendetta.store
 from vendetta.errors import Unsupported
 from vendetta.models import InstanceSpec
-from vendetta.store import Promised, Store
+from vendetta.store import Committed, Store
 from vendetta.store.database import Database
 from vendetta.store.schema import HEAD, VERSION_TABLE, upgrade
 from vendetta.store.tables import UtcDateTime, metadata
@@ -58,7 +58,7 @@ async def test_workspaces_of_an_older_schema_stay_as_they_are_and_count(state_fi
     await database.close()
     async with Store.open(state_file) as store:
         assert await store.workspaces.get("web") == make_workspace("web", spec=spec, services=[], labels={})
-        assert await store.workspaces.promised() == {"gpu": Promised(workspaces=1, cpus=0.5, memory_bytes=2**36)}
+        assert await store.workspaces.promised() == {"gpu": Committed(workspaces=1, cpus=0.5, memory_bytes=2**36)}
 
 
 def test_the_known_head_is_the_newest_migration() -> None:

@@ -3,7 +3,7 @@ from tests.unit.store.samples import LONG_AGO, make_workspace
 
 from vendetta.errors import NameTaken, WorkspaceNotFound
 from vendetta.models import InstanceSpec
-from vendetta.store import Promised, Store
+from vendetta.store import Committed, Store
 
 
 async def test_what_is_added_is_got_back_the_same(store: Store) -> None:
@@ -65,11 +65,11 @@ async def test_what_is_promised_is_counted_by_node(store: Store) -> None:
         ("d", "two", "running", InstanceSpec(image="x")),
     ):
         await store.workspaces.add(make_workspace(name, node=node, state=state, spec=spec))
-    one, two = Promised(workspaces=2, cpus=2.5, memory_bytes=3 * 2**30), Promised(workspaces=1)
+    one, two = Committed(workspaces=2, cpus=2.5, memory_bytes=3 * 2**30), Committed(workspaces=1)
     assert await store.workspaces.promised(without={"removing"}) == {"one": one, "two": two}
     assert await store.workspaces.promised(["two", "three"]) == {"two": two}
     await store.workspaces.update("b", spec=InstanceSpec(image="x", memory_bytes=2**20))
-    one = Promised(workspaces=2, cpus=0.5, memory_bytes=2**30 + 2**20)
+    one = Committed(workspaces=2, cpus=0.5, memory_bytes=2**30 + 2**20)
     assert await store.workspaces.promised(["one"], without={"removing"}) == {"one": one}
 
 

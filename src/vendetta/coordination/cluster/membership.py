@@ -43,7 +43,7 @@ class Roster(Protocol):
     async def leave(self, id: str) -> None: ...
 
 
-class Replicas:
+class Membership:
     """`id` is of this process, made anew at each start. Entered before whoever listens to it."""
 
     def __init__(

@@ -13,10 +13,10 @@ from typing import Protocol
 import structlog
 
 from vendetta.errors import Busy
-from vendetta.store import Claim, Share, Store
+from vendetta.store import ClaimedNode, NodeClaim, Store
 from vendetta.store.replicas import TOPIC
 
-from .membership import Replicas
+from .membership import Membership
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,7 @@ LOOK_SECONDS = 3.0
 class Watcher(Protocol):
     """What watches the nodes that are held: the monitor."""
 
-    def follow(self, claim: Claim) -> None:
+    def follow(self, claim: NodeClaim) -> None:
         """From now on, under this claim. Followed already under it: it is tried again now rather than later."""
 
     async def unfollow(self, node: str) -> None:
@@ -38,16 +38,16 @@ class Watcher(Protocol):
         """Another replica watches it from now on: its link stays only where somebody uses it."""
 
 
-class Shares:
+class NodeAssignment:
     """`claim` may be asked at any time; nodes are taken while it serves a watcher.
 
     `_left` are ids of nodes that aren't watched here, but that the database may count as this replica's.
     """
 
-    def __init__(self, store: Store, replicas: Replicas) -> None:
+    def __init__(self, store: Store, replicas: Membership) -> None:
         self._store = store
         self._replicas = replicas
-        self._held: dict[str, Claim] = {}
+        self._held: dict[str, NodeClaim] = {}
         self._left: set[str] = set()
         self._watcher: Watcher | None = None
         self._settled = False
@@ -59,14 +59,14 @@ class Shares:
         """Whose share it is: the id of this replica."""
         return self._replicas.id
 
-    def claims(self) -> Sequence[Claim]:
+    def claims(self) -> Sequence[NodeClaim]:
         return list(self._held.values())
 
-    def claim(self, node: str) -> Claim | None:
+    def claim(self, node: str) -> NodeClaim | None:
         """By which this replica watches the node; None: it doesn't."""
         return self._held.get(node) if self._replicas.member else None
 
-    async def borrow(self, node: str) -> Claim:
+    async def borrow(self, node: str) -> NodeClaim:
         """What is seen of the node now may be written under this, whoever watches it.
 
         Raises `NodeNotFound`, and `Busy` for a replica that has no place.
@@ -121,7 +121,7 @@ class Shares:
         async with self._turn:
             await self._drop([node])
 
-    def lost(self, claim: Claim) -> None:
+    def lost(self, claim: NodeClaim) -> None:
         """A write was refused: somebody else has claimed the node."""
         if self._held.get(claim.node) == claim:
             del self._held[claim.node]
@@ -167,7 +167,7 @@ class Shares:
         if self._watcher:
             self._watcher.release(node)
 
-    def _begin(self, shares: Iterable[Share]) -> None:
+    def _begin(self, shares: Iterable[ClaimedNode]) -> None:
         for share in shares:
             self._held[share.claim.node] = share.claim
             if share.wanted and self._watcher:

@@ -15,12 +15,12 @@ from typing import Any, Literal, Self
 import msgspec
 import structlog
 
-from vendetta.coordination.cluster import Shares
+from vendetta.coordination.cluster import NodeAssignment
 from vendetta.coordination.cluster.credentials import Credentials
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store, StoreUnavailable
 
-from .link_status import CLOSED, Links
+from .link_status import CLOSED, LinkStatus
 from .monitor import Monitor
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class LinkRequest:
     """`by` is the replica that was asked, `id` what it waits for the answer to, where it does."""
 
     wish: Verb
@@ -42,9 +42,15 @@ class Wish:
     id: str | None = None
 
 
-class Wishes:
+class LinkRequests:
     def __init__(
-        self, store: Store, shares: Shares, pool: Pool, links: Links, monitor: Monitor, credentials: Credentials
+        self,
+        store: Store,
+        shares: NodeAssignment,
+        pool: Pool,
+        links: LinkStatus,
+        monitor: Monitor,
+        credentials: Credentials,
     ) -> None:
         self._store = store
         self._shares = shares
@@ -52,7 +58,7 @@ class Wishes:
         self._links = links
         self._monitor = monitor
         self._credentials = credentials
-        self._heard: asyncio.Queue[Wish | str | None] = asyncio.Queue()
+        self._heard: asyncio.Queue[LinkRequest | str | None] = asyncio.Queue()
         self._answers: dict[str, asyncio.Event] = {}
         self._wait_for_try: defaultdict[str, list[str]] = defaultdict(list)
 
@@ -100,7 +106,7 @@ class Wishes:
         # whoever is told to log in must find the host keys that were accepted here
         await self._credentials.settled()
         number = uuid.uuid4().hex if answered and self._shares.claim(node) is None else None
-        wish = Wish(wish=verb, node=node, by=self._shares.replica, reason=reason, id=number)
+        wish = LinkRequest(wish=verb, node=node, by=self._shares.replica, reason=reason, id=number)
         await self._do(wish)
         if number is None:
             await self._tell(wish)
@@ -114,7 +120,7 @@ class Wishes:
         finally:
             del self._answers[number]
 
-    async def _tell(self, wish: Wish) -> None:
+    async def _tell(self, wish: LinkRequest) -> None:
         await self._store.news.notify(TOPIC, msgspec.to_builtins(wish))
 
     def _hear(self, payload: dict[str, Any] | None) -> None:
@@ -124,7 +130,7 @@ class Wishes:
             if done := self._answers.get(payload["done"]):
                 done.set()
         elif payload["by"] != self._shares.replica:
-            self._heard.put_nowait(msgspec.convert(payload, Wish))
+            self._heard.put_nowait(msgspec.convert(payload, LinkRequest))
 
     def _tried(self, node: str) -> None:
         for number in self._wait_for_try.pop(node, ()):
@@ -156,9 +162,9 @@ class Wishes:
                 await self._shares.drop(claim.node)
             elif known[claim] != self._monitor.follows(claim.node):
                 missed: Verb = "follow" if known[claim] else "rest"
-                await self._do(Wish(wish=missed, node=claim.node, by=self._shares.replica))
+                await self._do(LinkRequest(wish=missed, node=claim.node, by=self._shares.replica))
 
-    async def _do(self, wish: Wish) -> None:
+    async def _do(self, wish: LinkRequest) -> None:
         """This replica's part of it."""
         node = wish.node
         claim = self._shares.claim(node)

@@ -14,14 +14,14 @@ from typing import Any, Self
 
 import structlog
 
-from vendetta.coordination.cluster import Shares
+from vendetta.coordination.cluster import NodeAssignment
 from vendetta.coordination.events import Events
-from vendetta.coordination.store_retry import until_stored
+from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.errors import NodeNotFound, VendettaError
 from vendetta.models import HostKey, NodeStatus
 from vendetta.ssh.breaker import HOPELESS
 from vendetta.ssh.channel import Connection
-from vendetta.store import Claim, LeaseLost, Store, Transaction
+from vendetta.store import LeaseLost, NodeClaim, Store, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -35,16 +35,16 @@ AT_ONCE = 100
 class Change:
     """`more` are further fields of the node."""
 
-    claim: Claim
+    claim: NodeClaim
     status: NodeStatus
     reason: str | None
     more: Mapping[str, Any]
 
 
-class Links:
+class LinkStatus:
     """Observes the pool. Entered before the pool and left after it."""
 
-    def __init__(self, store: Store, events: Events, shares: Shares) -> None:
+    def __init__(self, store: Store, events: Events, shares: NodeAssignment) -> None:
         self._store = store
         self._shares = shares
         self._events = events
@@ -159,7 +159,7 @@ class Links:
 
     async def _write(self, batch: Sequence[Change]) -> None:
         try:
-            await until_stored(lambda: self._write_together(batch), stopping=lambda: self._shutting_down)
+            await retry_while_store_is_down(lambda: self._write_together(batch), stopping=lambda: self._shutting_down)
         except Exception:
             # one status that could not be written must not stop any other
             if len(batch) == 1:

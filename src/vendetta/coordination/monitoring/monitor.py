@@ -16,7 +16,7 @@ from typing import Self
 
 import structlog
 
-from vendetta.coordination.cluster import Shares
+from vendetta.coordination.cluster import NodeAssignment
 from vendetta.coordination.engines import Engines, build_endpoint
 from vendetta.errors import Busy, LinkError, NodeNotFound, VendettaError
 from vendetta.models import Node
@@ -24,12 +24,12 @@ from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.channel import Connection
 from vendetta.ssh.login.pacing import Limit
 from vendetta.ssh.pool import Pool
-from vendetta.store import Claim, LeaseLost, Store, StoreUnavailable
+from vendetta.store import LeaseLost, NodeClaim, Store, StoreUnavailable
 
 from .arrivals import Arrivals
 from .event_streams import Following
-from .link_status import Links
-from .node_reader import Reading
+from .link_status import LinkStatus
+from .node_reader import NodeReader
 from .observation import Observation
 from .offline_detector import Heartbeats
 from .silence import Silence
@@ -60,10 +60,10 @@ class Monitor:
         store: Store,
         pool: Pool,
         engines: Engines,
-        links: Links,
+        links: LinkStatus,
         observation: Observation,
-        reading: Reading,
-        shares: Shares,
+        reading: NodeReader,
+        shares: NodeAssignment,
         *,
         node_timeout_seconds: float,
     ) -> None:
@@ -99,14 +99,14 @@ class Monitor:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def on_round_trip(self, listener: Callable[[float], None]) -> None:
-        """As `Reading.on_round_trip`."""
+        """As `NodeReader.on_round_trip`."""
         self._reading.on_round_trip(listener)
 
     def on_tried(self, listener: Callable[[str], None]) -> None:
         """From now on `listener` hears of each node that was visited, whether it could be or not."""
         self._on_tried = listener
 
-    def follow(self, claim: Claim) -> None:
+    def follow(self, claim: NodeClaim) -> None:
         """The node's link is wanted. Followed already: it is tried again now rather than later."""
         name = claim.node
         known = self._watched.get(name)
@@ -258,7 +258,7 @@ class Monitor:
             return breaker.wait_seconds()
         return build_pause(failures, random.random())  # noqa: S311
 
-    async def _lost(self, claim: Claim, error: VendettaError) -> None:
+    async def _lost(self, claim: NodeClaim, error: VendettaError) -> None:
         await self._observation.under(claim).lose(claim.node, f"node {claim.node} can't be asked: {error.message}")
 
     def _nudge(self, name: str) -> None:

@@ -14,11 +14,11 @@ from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
 from vendetta.models import Event, Node
 from vendetta.ssh.channel import Connection
-from vendetta.store import Claim, Store
+from vendetta.store import NodeClaim, Store
 from vendetta.store.workspaces import Workspaces
 
 from .event_streams import is_followed
-from .link_status import Links
+from .link_status import LinkStatus
 from .node_facts import Findings, probe
 from .observation import Observation
 
@@ -26,8 +26,10 @@ MOST_NAMES = 100
 """So many workspaces are named in one event."""
 
 
-class Reading:
-    def __init__(self, store: Store, events: Events, engines: Engines, links: Links, observation: Observation) -> None:
+class NodeReader:
+    def __init__(
+        self, store: Store, events: Events, engines: Engines, links: LinkStatus, observation: Observation
+    ) -> None:
         self._store = store
         self._events = events
         self._engines = engines
@@ -45,7 +47,7 @@ class Reading:
         self,
         before: Node,
         connection: Connection,
-        claim: Claim,
+        claim: NodeClaim,
         kinds: Collection[str],
         *,
         followed: Collection[str] = (),
@@ -83,7 +85,7 @@ class Reading:
         """To its events."""
         return kind in followed and is_followed(self._engines.bind(connection, kind), connection)
 
-    async def _write(self, before: Node, findings: Findings, claim: Claim) -> Node:
+    async def _write(self, before: Node, findings: Findings, claim: NodeClaim) -> Node:
         name = before.name
         if before.status == "offline":
             self._links.answered(name)
@@ -113,11 +115,11 @@ class Reading:
             await self._events.announce(event)
         return node
 
-    async def _survey(self, node: Node, connection: Connection, claim: Claim, kind: str) -> None:
+    async def _survey(self, node: Node, connection: Connection, claim: NodeClaim, kind: str) -> None:
         """What became of the node's workspaces. Raises as `list` does."""
         await self._observation.under(claim).survey(node.name, kind, self._engines.bind(connection, kind))
 
-    async def _lose(self, node: Node, claim: Claim, kind: str) -> None:
+    async def _lose(self, node: Node, claim: NodeClaim, kind: str) -> None:
         """They are unknown: their engine can't be asked."""
         status = node.providers.get(kind)
         why = status.reason if status and status.reason else "this server doesn't know it"

@@ -9,11 +9,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from vendetta.coordination.store_retry import until_stored
+from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.ssh.pool import Pool
 from vendetta.store import LeaseLost
 
-from .link_status import Links
+from .link_status import LinkStatus
 from .observation import Observation
 from .watched_node import Watched, clock
 
@@ -27,7 +27,7 @@ class Heartbeats:
         self,
         watched: Mapping[str, Watched],
         pool: Pool,
-        links: Links,
+        links: LinkStatus,
         observation: Observation,
         *,
         node_timeout_seconds: float,
@@ -80,6 +80,6 @@ class Heartbeats:
         claim = watched.claim
         with suppress(LeaseLost):
             why = f"node {claim.node} can't be asked: {reason}"
-            await until_stored(lambda: self._observation.under(claim).lose(claim.node, why))
+            await retry_while_store_is_down(lambda: self._observation.under(claim).lose(claim.node, why))
         if watched.silence.told:
             self._links.offline(claim.node, reason)

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from vendetta.store import Claim
+from vendetta.store import NodeClaim
 
 from .silence import Silence
 
@@ -13,7 +13,7 @@ from .silence import Silence
 class Watched:
     """`kinds` are the technologies of the node's workspaces; `nudge` is set when it's worth a look."""
 
-    claim: Claim
+    claim: NodeClaim
     silence: Silence
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
     kinds: set[str] = field(default_factory=set)

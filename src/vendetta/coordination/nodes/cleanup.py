@@ -8,7 +8,7 @@ import msgspec
 
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.operations import Operations, Steps
-from vendetta.coordination.operations.children import end_of
+from vendetta.coordination.operations.children import wait_for_child
 from vendetta.coordination.operations.retry_rules import RETRIES
 from vendetta.coordination.requests import NodeCleanupRequest, RemoveRequest, validated
 from vendetta.coordination.workspaces import Workspaces
@@ -106,7 +106,7 @@ class Cleanup:
         actor, key = steps.operation.actor, f"{steps.operation.id}-{name}"
 
         async def remove() -> None:
-            ended = await end_of(
+            ended = await wait_for_child(
                 self._operations, lambda: self._workspaces.remove(name, RemoveRequest(force=True), actor, key)
             )
             if ended.error is not None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from vendetta.coordination.operations.children import end_of
+from vendetta.coordination.operations.children import wait_for_child
 from vendetta.coordination.operations.service import LONG_SECONDS, Operations, Steps
 from vendetta.coordination.requests import DrainRequest, MoveRequest, StopRequest, validated
-from vendetta.coordination.store_retry import until_stored
+from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.coordination.workspaces.move import Moves
 from vendetta.coordination.workspaces.placement import ENDED
@@ -30,7 +30,7 @@ from vendetta.errors import (
     WrongState,
 )
 from vendetta.models import Drained, DrainResult, InstanceSpec, Operation, Problem, Progress, Workspace
-from vendetta.store import Promised, Store
+from vendetta.store import Committed, Store
 
 from .service import Nodes
 
@@ -103,7 +103,7 @@ class Draining:
         return DrainResult(node=node, workspaces=planned)
 
     async def _plan_move(
-        self, workspace: Workspace, problem: Problem | None, promised: dict[str, Promised], request: DrainRequest
+        self, workspace: Workspace, problem: Problem | None, promised: dict[str, Committed], request: DrainRequest
     ) -> Drained:
         """Where it goes, after those that were planned before it: `promised` is told."""
         if problem is None:
@@ -112,7 +112,7 @@ class Draining:
             except VendettaError as exc:
                 problem = Problem.from_error(exc)
             else:
-                promised[destination] = _with(promised.get(destination, Promised()), workspace.spec)
+                promised[destination] = _with(promised.get(destination, Committed()), workspace.spec)
                 return Drained(name=workspace.name, outcome="moved", node=destination)
         if request.force:
             return replace(_stops(workspace), note=problem.detail)
@@ -188,7 +188,7 @@ class Draining:
         problem = await self._follow(lambda: self._workspaces.stop(plan.name, stop, actor, key))
         if problem is None:
             with suppress(WorkspaceNotFound):
-                await until_stored(lambda: self._store.workspaces.update(plan.name, drained=True))
+                await retry_while_store_is_down(lambda: self._store.workspaces.update(plan.name, drained=True))
             return plan
         return replace(plan, outcome="left", problem=problem)
 
@@ -204,7 +204,7 @@ class Draining:
     async def _follow(self, submit: Callable[[], Awaitable[Operation]], result: Given | None = None) -> Problem | None:
         """Of one workspace to its end. Returns what it failed with. Gone meanwhile: that is no failure."""
         try:
-            ended = await end_of(self._operations, submit)
+            ended = await wait_for_child(self._operations, submit)
         except WorkspaceNotFound:
             return None
         except VendettaError as exc:
@@ -269,8 +269,8 @@ def _stops(workspace: Workspace) -> Drained:
     return Drained(name=workspace.name, outcome="idle" if workspace.state in IDLE else "stopped")
 
 
-def _with(promised: Promised, spec: InstanceSpec) -> Promised:
-    return Promised(
+def _with(promised: Committed, spec: InstanceSpec) -> Committed:
+    return Committed(
         workspaces=promised.workspaces + 1,
         cpus=promised.cpus + (spec.cpus or 0.0),
         memory_bytes=promised.memory_bytes + (spec.memory_bytes or 0),

@@ -28,7 +28,7 @@ PIECE_BYTES = 256 * 1024
 REQUEST_SECONDS = 5.0
 
 
-class Sockets:
+class EngineSockets:
     """Below `folder`, which is the server's alone: `NODE/PROVIDER.sock`."""
 
     def __init__(self, store: Store, engines: Engines, folder: Path) -> None:

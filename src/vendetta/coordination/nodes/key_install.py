@@ -11,7 +11,7 @@ from vendetta.ssh.endpoint import Endpoint
 from vendetta.ssh.login import Connector
 
 
-class Authorization:
+class KeyInstall:
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
 

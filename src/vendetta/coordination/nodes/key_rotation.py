@@ -15,7 +15,7 @@ from vendetta.coordination.cluster.credentials import Credentials
 from vendetta.coordination.engines import build_endpoint
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Operations, Steps
-from vendetta.coordination.store_retry import until_stored
+from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.errors import AuthFailed, VendettaError
 from vendetta.models import Key, KeyRotation, NodeRotation, Operation, Problem, Progress
 from vendetta.ssh.endpoint import Endpoint
@@ -23,14 +23,14 @@ from vendetta.ssh.identity.succession import Succession
 from vendetta.ssh.login import Connector
 from vendetta.store import Store, StoreUnavailable
 
-from .key_install import Authorization
+from .key_install import KeyInstall
 
 KIND = "key.rotate"
 TARGET = "server"
 AT_ONCE = 16
 
 
-class Rotation:
+class KeyRotations:
     """`keep` are key files that a setting names: they are taken off the nodes, and stay where they are."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Rotation:
         store: Store,
         events: Events,
         connector: Connector,
-        authorization: Authorization,
+        authorization: KeyInstall,
         credentials: Credentials,
         succession: Succession,
         operations: Operations,
@@ -89,7 +89,7 @@ class Rotation:
         async def one(name: str) -> NodeRotation:
             nonlocal done
             async with turns:
-                outcome = await until_stored(lambda: self._one(steps.operation, name, key, retired))
+                outcome = await retry_while_store_is_down(lambda: self._one(steps.operation, name, key, retired))
             done += 1
             word = "has the new key" if outcome.error is None else "keeps the old key"
             steps.progress(Progress(message=f"{name} {word}", current=done, total=len(names)))

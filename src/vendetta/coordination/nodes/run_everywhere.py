@@ -15,7 +15,7 @@ KEPT_BYTES = 2**20
 """Of each stream of each node: a hundred nodes that print for ever must not fill the memory."""
 
 
-class Fleet:
+class RunEverywhere:
     def __init__(self, store: Store, engines: Engines) -> None:
         self._store = store
         self._engines = engines

@@ -12,8 +12,8 @@ from vendetta.coordination.cluster.credentials import Credentials
 from vendetta.coordination.engines import Engines, build_endpoint
 from vendetta.coordination.events import Events
 from vendetta.coordination.monitoring import Monitor
-from vendetta.coordination.monitoring.link_requests import Wishes
-from vendetta.coordination.monitoring.link_status import Links
+from vendetta.coordination.monitoring.link_requests import LinkRequests
+from vendetta.coordination.monitoring.link_status import LinkStatus
 from vendetta.coordination.requests import ExecRequest, NodeEdit, NodeRequest, build_terminal
 from vendetta.coordination.workspaces.placement import ENDED, build_room
 from vendetta.errors import InvalidInput, WrongState
@@ -23,10 +23,10 @@ from vendetta.ssh.endpoint import Login, parse_address
 from vendetta.ssh.identity import HostKeys
 from vendetta.ssh.login import Connector
 from vendetta.ssh.pool import Pool
-from vendetta.store import Page, Promised, Store
+from vendetta.store import Committed, Page, Store
 from vendetta.transport import Process
 
-from .key_install import Authorization
+from .key_install import KeyInstall
 
 
 class Nodes:
@@ -37,13 +37,13 @@ class Nodes:
         events: Events,
         pool: Pool,
         connector: Connector,
-        authorization: Authorization,
+        authorization: KeyInstall,
         host_keys: HostKeys,
         credentials: Credentials,
         engines: Engines,
-        links: Links,
+        links: LinkStatus,
         monitor: Monitor,
-        wishes: Wishes,
+        wishes: LinkRequests,
     ) -> None:
         self._store = store
         self._events = events
@@ -189,7 +189,7 @@ class Nodes:
         """Puts a public key (None: the server's own, made where there is none) into the node's authorized_keys.
 
         It is then proved, and taken out again where the node doesn't let it in: `AuthFailed`. `restrict`: for no more
-        than Vendetta needs. `sources`: for logins from there alone. Raises what `Authorization.install` does.
+        than Vendetta needs. `sources`: for logins from there alone. Raises what `KeyInstall.install` does.
         """
         node = await self.get(name)
         options = build_options(restrict=restrict, sources=sources)
@@ -214,7 +214,7 @@ class Nodes:
             replace(
                 node,
                 breaker=breaker.snapshot if (breaker := self._pool.breaker(node.name)) else None,
-                room=build_room(node, promised.get(node.name, Promised())),
+                room=build_room(node, promised.get(node.name, Committed())),
             )
             for node in nodes
         ]

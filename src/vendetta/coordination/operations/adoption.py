@@ -10,18 +10,18 @@ from dataclasses import replace
 from vendetta.models import FINISHED, Operation
 from vendetta.store import Store
 
-from .journal import Group, Records
-from .lanes import Run
-from .runner import Lives
+from .journal import Journal, Peers
+from .lanes import LiveOperation
+from .runner import Runner
 
 
-class Takeover:
-    def __init__(self, store: Store, records: Records, lives: Lives, group: Group | None) -> None:
+class Adoption:
+    def __init__(self, store: Store, records: Journal, lives: Runner, group: Peers | None) -> None:
         self._store = store
         self._records = records
         self._lives = lives
         self._group = group
-        self._taken: list[Run] = []
+        self._taken: list[LiveOperation] = []
         self._lost = False
 
     async def prepare(self) -> Sequence[str]:
@@ -42,7 +42,7 @@ class Takeover:
             self._group.on_gone(lambda replica: self._adopt_later([replica]))
             self._group.on_change(self._heed)
 
-    async def join(self, id: str) -> Run | None:
+    async def join(self, id: str) -> LiveOperation | None:
         """To run what another process holds."""
         operation = await self._store.operations.get(id)
         if operation.state in FINISHED:
@@ -70,7 +70,7 @@ class Takeover:
             self._lost = False
             self._adopt_later([self._records.holder])
 
-    async def _resume(self, operation: Operation) -> Run:
+    async def _resume(self, operation: Operation) -> LiveOperation:
         kept = await self._store.operations.kept(operation.id)
         run = self._lives.runs.get(operation.id) or self._lives.line_up(operation, kept.input)
         run.cancelling = kept.cancelling

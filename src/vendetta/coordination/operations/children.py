@@ -11,7 +11,7 @@ from .service import Operations
 AGAIN_SECONDS = 1.0
 
 
-async def end_of(operations: Operations, submit: Callable[[], Awaitable[Operation]]) -> Operation:
+async def wait_for_child(operations: Operations, submit: Callable[[], Awaitable[Operation]]) -> Operation:
     """How the operation has ended that `submit` asks for, with a key, so that asked for again it is the same.
 
     A server that stops, or is without its database, is nothing that came of it: the step is interrupted with the

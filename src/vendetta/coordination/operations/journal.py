@@ -16,12 +16,12 @@ from typing import Any, Protocol
 import msgspec
 
 from vendetta.coordination.events import Events
-from vendetta.coordination.store_retry import until_stored
+from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.errors import Conflict, WrongState
 from vendetta.models import FINISHED, Operation, Progress
-from vendetta.store import Held, Store, Transaction
+from vendetta.store import OperationLease, Store, Transaction
 
-from .lanes import Run, build_duration
+from .lanes import LiveOperation, build_duration
 
 TOPIC = "operations"
 PROGRESS_SECONDS = 0.5
@@ -30,8 +30,8 @@ LOOK_SECONDS = 2.0
 """How often it is looked whether something changed that nobody told of."""
 
 
-class Group(Protocol):
-    """`Replicas`: this process among all on the database."""
+class Peers(Protocol):
+    """`Membership`: this process among all on the database."""
 
     @property
     def id(self) -> str: ...
@@ -46,12 +46,12 @@ class Group(Protocol):
     def on_change(self, listener: Callable[[frozenset[str]], None]) -> None: ...
 
 
-class Records:
+class Journal:
     def __init__(
         self,
         store: Store,
         events: Events,
-        group: Group | None,
+        group: Peers | None,
         *,
         stopping: Callable[[], bool],
         clock: Callable[[], datetime],
@@ -68,9 +68,9 @@ class Records:
     def holder(self) -> str:
         return self._group.id if self._group else self._store.server_id
 
-    def held(self, operation: str) -> Held:
+    def held(self, operation: str) -> OperationLease:
         """What is written of it may be fenced with."""
-        return Held(operation=operation, holder=self.holder)
+        return OperationLease(operation=operation, holder=self.holder)
 
     @property
     def shared(self) -> bool:
@@ -84,9 +84,9 @@ class Records:
     async def take_over(self, gone: Sequence[str] | None) -> Sequence[Operation]:
         """What those held who are gone (None: whoever held it), from now on held here, by one process alone."""
         take = partial(self._store.operations.take_over, self.holder, gone)
-        return await until_stored(take, stopping=self._stopping)
+        return await retry_while_store_is_down(take, stopping=self._stopping)
 
-    async def check_same(self, run: Run, recorded: Operation, key: str | None) -> None:
+    async def check_same(self, run: LiveOperation, recorded: Operation, key: str | None) -> None:
         """Raises `Conflict` where the operation that was made with the key isn't the one that is asked for."""
         asked = run.operation
         same = (recorded.kind, recorded.target) == (asked.kind, asked.target)
@@ -97,7 +97,7 @@ class Records:
                 operation=recorded.id,
             )
 
-    async def begin(self, run: Run) -> bool:
+    async def begin(self, run: LiveOperation) -> bool:
         """Once it is the first of its lane; False where it has ended, or isn't held here any more."""
         while not self._stopping() and self.holding:
             changed = self._changed
@@ -112,7 +112,7 @@ class Records:
             await self.until(changed)
         return False
 
-    async def _try_to_begin(self, run: Run) -> Operation | None:
+    async def _try_to_begin(self, run: LiveOperation) -> Operation | None:
         before = run.operation
         changes: dict[str, Any] = {
             "attempts": before.attempts + 1,
@@ -129,7 +129,7 @@ class Records:
             async with asyncio.timeout(LOOK_SECONDS):
                 await changed.wait()
 
-    async def finish(self, run: Run, **changes: Any) -> Operation | None:
+    async def finish(self, run: LiveOperation, **changes: Any) -> Operation | None:
         """None where another process holds it by now: that one says how it ends."""
         return await self._change(
             lambda state: state.operations.finish(run.operation.id, holder=self.holder, **changes)
@@ -152,7 +152,7 @@ class Records:
             await self._events.announce(event)
             return operation
 
-        return await until_stored(change, stopping=self._stopping)
+        return await retry_while_store_is_down(change, stopping=self._stopping)
 
     async def keep_history(self, operation: Operation) -> None:
         await self._store.operations.update(operation.id, history=operation.history)
@@ -163,7 +163,7 @@ class Records:
             progress = msgspec.to_builtins(replace(operation.progress, message=operation.progress.message[:2000]))
             await self._notify({"id": operation.id, "progress": progress})
 
-    async def follow_progress(self, runs: Iterable[Run]) -> None:
+    async def follow_progress(self, runs: Iterable[LiveOperation]) -> None:
         """Tells other processes how far those are that run here, until it is cancelled."""
         told: dict[str, Progress | None] = {}
         while self.shared:
@@ -220,7 +220,7 @@ class Records:
 
     async def _notify(self, payload: dict[str, Any]) -> None:
         if self.shared:
-            await until_stored(lambda: self._store.news.notify(TOPIC, payload), stopping=self._stopping)
+            await retry_while_store_is_down(lambda: self._store.news.notify(TOPIC, payload), stopping=self._stopping)
 
 
 def build_event_data(operation: Operation) -> dict[str, Any]:

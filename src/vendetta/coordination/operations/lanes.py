@@ -13,7 +13,7 @@ TELL_EVERY_SECONDS = 0.1
 
 
 @dataclass(kw_only=True)
-class Run:
+class LiveOperation:
     """One operation. `operation` is its newest snapshot; `after` the one before it on the same target."""
 
     operation: Operation
@@ -21,7 +21,7 @@ class Run:
     lane: str
     expires: float
     """Its deadline on the loop's clock: the machine's own may be set meanwhile."""
-    after: "Run | None" = None
+    after: "LiveOperation | None" = None
 
     transition: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the state changes."""
@@ -45,7 +45,7 @@ class Run:
     _told_at: float = 0.0
     _telling: asyncio.TimerHandle | None = None
 
-    def before(self) -> "Run | None":
+    def before(self) -> "LiveOperation | None":
         """The next one to wait for. One that left without its turn doesn't speak for those before it."""
         before = self.after
         while before and before.over.is_set():
@@ -116,29 +116,29 @@ class Run:
         changed.set()
 
 
-class Runs:
+class Lanes:
     """All of them, by id, and the last in line of each noun and target."""
 
     def __init__(self) -> None:
-        self._by_id: dict[str, Run] = {}
-        self._last: dict[str, Run] = {}
+        self._by_id: dict[str, LiveOperation] = {}
+        self._last: dict[str, LiveOperation] = {}
         self.side_by_side: set[str] = set()
         """The kinds whose operations wait for no other on their target."""
 
-    def __iter__(self) -> Iterator[Run]:
+    def __iter__(self) -> Iterator[LiveOperation]:
         return iter(list(self._by_id.values()))
 
-    def get(self, id: str) -> Run | None:
+    def get(self, id: str) -> LiveOperation | None:
         return self._by_id.get(id)
 
-    def line_up(self, operation: Operation, input: dict[str, Any], expires: float) -> Run:
+    def line_up(self, operation: Operation, input: dict[str, Any], expires: float) -> LiveOperation:
         """At the end of the line of its target."""
         lane = self._lane(operation)
-        run = Run(operation=operation, input=input, lane=lane, expires=expires, after=self._last.get(lane))
+        run = LiveOperation(operation=operation, input=input, lane=lane, expires=expires, after=self._last.get(lane))
         self._by_id[operation.id] = self._last[lane] = run
         return run
 
-    def leave(self, run: Run) -> None:
+    def leave(self, run: LiveOperation) -> None:
         run.end()
         self._by_id.pop(run.operation.id, None)
         lane = run.lane

@@ -7,7 +7,7 @@ from typing import Any
 BACK = "node.connected"
 
 
-class Waiting:
+class LinkWaiters:
     """`back` is to be called whenever a link is opened; nothing is lost where nobody is."""
 
     def __init__(self) -> None:

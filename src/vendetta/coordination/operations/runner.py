@@ -15,11 +15,11 @@ from vendetta.models import FINISHED, Operation, OperationState, Problem
 from vendetta.store import Store
 
 from .checkpoints import Durable, Json, build_location
-from .journal import Records
-from .lanes import Run, Runs
-from .link_waiters import Waiting
+from .journal import Journal
+from .lanes import Lanes, LiveOperation
+from .link_waiters import LinkWaiters
 from .retry_rules import Pause, build_late
-from .steps import Steps, Surroundings, as_ours, build_problem, build_state
+from .steps import StepContext, Steps, as_ours, build_problem, build_state
 
 log = structlog.get_logger(__name__)
 
@@ -33,16 +33,16 @@ DEADLINE_SECONDS = 3600.0
 PRUNE_EVERY = 500
 
 
-class Lives:
+class Runner:
     """`join` makes a run of what another process holds, but this one is to perform; None where it has ended."""
 
     def __init__(
         self,
         store: Store,
-        records: Records,
+        records: Journal,
         *,
-        join: Callable[[str], Awaitable[Run | None]],
-        waiting: Waiting,
+        join: Callable[[str], Awaitable[LiveOperation | None]],
+        waiting: LinkWaiters,
         pause: Pause,
         clock: Callable[[], datetime],
         keep: int,
@@ -56,10 +56,10 @@ class Lives:
         self._context = contextvars.copy_context()
         self._finished = 0
         self.handlers: dict[str, Handler] = {}
-        self.runs = Runs()
+        self.runs = Lanes()
         self.stopping = False
         self.durable = Durable(build_location(store.location), records.holder, self._perform)
-        self._around = Surroundings(
+        self._around = StepContext(
             durable=self.durable,
             waiting=waiting,
             pause=pause,
@@ -77,18 +77,18 @@ class Lives:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def line_up(self, operation: Operation, input: dict[str, Any]) -> Run:
+    def line_up(self, operation: Operation, input: dict[str, Any]) -> LiveOperation:
         now = self._clock()
         # one of an older program has none
         deadline = operation.deadline or now + timedelta(seconds=DEADLINE_SECONDS)
         expires = asyncio.get_running_loop().time() + (deadline - now).total_seconds()
         return self.runs.line_up(replace(operation, deadline=deadline), input, expires)
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: LiveOperation) -> None:
         if not self.stopping:
             run.life = self.spawn(self._live(run))
 
-    async def settle(self, run: Run, state: OperationState, outcome: Json) -> None:
+    async def settle(self, run: LiveOperation, state: OperationState, outcome: Json) -> None:
         """How it ended, unless another process holds it by now."""
         problem = msgspec.convert(outcome["problem"], Problem) if "problem" in outcome else None
         finished = await self._records.finish(
@@ -127,7 +127,7 @@ class Lives:
                 task.cancel()
             await asyncio.gather(*bodies, *self._tasks, return_exceptions=True)
 
-    async def _live(self, run: Run) -> None:
+    async def _live(self, run: LiveOperation) -> None:
         """From its place in the line to its end."""
         try:
             try:
@@ -153,7 +153,7 @@ class Lives:
         finally:
             self.runs.leave(run)
 
-    async def _expire(self, run: Run) -> None:
+    async def _expire(self, run: LiveOperation) -> None:
         """Its turn has not come by its deadline. It keeps its place: what comes after it still comes after the rest."""
         async with run.transition:
             if run.operation.state not in FINISHED:

@@ -16,18 +16,18 @@ from typing import Any, Self
 import msgspec
 
 from vendetta.coordination.events import Events
-from vendetta.coordination.store_retry import until_stored
+from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.errors import ServerUnavailable, Unsupported
 from vendetta.models import FINISHED, Operation
 from vendetta.ssh.breaker import build_pause
 from vendetta.store import Page, Store, StoreUnavailable
 
-from .adoption import Takeover
-from .journal import Group, Records, check_cancelled
-from .lanes import Run
-from .link_waiters import Waiting
+from .adoption import Adoption
+from .journal import Journal, Peers, check_cancelled
+from .lanes import LiveOperation
+from .link_waiters import LinkWaiters
 from .retry_rules import Pause
-from .runner import DEADLINE_SECONDS, Handler, Lives
+from .runner import DEADLINE_SECONDS, Handler, Runner
 from .steps import Steps, build_cancelled, build_problem
 
 __all__ = ["Handler", "Operations", "Steps"]
@@ -49,15 +49,15 @@ class Operations:
         keep: int = KEEP,
         pause: Pause = lambda failures: build_pause(failures, random.random()),  # noqa: S311
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        group: Group | None = None,
+        group: Peers | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._drain_seconds = drain_seconds
         self._keep = keep
-        self.waiting = Waiting()
-        self._records = Records(store, events, group, stopping=self._is_stopping, clock=clock)
-        self._lives = Lives(
+        self.waiting = LinkWaiters()
+        self._records = Journal(store, events, group, stopping=self._is_stopping, clock=clock)
+        self._lives = Runner(
             store,
             self._records,
             join=lambda taken: self._takeover.join(taken),
@@ -66,7 +66,7 @@ class Operations:
             clock=clock,
             keep=keep,
         )
-        self._takeover = Takeover(store, self._records, self._lives, group)
+        self._takeover = Adoption(store, self._records, self._lives, group)
 
     def register(self, kind: str, handler: Handler, *, takes_turns: bool = True) -> None:
         """`kind` is noun and verb: operations of one noun on one target take turns, unless told otherwise."""
@@ -75,7 +75,7 @@ class Operations:
             self._lives.runs.side_by_side.add(kind)
 
     async def __aenter__(self) -> Self:
-        self._deafen = self._records.listen(self._hear_cancel)
+        self._unsubscribe = self._records.listen(self._hear_cancel)
         # known before the first workflow is resumed, which happens on entering
         gone = await self._takeover.prepare()
         await self._lives.durable.__aenter__()
@@ -89,7 +89,7 @@ class Operations:
     ) -> None:
         """What runs may run on for the time to drain; what isn't done then is resumed by the next process."""
         self._lives.stopping = self.waiting.over = True
-        self._deafen()
+        self._unsubscribe()
         self._records.wake()
         self._telling.cancel()
         try:
@@ -212,7 +212,7 @@ class Operations:
         await self._records.tell_cancel(id)
         return operation
 
-    async def _cancel(self, run: Run) -> Operation:
+    async def _cancel(self, run: LiveOperation) -> Operation:
         async with run.transition:
             if run.operation.state in FINISHED:
                 return check_cancelled(run.operation)
@@ -231,7 +231,7 @@ class Operations:
                 run.asking = True
                 self._lives.spawn(self._cancel_if_asked(run))
 
-    async def _cancel_if_asked(self, run: Run) -> None:
+    async def _cancel_if_asked(self, run: LiveOperation) -> None:
         async def ask() -> bool:
             run.asking = False  # what is heard from now on is another question
             try:
@@ -241,7 +241,7 @@ class Operations:
                 raise
 
         try:
-            asked = await until_stored(ask, stopping=self._is_stopping)
+            asked = await retry_while_store_is_down(ask, stopping=self._is_stopping)
         except StoreUnavailable:
             return  # the process that goes on with it reads it
         if asked:
@@ -249,7 +249,7 @@ class Operations:
                 if run.operation.state not in FINISHED and not await self._cancelled_pending(run):
                     run.stop_step()
 
-    async def _cancelled_pending(self, run: Run) -> bool:
+    async def _cancelled_pending(self, run: LiveOperation) -> bool:
         """Ends it where it has not begun; False where it has. Within its transition."""
         if run.operation.state != "pending":
             return False
@@ -260,7 +260,7 @@ class Operations:
         """Forgets finished operations but the newest, and those that finished before a time. Returns how many."""
         return await self._lives.prune(keep, before)
 
-    async def _admit(self, run: Run, key: str | None) -> Operation:
+    async def _admit(self, run: LiveOperation, key: str | None) -> Operation:
         try:
             recorded, created = await self._store.operations.add(
                 run.operation, run.input, key, lane=run.lane, holder=self._records.holder

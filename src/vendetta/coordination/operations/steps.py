@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from vendetta.coordination.store_retry import until_stored
+from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.errors import Cancelled, VendettaError
 from vendetta.models import LONGEST_HISTORY, Attempt, Operation, OperationState, Problem, Progress
-from vendetta.store import Held, LeaseLost
+from vendetta.store import LeaseLost, OperationLease
 
 from .checkpoints import Durable, Json
-from .lanes import Run
-from .link_waiters import Waiting, pause
+from .lanes import LiveOperation
+from .link_waiters import LinkWaiters, pause
 from .retry_rules import (
     RETRIES,
     Pause,
@@ -39,19 +39,19 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class StepContext:
     """What all steps of a process share. `keep` writes down what is known of an operation while it waits.
 
     `holding`: whether no other process may have gone on with it. `held`: that one of this id is performed here.
     """
 
     durable: Durable
-    waiting: Waiting
+    waiting: LinkWaiters
     pause: Pause
     clock: Callable[[], datetime]
     keep: Callable[[Operation], Awaitable[None]]
     holding: Callable[[], bool]
-    held: Callable[[str], Held]
+    held: Callable[[str], OperationLease]
     context: contextvars.Context
 
 
@@ -73,7 +73,7 @@ class _Rule:
 class Steps:
     """What a handler gets: the operation as it was when this run of it began, and the way to run its steps."""
 
-    def __init__(self, run: Run, around: Surroundings) -> None:
+    def __init__(self, run: LiveOperation, around: StepContext) -> None:
         self.operation = run.operation
         self.held = around.held(run.operation.id)
         """What a step writes is fenced with it: another process may have gone on with the operation meanwhile."""
@@ -194,7 +194,7 @@ class Steps:
                 for number in count(1):
                     attempt = _Open(name, number, self._around.clock, history)
                     try:
-                        value = await (fn() if rule.once else until_stored(fn))
+                        value = await (fn() if rule.once else retry_while_store_is_down(fn))
                     except asyncio.CancelledError:
                         attempt.ended("cancelled" if self._run.cancelling else "interrupted")
                         raise

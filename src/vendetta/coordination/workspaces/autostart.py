@@ -12,7 +12,7 @@ AUTOSTART = "autostart"
 log = structlog.get_logger(__name__)
 
 
-class Revival:
+class Autostart:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
 

@@ -16,7 +16,7 @@ LOOK_SECONDS, PATIENCE_SECONDS = 1.0, 10.0
 """How often it is looked at what nobody tells, such as why a node can't be reached; and for how long."""
 
 
-async def once_tried(store: Store, place: Callable[[], Awaitable[T]]) -> T:
+async def after_first_connect(store: Store, place: Callable[[], Awaitable[T]]) -> T:
     """What `place` returns or raises; again while a node that `choose` refused is only being tried for the first time.
 
     For a while: one that doesn't answer may take longer than anybody should wait.

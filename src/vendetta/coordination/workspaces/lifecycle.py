@@ -30,16 +30,16 @@ from vendetta.providers.base import Provider
 from vendetta.providers.powers import Pausing, Resizing, require
 from vendetta.store import Store
 
-from .first_connect import once_tried
-from .node_slots import Turns
+from .first_connect import after_first_connect
+from .node_slots import NodeSlots
 from .placement import ENDED, check_open, choose
 
 Input = dict[str, Any]
 Result = dict[str, Any]
 
 
-class Transitions:
-    def __init__(self, store: Store, engines: Engines, observation: Observation, turns: Turns) -> None:
+class Lifecycle:
+    def __init__(self, store: Store, engines: Engines, observation: Observation, turns: NodeSlots) -> None:
         self._store = store
         self._engines = engines
         self._observation = observation
@@ -61,7 +61,7 @@ class Transitions:
         reached = asyncio.Event()
         if steps.operation.attempts > 1:
             reached.set()
-        await steps.run("claim", lambda: once_tried(self._store, lambda: self._claim(steps, given)))
+        await steps.run("claim", lambda: after_first_connect(self._store, lambda: self._claim(steps, given)))
         try:
             if given["start"]:
                 await steps.run("create", lambda: self._make(steps, name, reached.set))

@@ -31,9 +31,9 @@ from vendetta.providers.base import Provider
 from vendetta.providers.powers import Moving, require
 from vendetta.store import Store
 
-from .first_connect import once_tried
-from .lifecycle import Transitions
-from .node_slots import Turns
+from .first_connect import after_first_connect
+from .lifecycle import Lifecycle
+from .node_slots import NodeSlots
 from .placement import ENDED, check_open, choose
 
 KIND = "workspace.move"
@@ -59,8 +59,8 @@ class Moves:
         engines: Engines,
         observation: Observation,
         operations: Operations,
-        transitions: Transitions,
-        turns: Turns,
+        transitions: Lifecycle,
+        turns: NodeSlots,
     ) -> None:
         self._store = store
         self._events = events
@@ -136,7 +136,7 @@ class Moves:
         self, workspace: Workspace, node: str | None, labels: dict[str, str], promised: dict[str, Any]
     ) -> str:
         """The node that it goes to. Raises `NodeNotFound`, `WrongState`, `InvalidInput`, `OutOfResources`."""
-        return await once_tried(self._store, lambda: self._choose(workspace, node, labels, promised))
+        return await after_first_connect(self._store, lambda: self._choose(workspace, node, labels, promised))
 
     async def _choose(
         self, workspace: Workspace, node: str | None, labels: dict[str, str], promised: dict[str, Any]

@@ -11,7 +11,7 @@ AT_ONCE = 8
 """Changes on one node: more of them together take an engine and its disk longer than in turns."""
 
 
-class Turns:
+class NodeSlots:
     """A place for each change that an engine is to make; the rest wait, in the order in which they came.
 
     Nodes don't wait for each other. Whoever holds a place asks for no second one.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from vendetta.errors import InvalidInput, OutOfResources, WrongState
 from vendetta.models import InstanceSpec, Node, Room
-from vendetta.store import Promised
+from vendetta.store import Committed
 
 CORDONED = "cordoned"
 
@@ -17,7 +17,7 @@ ENDED = frozenset({"missing", "removing"})
 
 def choose(
     nodes: Sequence[Node],
-    promised: Mapping[str, Promised],
+    promised: Mapping[str, Committed],
     *,
     provider: str,
     spec: InstanceSpec,
@@ -40,7 +40,7 @@ def choose(
     refusals: dict[str, str] = {}
     fitting: list[tuple[int, int, str, Node]] = []
     for node in labelled:
-        room = build_room(node, promised.get(node.name, Promised()))
+        room = build_room(node, promised.get(node.name, Committed()))
         if reason := _refusal(node, provider, spec, room):
             refusals[node.name] = reason
         else:
@@ -66,7 +66,7 @@ def check_open(node: Node) -> None:
         )
 
 
-def build_room(node: Node, promised: Promised) -> Room | None:
+def build_room(node: Node, promised: Committed) -> Room | None:
     """None where the node's resources aren't known."""
     if node.resources is None:
         return None

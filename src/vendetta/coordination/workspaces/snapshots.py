@@ -8,11 +8,11 @@ from vendetta.models import Progress
 from vendetta.providers.powers import Snapshots, require
 from vendetta.store import Store
 
-from .lifecycle import Input, Result, Transitions
+from .lifecycle import Input, Lifecycle, Result
 
 
 class Snapshotting:
-    def __init__(self, store: Store, engines: Engines, transitions: Transitions) -> None:
+    def __init__(self, store: Store, engines: Engines, transitions: Lifecycle) -> None:
         self._store = store
         self._engines = engines
         self._transitions = transitions

@@ -19,13 +19,13 @@ from vendetta.ssh.quoting import quote_command
 from vendetta.transport import CommandResult, Terminal
 
 from .abilities import Abilities
-from .forwarding import PACKET_BYTES, WINDOW_BYTES, Reach
-from .guest_login import Visit
+from .forwarding import PACKET_BYTES, WINDOW_BYTES, Forwarding
+from .guest_login import GuestLogin
 from .http_connector import ChannelConnector
 from .process import ChannelProcess, exit_status, hang_up
 from .relay import Relay
 from .sessions import Sessions
-from .silence import Pulse
+from .silence import SilenceMeter
 from .streams import ChannelStream
 
 PING_SECONDS = 15.0
@@ -47,7 +47,7 @@ class Ending(Protocol):
 class Connection:
     """`sudo`: whether it may be used for what the user may not; `sudo_password` is what it asks for, where it does.
 
-    `direct`: as `Pulse` means it.
+    `direct`: as `SilenceMeter` means it.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class Connection:
         self._connection = connection
         self.host_key = host_key
         self._ending = ending
-        self._pulse = Pulse(connection, direct=direct)
+        self._pulse = SilenceMeter(connection, direct=direct)
         self._sessions = Sessions()
         relay = Relay(node, connection, self._sessions, sudo=sudo, password=sudo_password)
-        self._reach = Reach(node, connection, relay, self._diagnose, self._count_sessions)
+        self._reach = Forwarding(node, connection, relay, self._diagnose, self._count_sessions)
         self._connectors: dict[str, ChannelConnector] = {}
         ending.on_end(self._sessions.end)
 
@@ -115,12 +115,12 @@ class Connection:
 
     @property
     def unanswered(self) -> int:
-        """As `Pulse.unanswered`."""
+        """As `SilenceMeter.unanswered`."""
         return self._pulse.unanswered
 
     @property
     def silent_seconds(self) -> float:
-        """As `Pulse.silent_seconds`."""
+        """As `SilenceMeter.silent_seconds`."""
         return self._pulse.silent_seconds
 
     async def wait_closed(self) -> None:
@@ -198,7 +198,7 @@ class Connection:
 
     async def login(self, host: str, port: int, *, user: str, private_key: str, host_key: str) -> "Connection":
         """Raises as `Transport.login` does. It ends with this connection."""
-        visit = Visit(self._node, host, port, user=user, private_key=private_key, host_key=host_key)
+        visit = GuestLogin(self._node, host, port, user=user, private_key=private_key, host_key=host_key)
         raw = await visit.log_in(self._reach, self._connection)
         return Connection(self._node, raw, visit.shown, visit)
 

@@ -31,7 +31,7 @@ NOBODY_LISTENS = "Is the engine running there? On the node: systemctl status doc
 Diagnose = Callable[[Sequence[str]], Awaitable[CommandResult]]
 
 
-class Reach:
+class Forwarding:
     """`diagnose` runs a command on the node; `count_sessions` learns how many sshd grants, before they run short."""
 
     def __init__(

@@ -15,13 +15,13 @@ from vendetta.ssh.failures import LOST, is_refused, lost
 from vendetta.ssh.identity.host_keys import describe
 from vendetta.ssh.public_keys import UNREADABLE, read_public_key
 
-from .forwarding import Reach
+from .forwarding import Forwarding
 
 LOGIN_SECONDS = 60.0
 """An emulated guest that has just booted takes some for the key exchange."""
 
 
-class Visit(asyncssh.SSHClient):
+class GuestLogin(asyncssh.SSHClient):
     """One login. `error` is what ended the connection, where it wasn't closed by us."""
 
     method = "publickey"
@@ -43,7 +43,9 @@ class Visit(asyncssh.SSHClient):
         self._endings: list[Callable[[], None]] = []
         self._ended = False
 
-    async def log_in(self, reach: Reach, node_connection: asyncssh.SSHClientConnection) -> asyncssh.SSHClientConnection:
+    async def log_in(
+        self, reach: Forwarding, node_connection: asyncssh.SSHClientConnection
+    ) -> asyncssh.SSHClientConnection:
         """Raises `ConnectFailed`, `LinkTimeout`, `HostKeyChanged`, `AuthFailed`, `LinkError`."""
         what = f"log in to {self._where} on node {self._node}"
         way = Way(reach)
@@ -107,7 +109,7 @@ class Visit(asyncssh.SSHClient):
 class Way:
     """What asyncssh tunnels a connection through: a channel of the node's, however its ports are reached."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Forwarding) -> None:
         self._reach = reach
 
     async def create_connection(

@@ -18,7 +18,7 @@ _LAST_ACK = struct.Struct("=56xI")
 """Of Linux' `tcp_info`: tcpi_last_ack_recv, in milliseconds."""
 
 
-class Pulse:
+class SilenceMeter:
     """Of one connection. `direct`: its socket leads to the node itself, through no other host."""
 
     def __init__(self, connection: asyncssh.SSHClientConnection, *, direct: bool) -> None:

@@ -27,7 +27,7 @@ class Update:
     retained: Sequence[asyncssh.SSHKey]
 
 
-class Gate(asyncssh.SSHClient):
+class LoginClient(asyncssh.SSHClient):
     """`accepted` is the key to pin from now on; `refusal` says why the host was turned away."""
 
     def __init__(

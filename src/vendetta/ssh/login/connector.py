@@ -23,7 +23,7 @@ from vendetta.ssh.route import Hop
 from vendetta.ssh.routes import Routes
 
 from .bastions import LINGER_SECONDS, Bastions
-from .client import Gate, Update, unconfirmed
+from .client import LoginClient, Update, unconfirmed
 from .greeting import read_greeting
 from .handshake import Handshake
 from .pacing import Pacing
@@ -224,7 +224,7 @@ class Connector:
 
     async def _enter(
         self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | Question | None = None
-    ) -> tuple[Gate, asyncssh.SSHClientConnection]:
+    ) -> tuple[LoginClient, asyncssh.SSHClientConnection]:
         """When it is the hop's turn, and within the time."""
         async with self._pacing.turn(hop.where):
             try:
@@ -235,7 +235,7 @@ class Connector:
 
     async def _log_in(
         self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | Question | None = None
-    ) -> tuple[Gate, asyncssh.SSHClientConnection]:
+    ) -> tuple[LoginClient, asyncssh.SSHClientConnection]:
         with closing(Line(hop, tunnel=tunnel is not None)) as line:
             # before anything is read for it: where nobody answers that would be for nothing
             with suppress(ConnectionResetError):  # it is worth coming again: the handshake does

@@ -16,7 +16,7 @@ from vendetta.ssh.offered_keys import Offer
 from vendetta.ssh.public_keys import UNREADABLE
 from vendetta.ssh.route import Hop
 
-from .client import Gate, untrusted
+from .client import LoginClient, untrusted
 from .tcp import Line
 
 DROPPED_TRIES = 6
@@ -39,7 +39,7 @@ class Handshake:
     offer: Offer
     build_options: Callable[[Hop, Login], Mapping[str, Any]]
 
-    async def run(self) -> tuple[Gate, asyncssh.SSHClientConnection]:
+    async def run(self) -> tuple[LoginClient, asyncssh.SSHClientConnection]:
         """As ssh: where the host's certificate doesn't count, its key may, or can be accepted. Raises `LinkError`."""
         reason: str | None = None
         if self.known.authorities:
@@ -56,7 +56,7 @@ class Handshake:
 
     async def _try_keys(
         self, *, certificates: bool, no_certificate: str | None = None
-    ) -> tuple[Gate, asyncssh.SSHClientConnection]:
+    ) -> tuple[LoginClient, asyncssh.SSHClientConnection]:
         """Comes again where sshd hung up before it had listened, or had heard of so many keys as it takes at once.
 
         `no_certificate` says why the host's doesn't count. Raises `HostKeyNotVerifiable` where another try may help.
@@ -66,7 +66,7 @@ class Handshake:
         while True:
             # sshd hangs up too on who asks for no type of key that it has
             algorithms = build_host_key_algorithms(known, certificates=certificates, nist=dropped > 0)
-            gate = Gate(self.hop, self.known, login, pairs[:MOST_OFFERED], no_certificate)
+            gate = LoginClient(self.hop, self.known, login, pairs[:MOST_OFFERED], no_certificate)
             try:
                 raw = await self._connect(gate, login, algorithms)
                 return gate, raw
@@ -87,7 +87,9 @@ class Handshake:
                     raise from_connecting(exc, self.hop, self.offer, gate.methods, gate.question) from exc
             await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (dropped - 1) * random.uniform(0.5, 1.5))  # noqa: S311
 
-    async def _connect(self, gate: Gate, login: Login, algorithms: Sequence[str]) -> asyncssh.SSHClientConnection:
+    async def _connect(
+        self, gate: LoginClient, login: Login, algorithms: Sequence[str]
+    ) -> asyncssh.SSHClientConnection:
         opened = await self.line.take()
         try:
             raw, _ = await asyncssh.create_connection(

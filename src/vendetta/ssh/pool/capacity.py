@@ -9,7 +9,7 @@ from vendetta.errors import Busy
 Place = asyncio.Future[None]
 
 
-class Room:
+class Capacity:
     """Two lines: people's, and behind it that of those who only keep watch.
 
     `on_full` is called when somebody begins to wait: whoever holds a place without need should give it back.

@@ -22,8 +22,8 @@ from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint, Login
 from vendetta.ssh.login import Connector
 
-from .capacity import Room
-from .slots import Flight, Link, LinkObserver
+from .capacity import Capacity
+from .slots import Link, LinkObserver, PendingLogin
 
 ROOM_SECONDS = 60.0
 DRAIN_SECONDS = 10.0
@@ -58,7 +58,7 @@ class Pool:
         self._breakers: dict[str, Breaker] = {}
         self._watched: set[str] = set()
         self._turns = asyncio.Semaphore(max(1, max_connections // TURNING))
-        self._room = Room(max_connections, room_seconds, self._make_room)
+        self._room = Capacity(max_connections, room_seconds, self._make_room)
         self._tasks = asyncio.TaskGroup()
         self._leaving = 0
         self._leases = 0
@@ -217,15 +217,15 @@ class Pool:
 
     # logins
 
-    def _start(self, link: Link, endpoint: Endpoint, login: Login, watching: bool) -> Flight:
-        flight = Flight(asyncio.get_running_loop().create_future(), watching)
+    def _start(self, link: Link, endpoint: Endpoint, login: Login, watching: bool) -> PendingLogin:
+        flight = PendingLogin(asyncio.get_running_loop().create_future(), watching)
         flight.outcome.add_done_callback(lambda outcome: outcome.exception())  # seen: every caller may have given up
         link.flight = flight
         flight.task = self._tasks.create_task(self._fly(link, flight, endpoint, login), name=f"connect {link.node}")
         flight.task.add_done_callback(lambda _: self._land(link, flight))
         return flight
 
-    async def _fly(self, link: Link, flight: Flight, endpoint: Endpoint, login: Login) -> None:
+    async def _fly(self, link: Link, flight: PendingLogin, endpoint: Endpoint, login: Login) -> None:
         try:
             connection = await self._checked(link) or await self._log_in(link, endpoint, login, flight.watching)
         except Exception as exc:
@@ -237,7 +237,7 @@ class Pool:
             link.last_active = self._clock()
             flight.outcome.set_result(connection)
 
-    def _land(self, link: Link, flight: Flight) -> None:
+    def _land(self, link: Link, flight: PendingLogin) -> None:
         """However it went, also where it was cancelled before it began."""
         if link.flight is flight:
             link.flight = None

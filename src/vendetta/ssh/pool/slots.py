@@ -29,7 +29,7 @@ class LinkObserver(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Flight:
+class PendingLogin:
     """A login under way, and what those wait for who want its outcome. `watching`: begun only to look at the node."""
 
     outcome: "asyncio.Future[Connection]"
@@ -50,7 +50,7 @@ class Link:
 
     node: str
     connection: Connection | None = None
-    flight: Flight | None = None
+    flight: PendingLogin | None = None
     users: int = 0
     watchers: int = 0
     last_used: float = 0.0

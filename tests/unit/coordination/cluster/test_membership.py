@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from vendetta.coordination.cluster.membership import HEARTBEAT_SECONDS, LEASE_SECONDS, Replicas
+from vendetta.coordination.cluster.membership import HEARTBEAT_SECONDS, LEASE_SECONDS, Membership
 from vendetta.models import Replica
 from vendetta.store import Peer
 
@@ -80,7 +80,7 @@ class Roster:
 
 @dataclass
 class Side:
-    replicas: Replicas
+    replicas: Membership
     alive: list[frozenset[str]] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
 
@@ -97,7 +97,7 @@ def roster(clock: Clock) -> Roster:
 
 @asynccontextmanager
 async def running(roster: Roster, clock: Clock) -> AsyncIterator[Side]:
-    side = Side(Replicas(roster, shared=True, clock=clock, sleep=clock.sleep))
+    side = Side(Membership(roster, shared=True, clock=clock, sleep=clock.sleep))
     side.replicas.on_change(side.alive.append)
     side.replicas.on_gone(side.gone.append)
     async with side.replicas:
@@ -221,7 +221,7 @@ async def test_a_lease_counts_from_before_it_was_asked_for(roster: Roster, clock
 
 
 async def test_where_there_is_nobody_else_no_heart_beats(roster: Roster, clock: Clock) -> None:
-    async with Replicas(roster, shared=False, clock=clock, sleep=clock.sleep) as replicas:
+    async with Membership(roster, shared=False, clock=clock, sleep=clock.sleep) as replicas:
         clock.now += 1e6
         await clock.wake()
         assert replicas.member

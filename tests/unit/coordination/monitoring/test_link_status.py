@@ -9,35 +9,35 @@ import pytest
 from structlog.testing import capture_logs
 from tests.unit.store.samples import make_node
 
-from vendetta.coordination.cluster import Replicas
+from vendetta.coordination.cluster import Membership
 from vendetta.coordination.events import Events
 from vendetta.coordination.monitoring import link_status as links
-from vendetta.coordination.monitoring.link_status import Change, Links, apply
+from vendetta.coordination.monitoring.link_status import Change, LinkStatus, apply
 from vendetta.errors import ConnectionLost
 from vendetta.models import NodeStatus
-from vendetta.store import Claim, Store, Transaction
+from vendetta.store import NodeClaim, Store, Transaction
 
 LOST = ConnectionLost("the link was cut")
 
 
 @dataclass
-class Held:
+class OperationLease:
     """What is held, as the test says."""
 
-    claims: dict[str, Claim] = field(default_factory=dict)
+    claims: dict[str, NodeClaim] = field(default_factory=dict)
 
-    def claim(self, node: str) -> Claim | None:
+    def claim(self, node: str) -> NodeClaim | None:
         return self.claims.get(node)
 
 
 @dataclass
 class Side:
     store: Store
-    links: Links
-    held: Held
+    links: LinkStatus
+    held: OperationLease
     replica: str
 
-    async def hold(self, name: str) -> Claim:
+    async def hold(self, name: str) -> NodeClaim:
         (share,) = await self.store.claims.take(self.replica, [(await self.store.nodes.get(name)).id])
         self.held.claims[name] = share.claim
         return share.claim
@@ -49,12 +49,12 @@ class Side:
 
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Side]:
-    held = Held()
+    held = OperationLease()
     async with (
         Store.open(str(path)) as store,
-        Replicas(store.replicas, shared=False) as replicas,
+        Membership(store.replicas, shared=False) as replicas,
         Events(store) as events,
-        Links(store, events, held) as watching,  # type: ignore[arg-type]
+        LinkStatus(store, events, held) as watching,  # type: ignore[arg-type]
     ):
         await store.nodes.add(make_node("gpu", status="connected"))
         await store.nodes.update("gpu", wanted=True)

@@ -9,7 +9,7 @@ import pytest
 from vendetta.coordination.workspaces.placement import build_room, choose
 from vendetta.errors import InvalidInput, OutOfResources
 from vendetta.models import InstanceSpec, Node, NodeStatus, ProviderState, ProviderStatus, Resources, Room
-from vendetta.store import Promised
+from vendetta.store import Committed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GIB = 2**30
@@ -42,8 +42,8 @@ def node(
     )
 
 
-def promise(count: int, gib: int = 0) -> Promised:
-    return Promised(workspaces=count, memory_bytes=gib * GIB)
+def promise(count: int, gib: int = 0) -> Committed:
+    return Committed(workspaces=count, memory_bytes=gib * GIB)
 
 
 PLAIN = InstanceSpec(image="busybox")
@@ -98,6 +98,6 @@ def test_no_node_at_all_says_how_to_add_one() -> None:
 
 
 def test_room_is_what_was_not_promised() -> None:
-    promised = Promised(workspaces=3, cpus=6.5, memory_bytes=2 * GIB)
+    promised = Committed(workspaces=3, cpus=6.5, memory_bytes=2 * GIB)
     assert build_room(node("a"), promised) == Room(cpus=-2.5, memory_bytes=6 * GIB, disk_bytes=GIB, workspaces=3)
     assert build_room(replace(node("a"), resources=None), promised) is None
