@@ -24,7 +24,8 @@ SSH_GROUND = (
 )
 
 COORDINATION_GROUND = (
-    "coordination.requests coordination.engines coordination.events coordination.store_retry coordination.tokens "
+    "coordination.ask coordination.changes coordination.requests coordination.engines coordination.events "
+    "coordination.store_retry coordination.tokens "
     f"coordination.figures providers.base providers.powers providers.registry ssh store settings paths {GROUND}"
 )
 

@@ -5,13 +5,15 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from fastapi import Header, Query, Response
+from fastapi import Depends, Header, Query, Response
 from pydantic import BaseModel, BeforeValidator, WithJsonSchema
 
+from vendetta.coordination.ask import Ask
 from vendetta.errors import InvalidInput
 from vendetta.models import Operation
 from vendetta.store import Page
 
+from .identity import Called
 from .services import Services
 
 T = TypeVar("T")
@@ -54,8 +56,26 @@ class PageOf(BaseModel, Generic[T]):
 
 Deadline = Annotated[
     float | None,
-    Query(alias="deadline", gt=0, le=LONGEST_DEADLINE, description="seconds after which it fails; an hour without it"),
+    Query(
+        alias="deadline",
+        gt=0,
+        le=LONGEST_DEADLINE,
+        description="seconds after which it fails; without it an hour, or a day for what moves whole workspaces",
+    ),
 ]
+
+
+async def ask(caller: Called, key: Key = None, deadline: Deadline = None) -> Ask:
+    return Ask(caller.actor, key, deadline)
+
+
+async def ask_without_deadline(caller: Called, key: Key = None) -> Ask:
+    return Ask(caller.actor, key)
+
+
+Asked = Annotated[Ask, Depends(ask)]
+AskedOnce = Annotated[Ask, Depends(ask_without_deadline)]
+"""The same where the body says how long it may take."""
 
 
 def json_response(value: object, status_code: int = 200) -> Response:

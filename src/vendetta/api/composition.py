@@ -12,7 +12,7 @@ from pathlib import Path
 from vendetta import __version__
 from vendetta.coordination.cluster import Membership, NodeAssignment
 from vendetta.coordination.cluster.credentials import Credentials
-from vendetta.coordination.commands import Bulk, Dispatcher
+from vendetta.coordination.commands import Bulk, Dispatcher, Submitter
 from vendetta.coordination.commands.descriptions import Descriptions
 from vendetta.coordination.doctor import Doctor
 from vendetta.coordination.engines import Engines
@@ -32,6 +32,7 @@ from vendetta.coordination.nodes.key_rotation import KeyRotations
 from vendetta.coordination.nodes.run_everywhere import RunEverywhere
 from vendetta.coordination.nodes.uploads import Uploads
 from vendetta.coordination.operations import Operations
+from vendetta.coordination.operations.handlers import register_handlers
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.coordination.workspaces.autostart import Autostart
@@ -83,13 +84,9 @@ async def running_services(
         observation.on_restart(Autostart(operations).consider)
         workspaces = Workspaces(store, engines, operations)
         cleanup = Cleanup(store, engines, operations, workspaces)
-        cleanup.register(operations)
-        dispatcher = Dispatcher(store, engines, operations, workspaces, cleanup)
         turns = NodeSlots()
         transitions = Lifecycle(store, engines, observation, turns)
-        transitions.register(operations)
-        Snapshotting(store, engines, transitions).register(operations)
-        dispatcher.register(operations)
+        snapshotting = Snapshotting(store, engines, transitions)
         moves = Moves(
             store=store,
             events=told,
@@ -100,7 +97,7 @@ async def running_services(
             turns=turns,
         )
         images = Images(store, engines, operations, Uploads(paths.uploads_dir))
-        await images.register()
+        await images.sweep_uploads()
         reading = NodeReader(store, told, engines, links, observation)
         monitor = Monitor(
             store, pool, engines, links, observation, reading, shares, node_timeout_seconds=config.node_timeout
@@ -131,6 +128,9 @@ async def running_services(
             wishes=wishes,
         )
         draining = Draining(store=store, operations=operations, workspaces=workspaces, nodes=nodes, moves=moves)
+        submitter = Submitter(workspaces, moves, draining, cleanup)
+        dispatcher = Dispatcher(store, engines, operations, workspaces, submitter)
+        register_handlers(operations, transitions, snapshotting, moves, draining, cleanup, dispatcher, images, rotation)
         await stack.enter_async_context(operations)
         await stack.enter_async_context(monitor)
         await stack.enter_async_context(shares.serving(monitor))
@@ -140,9 +140,9 @@ async def running_services(
             nodes=nodes,
             doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
             fleet=RunEverywhere(store, engines),
-            bulk=Bulk(store, operations, workspaces, nodes, cleanup, moves, draining),
+            bulk=Bulk(store, operations, submitter, nodes),
             workspaces=workspaces,
-            moves=moves,
+            changes=submitter,
             draining=draining,
             images=images,
             cleanup=cleanup,

@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from vendetta.coordination.cluster import Membership
 from vendetta.coordination.cluster.credentials import Credentials
-from vendetta.coordination.commands import Bulk, Dispatcher
+from vendetta.coordination.commands import Bulk, Dispatcher, Submitter
 from vendetta.coordination.commands.descriptions import Descriptions
 from vendetta.coordination.doctor import Doctor
 from vendetta.coordination.events import Events
@@ -25,7 +25,6 @@ from vendetta.coordination.nodes.run_everywhere import RunEverywhere
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.workspaces import Workspaces
-from vendetta.coordination.workspaces.move import Moves
 from vendetta.models import Event, ServerStatus
 from vendetta.ssh.identity import Keys
 
@@ -50,7 +49,7 @@ class Services:
     fleet: RunEverywhere
     bulk: Bulk
     workspaces: Workspaces
-    moves: Moves
+    changes: Submitter
     draining: Draining
     images: Images
     cleanup: Cleanup

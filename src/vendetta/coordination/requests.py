@@ -5,8 +5,9 @@ Sizes are bytes, or text such as `512M` or `2G` (powers of 1024).
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
+import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 
 from vendetta.errors import InvalidInput, nearest
@@ -61,6 +62,10 @@ Label = Annotated[str, Field(min_length=1, max_length=253)]
 
 class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+    def build_input(self) -> dict[str, Any]:
+        """Return the input of the operation that is asked for, which is kept with it: JSON values."""
+        return self.model_dump()
 
 
 R = TypeVar("R", bound=Request)
@@ -198,6 +203,15 @@ class WorkspaceRequest(SpecRequest):
     placement: dict[Label, str] = {}
     start: bool = True
 
+    def build_input(self) -> dict[str, Any]:
+        return {
+            "provider": self.provider,
+            "node": self.node,
+            "placement": self.placement,
+            "spec": msgspec.to_builtins(self.spec()),
+            "start": self.start,
+        }
+
 
 class StopRequest(Request):
     timeout_seconds: float = Field(10.0, ge=0, le=3600, description="how long it may take to end by itself")
@@ -239,11 +253,30 @@ class ResizeRequest(Request):
 class SnapshotRequest(Request):
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")
 
+    def build_input(self) -> dict[str, Any]:
+        return {"snapshot": self.name}
+
+
+class SnapshotChoice(Request):
+    """A snapshot that is there."""
+
+    snapshot: str
+
 
 class ImageRequest(Request):
     node: str
     name: str = Field(min_length=1)
     provider: str | None = None
+
+
+class RotateRequest(Request):
+    nodes: list[str] = Field([], description="none: all of them")
+    type: Literal["ed25519", "ecdsa", "rsa"] | None = Field(
+        None, description="of the new key; none: that of the one on its way, or ed25519"
+    )
+
+    def build_input(self) -> dict[str, Any]:
+        return {"nodes": sorted(set(self.nodes)), "type": self.type}
 
 
 class ExecRequest(Request):
@@ -296,6 +329,9 @@ class CommandRequest(Request):
 
 class NoConfig(Request):
     """The configuration of an action that takes none."""
+
+
+NO_CONFIG = NoConfig()
 
 
 class ExecConfig(Request):

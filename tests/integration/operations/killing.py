@@ -18,6 +18,7 @@ from vendetta import settings
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination import requests
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.operations import checkpoints as durable
 from vendetta.coordination.operations.checkpoints import Durable, Json
 from vendetta.coordination.operations.steps import Steps
@@ -26,6 +27,7 @@ from vendetta.paths import Paths
 from vendetta.ssh.endpoint import Login
 
 ACTOR = "test"
+ASK = Ask(ACTOR)
 HURRY_SECONDS = 0.02
 """How often it is looked what is to be gone on with. In earnest once a second will do, here it is most of the time."""
 
@@ -124,42 +126,51 @@ Submit = Callable[[Services, str, Mapping[str, Any]], Awaitable[Operation]]
 def _execute(services: Services, node: str, given: Mapping[str, Any]) -> Awaitable[Operation]:
     config = {"argv": ["sh", "-c", "echo x >> /ran"]}
     command = requests.CommandRequest(action="exec", provider="docker", config=config, **given)
-    return services.dispatcher.submit(node, command, ACTOR)
+    return services.dispatcher.submit(ASK, node, command)
+
+
+def _image(node: str, given: Mapping[str, Any]) -> requests.ImageRequest:
+    return requests.ImageRequest(node=node, provider="docker", name=given["name"])
 
 
 def _push(services: Services, node: str, given: Mapping[str, Any]) -> Awaitable[Operation]:
     async def content() -> AsyncIterator[bytes]:
         yield Path(given["file"]).read_bytes()
 
-    return services.images.push(node, "docker", given["name"], content(), ACTOR, None)
+    return services.images.push(ASK, _image(node, given), content())
 
 
 AT_ONCE = requests.StopRequest(timeout_seconds=0)
+BEFORE = requests.SnapshotChoice(snapshot="before")
+
+
+def _change(kind: str, build: Callable[[Mapping[str, Any]], requests.Request] = lambda _: requests.NO_CONFIG) -> Submit:
+    return lambda on, target, given: on.changes.submit(ASK, kind, target, build(given))
+
+
 SUBMIT: Mapping[str, Submit] = {
     "workspace.create": lambda on, name, given: on.workspaces.create(
-        requests.WorkspaceRequest.model_validate({"name": name, **given}), ACTOR
+        ASK, requests.WorkspaceRequest.model_validate({"name": name, **given})
     ),
-    "workspace.start": lambda on, name, given: on.workspaces.start(name, ACTOR),
-    "workspace.stop": lambda on, name, given: on.workspaces.stop(name, AT_ONCE, ACTOR),
-    "workspace.restart": lambda on, name, given: on.workspaces.restart(name, AT_ONCE, ACTOR),
-    "workspace.pause": lambda on, name, given: on.workspaces.pause(name, ACTOR),
-    "workspace.resume": lambda on, name, given: on.workspaces.resume(name, ACTOR),
-    "workspace.snapshot": lambda on, name, given: on.workspaces.snapshot(name, "before", ACTOR),
-    "workspace.restore": lambda on, name, given: on.workspaces.restore(name, "before", ACTOR),
-    "workspace.remove-snapshot": lambda on, name, given: on.workspaces.remove_snapshot(name, "before", ACTOR),
-    "workspace.resize": lambda on, name, given: on.workspaces.resize(name, requests.ResizeRequest(**given), ACTOR),
-    "workspace.move": lambda on, name, given: on.moves.submit(name, requests.MoveRequest(timeout_seconds=0), ACTOR),
-    "workspace.remove": lambda on, name, given: on.workspaces.remove(name, requests.RemoveRequest(force=True), ACTOR),
+    "workspace.start": _change("workspace.start"),
+    "workspace.stop": _change("workspace.stop", lambda _: AT_ONCE),
+    "workspace.restart": _change("workspace.restart", lambda _: AT_ONCE),
+    "workspace.pause": _change("workspace.pause"),
+    "workspace.resume": _change("workspace.resume"),
+    "workspace.snapshot": _change("workspace.snapshot", lambda _: requests.SnapshotRequest(name="before")),
+    "workspace.restore": _change("workspace.restore", lambda _: BEFORE),
+    "workspace.remove-snapshot": _change("workspace.remove-snapshot", lambda _: BEFORE),
+    "workspace.resize": _change("workspace.resize", lambda given: requests.ResizeRequest(**given)),
+    "workspace.move": _change("workspace.move", lambda _: requests.MoveRequest(timeout_seconds=0)),
+    "workspace.remove": _change("workspace.remove", lambda _: requests.RemoveRequest(force=True)),
     "node.execute": _execute,
-    "node.drain": lambda on, node, given: on.draining.submit(node, requests.DrainRequest(timeout_seconds=0), ACTOR),
-    "node.undrain": lambda on, node, given: on.draining.undrain(node, ACTOR),
-    "node.cleanup": lambda on, node, given: on.cleanup.submit(
-        node, requests.NodeCleanupRequest(provider="docker", workspaces=True), ACTOR
-    ),
+    "node.drain": _change("node.drain", lambda _: requests.DrainRequest(timeout_seconds=0)),
+    "node.undrain": _change("node.undrain"),
+    "node.cleanup": _change("node.cleanup", lambda _: requests.NodeCleanupRequest(provider="docker", workspaces=True)),
     "image.push": _push,
-    "image.pull": lambda on, node, given: on.images.pull(node, "docker", given["name"], ACTOR, None),
-    "image.remove": lambda on, node, given: on.images.remove(node, "docker", given["name"], ACTOR, None),
-    "key.rotate": lambda on, target, given: on.rotation.submit([], None, ACTOR),
+    "image.pull": lambda on, node, given: on.images.pull(ASK, _image(node, given)),
+    "image.remove": lambda on, node, given: on.images.remove(ASK, _image(node, given)),
+    "key.rotate": lambda on, target, given: on.rotation.submit(ASK, requests.RotateRequest()),
 }
 
 

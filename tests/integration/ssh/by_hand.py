@@ -13,6 +13,7 @@ from tests.testbed.guests import build_guest, missing_guests
 from tests.testbed.images import build_root
 
 from vendetta.api.services import Services
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.requests import WorkspaceRequest
 from vendetta.models import Operation
 from vendetta.providers.powers import Images, require
@@ -67,7 +68,7 @@ class Engine:
         request = WorkspaceRequest(
             name=name, provider=self.provider, image="given", node=node, options=options, **given, **more
         )
-        operation = await services.workspaces.create(request, "test")
+        operation = await services.workspaces.create(Ask("test"), request)
         done = await services.operations.wait(operation.id, 120)
         assert done.state == "succeeded", done.error
         return done

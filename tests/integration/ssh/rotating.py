@@ -21,7 +21,8 @@ import msgspec
 
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
-from vendetta.coordination.requests import NodeRequest
+from vendetta.coordination.ask import Ask
+from vendetta.coordination.requests import NodeRequest, RotateRequest
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
 from vendetta.ssh.authorized_keys.remote_edit import Talk
@@ -82,7 +83,7 @@ async def rotate(services: Services, points: Points, ended: Path) -> None:
     """What a killed one left to do; else a new one."""
     begun = (await services.operations.list(kind="key.rotate")).items
     unfinished = [operation for operation in begun if operation.finished_at is None]
-    operation = unfinished[0] if unfinished else await services.rotation.submit([], None, "test")
+    operation = unfinished[0] if unfinished else await services.rotation.submit(Ask("test"), RotateRequest())
     operation = await services.operations.wait(operation.id, None)
     ended.write_bytes(msgspec.json.encode({"operation": operation, "points": points.passed}))
 

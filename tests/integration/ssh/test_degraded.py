@@ -10,6 +10,7 @@ from tests.integration.ssh.conftest import ACCEPT, add
 from tests.testbed import Node
 
 from vendetta.api.services import Services
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.requests import ExecRequest, NodeEdit, NodeRequest, RunRequest, WorkspaceRequest
 from vendetta.errors import NodeNotFound, UnexpectedReply
 from vendetta.ssh.endpoint import Login
@@ -67,7 +68,7 @@ async def test_it_is_added_and_used_as_any_other(services: Services, make_node: 
     assert (added.status, added.providers["docker"].state) == ("connected", "healthy")
 
     created = await services.workspaces.create(
-        WorkspaceRequest(name="w", provider="docker", image="busybox", node="gpu"), actor="test"
+        Ask("test"), WorkspaceRequest(name="w", provider="docker", image="busybox", node="gpu")
     )
     assert (await services.operations.wait(created.id, 60)).state == "succeeded"
     async with services.workspaces.exec("w", ExecRequest(argv=["echo", "inside"])) as process:

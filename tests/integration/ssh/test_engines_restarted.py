@@ -13,6 +13,7 @@ from tests.testbed.images import build_root
 
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.requests import ExecRequest, StopRequest, WorkspaceRequest
 from vendetta.errors import VendettaError
 from vendetta.models import FINISHED
@@ -58,15 +59,15 @@ class Load:
         request = WorkspaceRequest(name=name, provider=self.provider, image="given", node="gpu")
         while not self.over:
             with suppress(VendettaError):
-                await self.end((await workspaces.create(request, "test")).id)
+                await self.end((await workspaces.create(Ask("test"), request)).id)
             with suppress(VendettaError):
                 async with asyncio.timeout(SECONDS), workspaces.exec(name, ExecRequest(argv=["true"])) as process:
                     while await process.read():
                         pass
                     await process.wait()
             for change in (
-                workspaces.stop(name, StopRequest(timeout_seconds=0), "test"),
-                workspaces.start(name, "test"),
+                workspaces.change(Ask("test"), "workspace.stop", name, StopRequest(timeout_seconds=0)),
+                workspaces.change(Ask("test"), "workspace.start", name),
             ):
                 with suppress(VendettaError):
                     await self.end((await change).id)

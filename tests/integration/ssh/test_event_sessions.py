@@ -11,6 +11,7 @@ from tests.integration.ssh.conftest import add
 from tests.testbed import TestBed
 
 from vendetta.api.services import Services
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.monitoring.event_streams import Following
 from vendetta.coordination.requests import RemoveRequest
 from vendetta.ssh.endpoint import Login
@@ -68,7 +69,7 @@ async def test_a_node_without_workspaces_holds_none(
         await engine.create(services)
         await followed.becomes({engine.provider})
         await until(lambda: connection._sessions.used == 1)
-        removal = await services.workspaces.remove("web", RemoveRequest(force=True), "test")
+        removal = await services.workspaces.change(Ask("test"), "workspace.remove", "web", RemoveRequest(force=True))
         await services.operations.wait(removal.id, SECONDS)
         # everything is read again
         await services.nodes.connect("gpu", Login(), "test")

@@ -19,7 +19,8 @@ from tests.integration.ssh.sshd import Sshd
 
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
-from vendetta.coordination.requests import NodeRequest
+from vendetta.coordination.ask import Ask
+from vendetta.coordination.requests import NodeRequest, RotateRequest
 from vendetta.errors import Conflict, NodeNotFound
 from vendetta.models import Key, KeyRotation
 from vendetta.paths import Paths
@@ -100,7 +101,7 @@ async def add(services: Services, name: str, sshd: Sshd, **more: Any) -> None:
 
 
 async def rotate(services: Services, nodes: Sequence[str] = (), type: str | None = None) -> KeyRotation:
-    operation = await services.rotation.submit(nodes, type, "test")
+    operation = await services.rotation.submit(Ask("test"), RotateRequest(nodes=nodes, type=type))
     ended = await services.operations.wait(operation.id, None)
     if ended.error:
         raise ended.error.to_error()

@@ -27,9 +27,11 @@ from tests.unit.client.samples import (
 )
 
 from vendetta.api.services import Services
+from vendetta.coordination.ask import Ask
+from vendetta.coordination.changes import CHANGES
 from vendetta.coordination.commands.descriptions import Descriptions
 from vendetta.coordination.figures import Figures
-from vendetta.coordination.requests import BulkRequest, ExecRequest, RunRequest
+from vendetta.coordination.requests import BulkRequest, ExecRequest, ImageRequest, RunRequest
 from vendetta.errors import (
     NodeNotFound,
     OperationNotFound,
@@ -233,22 +235,9 @@ class FakeWorkspaces:
     async def list(self, **filters: Any) -> Page[Workspace]:
         return Page(items=[WORKSPACE], next_cursor=None)
 
-    async def create(self, request: Any, actor: str, key: str | None, within: float | None = None) -> Operation:
-        self.asked.append(("create", request.name, actor, key))
+    async def create(self, ask: Ask, request: Any) -> Operation:
+        self.asked.append(("create", request.name, ask))
         return OPERATION
-
-    async def start(self, name: str, actor: str, key: str | None, within: float | None = None) -> Operation:
-        return await self._change(name, None, actor, key)
-
-    async def _change(
-        self, name: str, request: Any, actor: str, key: str | None, within: float | None = None
-    ) -> Operation:
-        await self.get(name)
-        self.asked.append((request, name, actor, key))
-        return OPERATION
-
-    stop = restart = remove = resize = snapshot = restore = remove_snapshot = _change
-    pause = resume = start
 
     async def snapshots(self, name: str) -> Sequence[Snapshot]:
         await self.get(name)
@@ -317,17 +306,16 @@ class FakeImages:
         self._check(node)
         return [replace(IMAGE, provider=provider or IMAGE.provider)]
 
-    async def push(
-        self, node: str, provider: str | None, name: str, content: AsyncIterator[bytes], actor: str, key: str | None
-    ) -> Operation:
-        self._check(node)
-        self.asked.append(("push", provider, name, b"".join([piece async for piece in content]), key))
-        return replace(OPERATION, kind="image.push", target=node)
+    async def push(self, ask: Ask, request: ImageRequest, content: AsyncIterator[bytes]) -> Operation:
+        self._check(request.node)
+        sent = b"".join([piece async for piece in content])
+        self.asked.append(("push", request.provider, request.name, sent, ask))
+        return replace(OPERATION, kind="image.push", target=request.node)
 
-    async def pull(self, node: str, provider: str | None, name: str, actor: str, key: str | None) -> Operation:
-        self._check(node)
-        self.asked.append(("pull", provider, name, key))
-        return replace(OPERATION, kind="image.pull", target=node)
+    async def pull(self, ask: Ask, request: ImageRequest) -> Operation:
+        self._check(request.node)
+        self.asked.append(("pull", request.provider, request.name, ask))
+        return replace(OPERATION, kind="image.pull", target=request.node)
 
     remove = pull
 
@@ -344,58 +332,44 @@ class FakeImages:
             raise NodeNotFound(f"there is no node {node}", node=node)
 
 
-@dataclass
 class FakeCleanup:
-    asked: list[tuple[Any, ...]] = field(default_factory=list)
-
     async def list(self, node: str, provider: str | None) -> Sequence[Belonging]:
         if node != NODE.name:
             raise NodeNotFound(f"there is no node {node}", node=node)
         return [BELONGING]
 
-    async def submit(self, node: str, request: Any, actor: str, key: str | None) -> Operation:
-        await self.list(node, request.provider)
-        self.asked.append((request, key))
-        return replace(OPERATION, kind="node.cleanup", target=node)
 
-
-@dataclass
 class FakeDraining:
-    asked: list[tuple[Any, ...]] = field(default_factory=list)
-
     async def plan(self, node: str, request: Any) -> DrainResult:
         if node != NODE.name:
             raise NodeNotFound(f"there is no node {node}", node=node)
         return DRAINED
 
-    async def submit(self, node: str, request: Any, actor: str, key: str | None) -> Operation:
-        await self.plan(node, request)
-        self.asked.append((request, key))
-        return replace(OPERATION, kind="node.drain", target=node)
-
-    async def undrain(self, node: str, actor: str, key: str | None) -> Operation:
-        return await self.submit(node, None, actor, key)
-
 
 @dataclass
-class FakeMoves:
-    asked: list[tuple[Any, ...]] = field(default_factory=list)
+class FakeSubmitter:
+    """It has one workspace and one node."""
 
-    async def submit(self, name: str, request: Any, actor: str, key: str | None) -> Operation:
-        self.asked.append((name, request, key))
-        return replace(OPERATION, kind="workspace.move")
+    asked: list[tuple[str, str, Any, Ask]] = field(default_factory=list)
+
+    async def submit(self, ask: Ask, kind: str, target: str, request: Any) -> Operation:
+        if kind.startswith("workspace.") and target != WORKSPACE.name:
+            raise WorkspaceNotFound(f"there is no workspace {target}")
+        if kind.startswith("node.") and target != NODE.name:
+            raise NodeNotFound(f"there is no node {target}", node=target)
+        assert isinstance(request, CHANGES[kind].request)
+        self.asked.append((kind, target, request, ask))
+        return replace(OPERATION, kind=kind, target=target)
 
 
 @dataclass
 class FakeBulk:
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
-    async def change_workspaces(
-        self, request: BulkRequest, actor: str, key: str | None = None
-    ) -> AsyncIterator[BulkResult]:
+    async def change_workspaces(self, ask: Ask, request: BulkRequest) -> AsyncIterator[BulkResult]:
         if request.action == "no":
             raise UnknownAction("nobody knows the action no")
-        self.asked.append((request, actor, key))
+        self.asked.append((request, ask))
         for name in request.names:
             yield BulkResult(name=name)
 
@@ -403,10 +377,10 @@ class FakeBulk:
 
 
 class FakeDispatcher:
-    async def execute(self, node: str, command: Any, actor: str, key: str | None = None) -> ExecutionResult:
-        return ExecutionResult(success=True, output=f"{node} {command.action} {actor}")
+    async def execute(self, ask: Ask, node: str, command: Any) -> ExecutionResult:
+        return ExecutionResult(success=True, output=f"{node} {command.action} {ask.actor}")
 
-    async def submit(self, node: str, command: Any, actor: str, key: str | None) -> Operation:
+    async def submit(self, ask: Ask, node: str, command: Any) -> Operation:
         return OPERATION
 
 
@@ -530,7 +504,7 @@ def build_services() -> Services:
         "cleanup": FakeCleanup(),
         "bulk": FakeBulk(),
         "draining": FakeDraining(),
-        "moves": FakeMoves(),
+        "changes": FakeSubmitter(),
         "descriptions": Descriptions(Registry({DockerProvider: DockerProvider, MemoryProvider: MemoryEngines().bind})),
         "dispatcher": FakeDispatcher(),
         "operations": FakeOperations(),

@@ -29,9 +29,9 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 async def test_who_does_not_wait_gets_the_operation(served: Served, query: str) -> None:
     answer = await served.local.post(f"/api/v1/workspaces{query}", json=CREATE, headers={"Idempotency-Key": "k1"})
     assert (answer.status_code, answer.json()) == (202, PENDING)
-    [(verb, name, actor, key)] = served.services.workspaces.asked
-    assert (verb, name, key) == ("create", "web", "k1")
-    assert actor.startswith("uid:")
+    [(verb, name, ask)] = served.services.workspaces.asked
+    assert (verb, name, ask.key, ask.deadline_seconds) == ("create", "web", "k1", None)
+    assert ask.actor.startswith("uid:")
 
 
 @pytest.mark.parametrize(

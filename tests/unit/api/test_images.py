@@ -22,7 +22,8 @@ async def test_a_file_is_given(served: Served) -> None:
     key = {"Idempotency-Key": "once"}
     answer = await served.local.post(IMAGES, params=AT, content=b"the image", headers=key)
     assert (answer.status_code, answer.json()["kind"]) == (202, "image.push")
-    assert served.services.images.asked == [("push", None, "mine:1", b"the image", "once")]
+    [(*pushed, ask)] = served.services.images.asked
+    assert (pushed, ask.key) == (["push", None, "mine:1", b"the image"], "once")
 
 
 async def test_waited_for_it_is_the_image(served: Served) -> None:

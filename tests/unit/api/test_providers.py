@@ -67,4 +67,6 @@ async def test_it_is_taken_away_by_an_operation(served: Served) -> None:
     body = {"workspaces": True, "only": [BELONGING.id]}
     answer = await served.local.post("/api/v1/nodes/gpu/cleanup", json=body, headers={"Idempotency-Key": "once"})
     assert (answer.status_code, answer.json()["kind"]) == (202, "node.cleanup")
-    assert served.services.cleanup.asked == [(NodeCleanupRequest(workspaces=True, only=["v1"]), "once")]
+    [(kind, node, request, ask)] = served.services.changes.asked
+    assert (kind, node, ask.key) == ("node.cleanup", "gpu", "once")
+    assert request == NodeCleanupRequest(workspaces=True, only=["v1"])

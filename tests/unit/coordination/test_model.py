@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from tests.unit.coordination.machines import Machine, serving
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.requests import NodeRequest, RemoveRequest, StopRequest, WorkspaceRequest
 from vendetta.errors import VendettaError
 from vendetta.models import FINISHED, Operation
@@ -80,20 +81,24 @@ class Vendetta(RuleBasedStateMachine):
         request = WorkspaceRequest(
             name=name, provider="memory", image="busybox", node=node, start=start, options=options
         )
-        self.run(self._submit(self.services.workspaces.create(request, "test")))
+        self.run(self._submit(self.services.workspaces.create(Ask("test"), request)))
         self.interfered.discard(name)
 
     @rule(name=names)
     def start(self, name: str) -> None:
-        self.run(self._submit(self.services.workspaces.start(name, "test")))
+        self.run(self._submit(self.services.workspaces.change(Ask("test"), "workspace.start", name)))
 
     @rule(name=names)
     def stop(self, name: str) -> None:
-        self.run(self._submit(self.services.workspaces.stop(name, StopRequest(), "test")))
+        self.run(self._submit(self.services.workspaces.change(Ask("test"), "workspace.stop", name, StopRequest())))
 
     @rule(name=names)
     def remove(self, name: str) -> None:
-        self.run(self._submit(self.services.workspaces.remove(name, RemoveRequest(force=True), "test")))
+        self.run(
+            self._submit(
+                self.services.workspaces.change(Ask("test"), "workspace.remove", name, RemoveRequest(force=True))
+            )
+        )
 
     @rule()
     def cancel(self) -> None:

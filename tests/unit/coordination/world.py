@@ -9,12 +9,14 @@ from typing import Any, cast
 
 from tests.unit.fakes import FakeTransport
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
 from vendetta.coordination.monitoring import Observation
 from vendetta.coordination.nodes import Nodes
 from vendetta.coordination.nodes.drain import Draining
 from vendetta.coordination.operations import Operations
+from vendetta.coordination.operations.handlers import register_handlers
 from vendetta.coordination.requests import WorkspaceRequest
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.coordination.workspaces.lifecycle import Lifecycle
@@ -29,6 +31,7 @@ from vendetta.ssh.pool import Pool
 from vendetta.store import Store
 
 ACTOR = "uid:0"
+ASK = Ask(ACTOR)
 GIB = 2**30
 
 
@@ -93,7 +96,7 @@ class World:
     async def submit(self, name: str, **fields: Any) -> Operation:
         """The creation of a workspace."""
         request = WorkspaceRequest(name=name, provider="memory", **{"image": "busybox", **fields})
-        return await self.workspaces.create(request, ACTOR)
+        return await self.workspaces.create(ASK, request)
 
     async def create(self, name: str, **fields: Any) -> Operation:
         return await self.end(await self.submit(name, **fields))
@@ -117,7 +120,6 @@ async def open_world(folder: Path, memory: MemoryEngines) -> AsyncIterator[World
         turns = NodeSlots()
         operations = Operations(store, events, drain_seconds=0.0)
         transitions = Lifecycle(store, engines, observation, turns)
-        transitions.register(operations)
         workspaces = Workspaces(store, engines, operations)
         nodes = StoredNodes(store, events)
         moves = Moves(
@@ -130,6 +132,7 @@ async def open_world(folder: Path, memory: MemoryEngines) -> AsyncIterator[World
             turns=turns,
         )
         draining = Draining(store=store, operations=operations, workspaces=workspaces, nodes=nodes, moves=moves)
+        register_handlers(operations, transitions, moves, draining)
         world = World(
             store=store,
             events=events,

@@ -4,10 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from vendetta.api.answers import API, Key
+from vendetta.api.answers import API, AskedOnce
 from vendetta.api.bodies import Route
 from vendetta.api.feeds import LINES, lines_response
-from vendetta.api.identity import Called
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
 from vendetta.coordination.requests import BulkRequest, WorkspaceBulkRequest
@@ -19,18 +18,16 @@ RESULTS: dict[int | str, dict[str, Any]] = {200: {"content": {LINES: {}}, "model
 
 
 @router.post("/workspaces/bulk", tags=["workspaces"], response_class=Response, responses=RESULTS)
-async def change_workspaces(
-    request: WorkspaceBulkRequest, services: Offered, caller: Called, key: Key = None
-) -> Response:
+async def change_workspaces(request: WorkspaceBulkRequest, services: Offered, ask: AskedOnce) -> Response:
     """A line of JSON for each, as soon as its change has ended; an empty line says that it goes on.
 
     Each change is an operation of its own, and goes on when the caller goes away. The same `Idempotency-Key` again
     tells of the same operations.
     """
-    return await lines_response(services.bulk.change_workspaces(request, caller.actor, key), services)
+    return await lines_response(services.bulk.change_workspaces(ask, request), services)
 
 
 @router.post("/nodes/bulk", tags=["nodes"], response_class=Response, responses=RESULTS)
-async def change_nodes(request: BulkRequest, services: Offered, caller: Called, key: Key = None) -> Response:
+async def change_nodes(request: BulkRequest, services: Offered, ask: AskedOnce) -> Response:
     """The same for nodes."""
-    return await lines_response(services.bulk.change_nodes(request, caller.actor, key), services)
+    return await lines_response(services.bulk.change_nodes(ask, request), services)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from vendetta.api.answers import (
     API,
-    Key,
+    Asked,
     PageOf,
     Wait,
     created,
@@ -18,7 +18,6 @@ from vendetta.api.answers import (
 )
 from vendetta.api.bodies import Route, describe_body, pieces_of
 from vendetta.api.feeds import LINES, lines_response
-from vendetta.api.identity import Called
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
 from vendetta.coordination.requests import ImageRequest
@@ -50,22 +49,23 @@ async def list_images(services: Offered, node: At, provider: By = None) -> Respo
 async def push(
     request: Request,
     services: Offered,
-    caller: Called,
+    ask: Asked,
     node: At,
     name: Name,
     provider: By = None,
-    key: Key = None,
     wait: Wait = 0.0,
 ) -> Response:
     """Gives the node the image in the file that is the body."""
-    operation = await services.images.push(node, provider, name, pieces_of(request), caller.actor, key)
+    operation = await services.images.push(
+        ask, ImageRequest(node=node, name=name, provider=provider), pieces_of(request)
+    )
     return await operation_response(services, operation, wait, created)
 
 
 @router.post("/pull", response_model=Operation, status_code=202, responses={200: {"model": Image}})
-async def pull(request: ImageRequest, services: Offered, caller: Called, key: Key = None, wait: Wait = 0.0) -> Response:
+async def pull(request: ImageRequest, services: Offered, ask: Asked, wait: Wait = 0.0) -> Response:
     """Fetches it to the node from where its name says."""
-    operation = await services.images.pull(request.node, request.provider, request.name, caller.actor, key)
+    operation = await services.images.pull(ask, request)
     return await operation_response(services, operation, wait, result_of)
 
 
@@ -97,12 +97,11 @@ async def build(
 @router.delete("", response_model=Operation, status_code=202, responses={204: {"description": "Gone."}})
 async def remove(
     services: Offered,
-    caller: Called,
+    ask: Asked,
     node: At,
     name: Name,
     provider: By = None,
-    key: Key = None,
     wait: Wait = 0.0,
 ) -> Response:
-    operation = await services.images.remove(node, provider, name, caller.actor, key)
+    operation = await services.images.remove(ask, ImageRequest(node=node, name=name, provider=provider))
     return await operation_response(services, operation, wait, nothing_left)

@@ -5,8 +5,8 @@ from pydantic import Field
 
 from vendetta.api.answers import (
     API,
+    AskedOnce,
     Cursor,
-    Key,
     Labels,
     Limit,
     PageOf,
@@ -132,12 +132,10 @@ async def install_key(name: str, body: InstallBody, services: Offered, caller: C
 
 
 @router.post("/{name}/execute", response_model=ExecutionResult, responses={202: {"model": Operation}})
-async def execute(
-    name: str, command: CommandRequest, services: Offered, caller: Called, key: Key = None, wait: bool = True
-) -> Response:
+async def execute(name: str, command: CommandRequest, services: Offered, ask: AskedOnce, wait: bool = True) -> Response:
     if wait:
-        return json_response(await services.dispatcher.execute(name, command, caller.actor, key))
-    return json_response(await services.dispatcher.submit(name, command, caller.actor, key), 202)
+        return json_response(await services.dispatcher.execute(ask, name, command))
+    return json_response(await services.dispatcher.submit(ask, name, command), 202)
 
 
 @router.websocket("/{name}/exec")

@@ -1,16 +1,15 @@
 """`/keys/rotate`: a new key for the server, on every node. An operation, whose result is a `KeyRotation`."""
 
-from typing import Any, Literal
+from typing import Any
 
-from fastapi import APIRouter, Response
-from pydantic import Field
+from fastapi import APIRouter, Depends, Response
 
-from vendetta.api.answers import API, Key, Wait, operation_response, result_of
+from vendetta.api.answers import API, Asked, Wait, operation_response, result_of
 from vendetta.api.bodies import Route
-from vendetta.api.identity import Administrator
+from vendetta.api.identity import administrator
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
-from vendetta.coordination.requests import Request
+from vendetta.coordination.requests import RotateRequest
 from vendetta.models import KeyRotation, Operation
 
 router = APIRouter(prefix=f"{API}/keys", tags=["keys"], responses=PROBLEMS, route_class=Route)
@@ -18,17 +17,9 @@ router = APIRouter(prefix=f"{API}/keys", tags=["keys"], responses=PROBLEMS, rout
 DONE: dict[int | str, dict[str, Any]] = {200: {"model": KeyRotation, "description": "Waited for, and done."}}
 
 
-class RotateBody(Request):
-    nodes: list[str] = Field([], description="none: all of them")
-    type: Literal["ed25519", "ecdsa", "rsa"] | None = Field(
-        None, description="of the new key; none: that of the one on its way, or ed25519"
-    )
-
-
-@router.post("/rotate", response_model=Operation, status_code=202, responses=DONE)
-async def rotate(
-    services: Offered, caller: Administrator, body: RotateBody | None = None, key: Key = None, wait: Wait = 0.0
-) -> Response:
-    body = body or RotateBody()
-    operation = await services.rotation.submit(body.nodes, body.type, caller.actor, key)
+@router.post(
+    "/rotate", response_model=Operation, status_code=202, responses=DONE, dependencies=[Depends(administrator)]
+)
+async def rotate(services: Offered, ask: Asked, body: RotateRequest | None = None, wait: Wait = 0.0) -> Response:
+    operation = await services.rotation.submit(ask, body or RotateRequest())
     return await operation_response(services, operation, wait, result_of)

@@ -4,8 +4,7 @@ from fastapi import APIRouter, Response
 
 from vendetta.api.answers import (
     API,
-    Deadline,
-    Key,
+    Asked,
     PageOf,
     Wait,
     created,
@@ -15,10 +14,9 @@ from vendetta.api.answers import (
     result_of,
 )
 from vendetta.api.bodies import Route
-from vendetta.api.identity import Called
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
-from vendetta.coordination.requests import SnapshotRequest
+from vendetta.coordination.requests import SnapshotChoice, SnapshotRequest
 from vendetta.models import Operation, Snapshot, Workspace
 
 router = APIRouter(
@@ -33,42 +31,18 @@ async def list_snapshots(name: str, services: Offered) -> Response:
 
 
 @router.post("", response_model=Operation, status_code=202, responses={201: {"model": Snapshot}})
-async def create(
-    name: str,
-    request: SnapshotRequest,
-    services: Offered,
-    caller: Called,
-    key: Key = None,
-    within: Deadline = None,
-    wait: Wait = 0.0,
-) -> Response:
-    operation = await services.workspaces.snapshot(name, request.name, caller.actor, key, within)
+async def create(name: str, request: SnapshotRequest, services: Offered, ask: Asked, wait: Wait = 0.0) -> Response:
+    operation = await services.changes.submit(ask, "workspace.snapshot", name, request)
     return await operation_response(services, operation, wait, created)
 
 
 @router.post("/{snapshot}/restore", response_model=Operation, status_code=202, responses={200: {"model": Workspace}})
-async def restore(
-    name: str,
-    snapshot: str,
-    services: Offered,
-    caller: Called,
-    key: Key = None,
-    within: Deadline = None,
-    wait: Wait = 0.0,
-) -> Response:
-    operation = await services.workspaces.restore(name, snapshot, caller.actor, key, within)
+async def restore(name: str, snapshot: str, services: Offered, ask: Asked, wait: Wait = 0.0) -> Response:
+    operation = await services.changes.submit(ask, "workspace.restore", name, SnapshotChoice(snapshot=snapshot))
     return await operation_response(services, operation, wait, result_of)
 
 
 @router.delete("/{snapshot}", response_model=Operation, status_code=202, responses={204: {"description": "Gone."}})
-async def remove(
-    name: str,
-    snapshot: str,
-    services: Offered,
-    caller: Called,
-    key: Key = None,
-    within: Deadline = None,
-    wait: Wait = 0.0,
-) -> Response:
-    operation = await services.workspaces.remove_snapshot(name, snapshot, caller.actor, key, within)
+async def remove(name: str, snapshot: str, services: Offered, ask: Asked, wait: Wait = 0.0) -> Response:
+    operation = await services.changes.submit(ask, "workspace.remove-snapshot", name, SnapshotChoice(snapshot=snapshot))
     return await operation_response(services, operation, wait, nothing_left)

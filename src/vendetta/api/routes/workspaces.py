@@ -1,14 +1,13 @@
 """`/workspaces`: what is run on the nodes. Changes are operations."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response, WebSocket
 
 from vendetta.api.answers import (
     API,
+    Asked,
     Cursor,
-    Deadline,
-    Key,
     Labels,
     Limit,
     PageOf,
@@ -19,28 +18,18 @@ from vendetta.api.answers import (
     operation_response,
     page_response,
     parse_pairs,
-    result_of,
 )
 from vendetta.api.bodies import Route
+from vendetta.api.changes import add_change
 from vendetta.api.feeds import LINES, lines_response, output_response
-from vendetta.api.identity import Called
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
 from vendetta.api.streams import serve_port, serve_process
-from vendetta.coordination.requests import (
-    MoveRequest,
-    RemoveRequest,
-    ResizeRequest,
-    StopRequest,
-    WorkspaceRequest,
-    build_terminal,
-)
-from vendetta.models import MoveResult, Operation, Stats, Workspace, WorkspaceState
+from vendetta.coordination.requests import RemoveRequest, WorkspaceRequest, build_terminal
+from vendetta.models import Operation, Stats, Workspace, WorkspaceState
 from vendetta.transport import Terminal
 
 router = APIRouter(prefix=f"{API}/workspaces", tags=["workspaces"], responses=PROBLEMS, route_class=Route)
-
-CHANGED: dict[int | str, dict[str, Any]] = {200: {"model": Workspace, "description": "Waited for, and done."}}
 
 
 @router.get("", response_model=PageOf[Workspace])
@@ -60,15 +49,8 @@ async def list_workspaces(
 
 
 @router.post("", response_model=Operation, status_code=202, responses={201: {"model": Workspace}})
-async def create(
-    request: WorkspaceRequest,
-    services: Offered,
-    caller: Called,
-    key: Key = None,
-    within: Deadline = None,
-    wait: Wait = 0.0,
-) -> Response:
-    operation = await services.workspaces.create(request, caller.actor, key, within)
+async def create(request: WorkspaceRequest, services: Offered, ask: Asked, wait: Wait = 0.0) -> Response:
+    operation = await services.workspaces.create(ask, request)
     return await operation_response(services, operation, wait, created)
 
 
@@ -78,93 +60,13 @@ async def get(name: str, services: Offered) -> Response:
 
 
 @router.delete("/{name}", response_model=Operation, status_code=202, responses={204: {"description": "It is gone."}})
-async def remove(
-    name: str,
-    services: Offered,
-    caller: Called,
-    force: bool = False,
-    key: Key = None,
-    within: Deadline = None,
-    wait: Wait = 0.0,
-) -> Response:
-    operation = await services.workspaces.remove(name, RemoveRequest(force=force), caller.actor, key, within)
+async def remove(name: str, services: Offered, ask: Asked, force: bool = False, wait: Wait = 0.0) -> Response:
+    operation = await services.changes.submit(ask, "workspace.remove", name, RemoveRequest(force=force))
     return await operation_response(services, operation, wait, nothing_left)
 
 
-@router.post("/{name}/start", response_model=Operation, status_code=202, responses=CHANGED)
-async def start(
-    name: str, services: Offered, caller: Called, key: Key = None, within: Deadline = None, wait: Wait = 0.0
-) -> Response:
-    operation = await services.workspaces.start(name, caller.actor, key, within)
-    return await operation_response(services, operation, wait, result_of)
-
-
-@router.post("/{name}/stop", response_model=Operation, status_code=202, responses=CHANGED)
-async def stop(
-    name: str,
-    services: Offered,
-    caller: Called,
-    body: StopRequest | None = None,
-    key: Key = None,
-    within: Deadline = None,
-    wait: Wait = 0.0,
-) -> Response:
-    operation = await services.workspaces.stop(name, body or StopRequest(), caller.actor, key, within)
-    return await operation_response(services, operation, wait, result_of)
-
-
-@router.post("/{name}/restart", response_model=Operation, status_code=202, responses=CHANGED)
-async def restart(
-    name: str,
-    services: Offered,
-    caller: Called,
-    body: StopRequest | None = None,
-    key: Key = None,
-    within: Deadline = None,
-    wait: Wait = 0.0,
-) -> Response:
-    operation = await services.workspaces.restart(name, body or StopRequest(), caller.actor, key, within)
-    return await operation_response(services, operation, wait, result_of)
-
-
-@router.post("/{name}/pause", response_model=Operation, status_code=202, responses=CHANGED)
-async def pause(
-    name: str, services: Offered, caller: Called, key: Key = None, within: Deadline = None, wait: Wait = 0.0
-) -> Response:
-    operation = await services.workspaces.pause(name, caller.actor, key, within)
-    return await operation_response(services, operation, wait, result_of)
-
-
-@router.post("/{name}/resume", response_model=Operation, status_code=202, responses=CHANGED)
-async def resume(
-    name: str, services: Offered, caller: Called, key: Key = None, within: Deadline = None, wait: Wait = 0.0
-) -> Response:
-    operation = await services.workspaces.resume(name, caller.actor, key, within)
-    return await operation_response(services, operation, wait, result_of)
-
-
-@router.post("/{name}/move", response_model=Operation, status_code=202, responses={200: {"model": MoveResult}})
-async def move(
-    name: str, services: Offered, caller: Called, body: MoveRequest | None = None, key: Key = None, wait: Wait = 0.0
-) -> Response:
-    """To another node, with its disk and snapshots. One that runs is stopped for it, and started there."""
-    operation = await services.moves.submit(name, body or MoveRequest(), caller.actor, key)
-    return await operation_response(services, operation, wait, result_of)
-
-
-@router.post("/{name}/resize", response_model=Operation, status_code=202, responses=CHANGED)
-async def resize(
-    name: str,
-    body: ResizeRequest,
-    services: Offered,
-    caller: Called,
-    key: Key = None,
-    within: Deadline = None,
-    wait: Wait = 0.0,
-) -> Response:
-    """Gives its disk more room, also while it is used."""
-    operation = await services.workspaces.resize(name, body, caller.actor, key, within)
-    return await operation_response(services, operation, wait, result_of)
+for kind in ("start", "stop", "restart", "pause", "resume", "move", "resize"):
+    add_change(router, f"workspace.{kind}")
 
 
 @router.get(

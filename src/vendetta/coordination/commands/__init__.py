@@ -2,5 +2,6 @@
 
 from .bulk import Bulk
 from .dispatch import Dispatcher
+from .submitter import Submitter
 
-__all__ = ["Bulk", "Dispatcher"]
+__all__ = ["Bulk", "Dispatcher", "Submitter"]

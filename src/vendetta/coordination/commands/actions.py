@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from vendetta.coordination.changes import CHANGES
 from vendetta.coordination.requests import (
     CleanupRequest,
     ExecConfig,
     LogsConfig,
     NoConfig,
-    RemoveRequest,
     Request,
     SpecRequest,
     StopRequest,
@@ -27,32 +27,45 @@ ENDING_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`power` is the rarer one that it takes, if any. It is about one workspace, unless `of_node`."""
+    """`power` is the rarer one that it takes, if any. It is about one workspace, unless `of_node`.
+
+    `change` is the kind of the operation that does it; without one it only asks, or runs something.
+    """
 
     description: str
     config: type[Request] = NoConfig
     power: str | None = None
     of_node: bool = False
+    change: str | None = None
+
+
+def _build(kind: str) -> Action:
+    """Return the action that is a change of a workspace, as the table of changes has it."""
+    return Action(CHANGES[kind].description, CHANGES[kind].request, change=kind)
 
 
 ACTIONS: Mapping[str, Action] = {
-    "create": Action("Makes a workspace, not running.", SpecRequest),
-    "up": Action("Makes a workspace and starts it.", SpecRequest),
-    "start": Action("Starts it. Running already: nothing happens."),
-    "stop": Action("Asks it to end, and ends it when its time is over.", StopRequest),
-    "down": Action("The same as stop.", StopRequest),
-    "restart": Action("Stops and starts it.", StopRequest),
-    "remove": Action("Removes it and what it holds.", RemoveRequest),
+    "create": Action("Makes a workspace, not running.", SpecRequest, change="workspace.create"),
+    "up": Action("Makes a workspace and starts it.", SpecRequest, change="workspace.create"),
+    "start": _build("workspace.start"),
+    "stop": _build("workspace.stop"),
+    "down": Action("The same as stop.", StopRequest, change="workspace.stop"),
+    "restart": _build("workspace.restart"),
+    "remove": _build("workspace.remove"),
     "status": Action("What the engine says of it now."),
     "list": Action("All of ours that the engine has.", of_node=True),
     "exec": Action("Runs a program in it to its end.", ExecConfig),
     "logs": Action("What its own command wrote.", LogsConfig, power="logs"),
     "stats": Action("What it uses now.", power="stats"),
     "cleanup": Action(
-        "Takes off the node what is ours and no workspace stands for.", CleanupRequest, power="belongings", of_node=True
+        "Takes off the node what is ours and no workspace stands for.",
+        CleanupRequest,
+        power="belongings",
+        of_node=True,
+        change="node.cleanup",
     ),
 }
-"""Every action of a command: the names are those of `models.ACTIONS`."""
+"""Every action of a command."""
 
 
 async def _status(provider: Provider, name: str, config: Request) -> ExecutionResult:
@@ -68,7 +81,7 @@ async def _list(provider: Provider, name: str, config: Request) -> ExecutionResu
 
 
 async def _exec(provider: Provider, name: str, config: Request) -> ExecutionResult:
-    assert isinstance(config, ExecConfig)  # noqa: S101 - CONFIGS says so
+    assert isinstance(config, ExecConfig)  # noqa: S101 - ACTIONS says so
     process = await provider.exec(name, config.argv, env=config.env, cwd=config.cwd, user=config.user)
     streams: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
     feeding = asyncio.create_task(_feed(process, (config.stdin or "").encode()))
@@ -112,7 +125,7 @@ async def _feed(process: Process, data: bytes) -> None:
 
 
 async def _logs(provider: Provider, name: str, config: Request) -> ExecutionResult:
-    assert isinstance(config, LogsConfig)  # noqa: S101 - CONFIGS says so
+    assert isinstance(config, LogsConfig)  # noqa: S101 - ACTIONS says so
     able = require(provider, Logs)
     data = b"".join([output.data async for output in able.logs(name, tail=config.tail, since=config.since)])
     return ExecutionResult(success=True, output=data.decode(errors="replace"))

@@ -6,93 +6,70 @@ whatever becomes of who asked. `turns` bounds what they do on one node at a time
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
+from vendetta.coordination.ask import Ask
+from vendetta.coordination.changes import CHANGES, of_many
 from vendetta.coordination.nodes import Nodes
-from vendetta.coordination.nodes.cleanup import Cleanup
-from vendetta.coordination.nodes.drain import Draining
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.requests import (
     BulkRequest,
-    DrainRequest,
-    MoveRequest,
     NoConfig,
-    NodeCleanupRequest,
     RemoveRequest,
     Request,
-    ResizeRequest,
-    StopRequest,
     WorkspaceBulkRequest,
     validated,
 )
-from vendetta.coordination.workspaces import Workspaces
-from vendetta.coordination.workspaces.move import Moves
 from vendetta.errors import InvalidInput, UnknownAction, VendettaError, nearest
 from vendetta.models import BulkResult, Node, Operation, Problem
 from vendetta.ssh.endpoint import Login
 from vendetta.store import Store
 
+from .submitter import Submitter
+
 AT_ONCE = 32
 """Submitted, or done without an operation, at the same moment."""
 
-Change = Callable[[str, Any, str, str | None, float | None], Awaitable[Operation | Node | None]]
-"""Of one, by name, with its configuration, actor, idempotency key and the seconds that an operation may take."""
+Direct = Callable[[str, Any, str], Awaitable[Node | None]]
+"""Change a node, by name, with its configuration and the actor, within the call."""
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    change: Change
-    config: type[Request] = NoConfig
+class BulkAction:
+    """What is done to each: an operation of the kind `change`, or `direct`, where it takes none."""
+
+    config: type[Request]
+    change: str | None = None
+    direct: Direct | None = None
 
 
 class Bulk:
-    def __init__(
-        self,
-        store: Store,
-        operations: Operations,
-        workspaces: Workspaces,
-        nodes: Nodes,
-        cleanup: Cleanup,
-        moves: Moves,
-        draining: Draining,
-    ) -> None:
+    def __init__(self, store: Store, operations: Operations, submitter: Submitter, nodes: Nodes) -> None:
         self._store = store
         self._operations = operations
+        self._submitter = submitter
         self._submitting: set[asyncio.Task[Any]] = set()
-        self._of_workspaces: Mapping[str, Action] = {
-            "start": Action(lambda name, _, actor, key, within: workspaces.start(name, actor, key, within)),
-            "stop": Action(workspaces.stop, StopRequest),
-            "restart": Action(workspaces.restart, StopRequest),
-            "pause": Action(lambda name, _, actor, key, within: workspaces.pause(name, actor, key, within)),
-            "resume": Action(lambda name, _, actor, key, within: workspaces.resume(name, actor, key, within)),
-            "resize": Action(workspaces.resize, ResizeRequest),
-            "move": Action(moves.submit, MoveRequest),
-            "remove": Action(workspaces.remove, RemoveRequest),
-        }
-        self._of_nodes: Mapping[str, Action] = {
-            "connect": Action(lambda name, _, actor, key, within: nodes.connect(name, Login(), actor)),
-            "disconnect": Action(lambda name, _, actor, key, within: nodes.disconnect(name, actor)),
-            "cordon": Action(lambda name, _, actor, key, within: nodes.cordon(name, actor)),
-            "uncordon": Action(lambda name, _, actor, key, within: nodes.uncordon(name, actor)),
-            "drain": Action(draining.submit, DrainRequest),
-            "undrain": Action(lambda name, _, actor, key, within: draining.undrain(name, actor, key, within)),
-            "probe": Action(lambda name, _, actor, key, within: nodes.probe(name)),
-            "cleanup": Action(cleanup.submit, NodeCleanupRequest),
-            "remove": Action(
-                lambda name, config, actor, key, within: nodes.remove(name, force=config.force, actor=actor),
-                RemoveRequest,
+        self._of_workspaces = _build_actions("workspace")
+        self._of_nodes: Mapping[str, BulkAction] = {
+            "connect": _directly(lambda name, _, actor: nodes.connect(name, Login(), actor)),
+            "disconnect": _directly(lambda name, _, actor: nodes.disconnect(name, actor)),
+            "cordon": _directly(lambda name, _, actor: nodes.cordon(name, actor)),
+            "uncordon": _directly(lambda name, _, actor: nodes.uncordon(name, actor)),
+            **_build_actions("node"),
+            "probe": _directly(lambda name, _, actor: nodes.probe(name)),
+            "remove": _directly(
+                lambda name, config, actor: nodes.remove(name, force=config.force, actor=actor), RemoveRequest
             ),
         }
 
-    async def change_workspaces(
-        self, request: WorkspaceBulkRequest, actor: str, key: str | None = None
-    ) -> AsyncIterator[BulkResult]:
+    async def change_workspaces(self, ask: Ask, request: WorkspaceBulkRequest) -> AsyncIterator[BulkResult]:
         """One result for each, as they end. Raises `UnknownAction`, `InvalidInput` before anything is begun.
 
-        A name that nobody has is a result too. Closed early, only the waiting ends.
+        The request's `deadline_seconds` counts. A name that nobody has is a result too. Closed early, only the waiting
+        ends.
         """
         action, config = _check(self._of_workspaces, request)
         names = list(dict.fromkeys(request.names))
@@ -100,32 +77,28 @@ class Bulk:
             names = [one.name for one in await self._store.workspaces.all(node=request.node, labels=request.labels)]
         elif request.node:
             raise InvalidInput("node: narrows labels and all, not names")
-        async for result in self._run(names, action, config, actor, key, request.deadline_seconds):
+        async for result in self._run(replace(ask, deadline_seconds=request.deadline_seconds), names, action, config):
             yield result
 
-    async def change_nodes(self, request: BulkRequest, actor: str, key: str | None = None) -> AsyncIterator[BulkResult]:
+    async def change_nodes(self, ask: Ask, request: BulkRequest) -> AsyncIterator[BulkResult]:
         """The same. What is no operation for one node (`connect`) is done within the call."""
         action, config = _check(self._of_nodes, request)
         names = list(dict.fromkeys(request.names))
         if not names:
             names = [one.name for one in await self._store.nodes.all(labels=request.labels)]
-        async for result in self._run(names, action, config, actor, key, request.deadline_seconds):
+        async for result in self._run(replace(ask, deadline_seconds=request.deadline_seconds), names, action, config):
             yield result
 
     async def _run(
-        self,
-        names: Sequence[str],
-        action: Action,
-        config: Request,
-        actor: str,
-        key: str | None,
-        within: float | None,
+        self, ask: Ask, names: Sequence[str], action: BulkAction, config: Request
     ) -> AsyncIterator[BulkResult]:
         turn = asyncio.Semaphore(AT_ONCE)
 
         async def submit(name: str) -> Operation | Node | None:
             async with turn:
-                return await action.change(name, config, actor, f"{key}-{name}" if key else None, within)
+                if action.change is not None:
+                    return await self._submitter.submit(ask.for_one(name), action.change, name, config)
+                return await action.direct(name, config, ask.actor) if action.direct else None
 
         # these go on when the caller goes away, and with them what they submit
         begun = {name: asyncio.create_task(submit(name)) for name in names}
@@ -163,7 +136,16 @@ def build_result(name: str, operation: Operation) -> BulkResult:
     return BulkResult(name=name, operation=operation.id, result=operation.result, problem=operation.error)
 
 
-def _check(actions: Mapping[str, Action], request: BulkRequest) -> tuple[Action, Request]:
+def _build_actions(noun: str) -> Mapping[str, BulkAction]:
+    """Return the changes of the noun that `/bulk` offers, by verb."""
+    return {verb: BulkAction(CHANGES[kind].request, change=kind) for verb, kind in of_many(noun).items()}
+
+
+def _directly(do: Direct, config: type[Request] = NoConfig) -> BulkAction:
+    return BulkAction(config, direct=do)
+
+
+def _check(actions: Mapping[str, BulkAction], request: BulkRequest) -> tuple[BulkAction, Request]:
     if sum(map(bool, (request.names, request.labels, request.all))) != 1:
         raise InvalidInput("the request says not which are meant", hint="Give one of names, labels and all.")
     action = actions.get(request.action)

@@ -6,22 +6,21 @@ only asks, or runs something inside, goes straight to the provider.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.engines import Engines
-from vendetta.coordination.nodes.cleanup import Cleanup
-from vendetta.coordination.operations import Operations, Steps
+from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.coordination.requests import (
     CleanupRequest,
     CommandRequest,
     NodeCleanupRequest,
-    RemoveRequest,
     Request,
     SpecRequest,
-    StopRequest,
     WorkspaceRequest,
     validated,
 )
@@ -42,24 +41,23 @@ from vendetta.models import ExecutionResult, Operation, Problem
 from vendetta.store import Store
 
 from .actions import ACTIONS, ASKING
-
-CHANGES = frozenset({"create", "up", "start", "stop", "down", "restart", "remove", "cleanup"})
+from .submitter import Submitter
 
 
 class Dispatcher:
     def __init__(
-        self, store: Store, engines: Engines, operations: Operations, workspaces: Workspaces, cleanup: Cleanup
+        self, store: Store, engines: Engines, operations: Operations, workspaces: Workspaces, submitter: Submitter
     ) -> None:
         self._store = store
         self._engines = engines
         self._operations = operations
         self._workspaces = workspaces
-        self._cleanup = cleanup
+        self._submitter = submitter
 
-    def register(self, operations: Operations) -> None:
-        operations.register("node.execute", self._run, takes_turns=False)
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"node.execute": self._run}
 
-    async def execute(self, node: str, command: CommandRequest, actor: str, key: str | None = None) -> ExecutionResult:
+    async def execute(self, ask: Ask, node: str, command: CommandRequest) -> ExecutionResult:
         """To the end, at most `timeout_seconds`. What the provider refuses is a result; bad input is raised.
 
         Raises `NodeNotFound`, `UnknownProvider`, `UnknownAction`, `InvalidInput`.
@@ -68,7 +66,7 @@ class Dispatcher:
         started = time.monotonic()
         try:
             async with asyncio.timeout(command.timeout_seconds):
-                result = await self._perform(node, command, config, actor, key)
+                result = await self._perform(ask, node, command, config)
         except TimeoutError:
             message = f"{command.action} on node {node}: not done after {command.timeout_seconds:g} s"
             result = build_failure(DeadlineExceeded(message))
@@ -76,15 +74,14 @@ class Dispatcher:
             result = build_failure(exc)
         return replace(result, duration_seconds=time.monotonic() - started)
 
-    async def submit(self, node: str, command: CommandRequest, actor: str, key: str | None = None) -> Operation:
+    async def submit(self, ask: Ask, node: str, command: CommandRequest) -> Operation:
         """The same, tracked: the operation's result is the ExecutionResult, or the workspace for what changes one."""
         config = await self._check(node, command)
-        if command.action in CHANGES:
-            return await self._change(node, command, config, actor, key)
+        ask = replace(ask, deadline_seconds=command.timeout_seconds)
+        if kind := ACTIONS[command.action].change:
+            return await self._change(ask, kind, node, command, config)
         given = {"node": node, "command": command.model_dump(mode="json")}
-        return await self._operations.submit(
-            "node.execute", node, given, actor=actor, key=key, deadline_seconds=command.timeout_seconds
-        )
+        return await self._operations.submit("node.execute", node, given, **ask.terms)
 
     async def _run(self, steps: Steps, given: dict[str, Any]) -> dict[str, Any]:
         """Waits for the node where its link is lost; what the provider refuses is a result."""
@@ -134,11 +131,10 @@ class Dispatcher:
             self._engines.registry.validate(command.provider, config.spec())
         return config
 
-    async def _perform(
-        self, node: str, command: CommandRequest, config: Request, actor: str, key: str | None
-    ) -> ExecutionResult:
-        if command.action in CHANGES:
-            operation = await self._change(node, command, config, actor, key)
+    async def _perform(self, ask: Ask, node: str, command: CommandRequest, config: Request) -> ExecutionResult:
+        if kind := ACTIONS[command.action].change:
+            ask = replace(ask, deadline_seconds=command.timeout_seconds)
+            operation = await self._change(ask, kind, node, command, config)
             operation = await self._operations.wait(operation.id, None)
             return build_result(operation)
         return await self._ask(node, command, config, retries=command.retries)
@@ -153,10 +149,8 @@ class Dispatcher:
             retries=retries,
         )
 
-    async def _change(
-        self, node: str, command: CommandRequest, config: Request, actor: str, key: str | None
-    ) -> Operation:
-        name, within = command.workspace or "", command.timeout_seconds
+    async def _change(self, ask: Ask, kind: str, node: str, command: CommandRequest, config: Request) -> Operation:
+        name = command.workspace or ""
         if isinstance(config, SpecRequest):
             values = {
                 **config.model_dump(),
@@ -165,17 +159,12 @@ class Dispatcher:
                 "node": node,
                 "start": command.action == "up",
             }
-            return await self._workspaces.create(WorkspaceRequest.model_validate(values), actor, key, within)
+            return await self._workspaces.create(ask, WorkspaceRequest.model_validate(values))
         if isinstance(config, CleanupRequest):
-            asked = NodeCleanupRequest(**config.model_dump(), provider=command.provider)
-            return await self._cleanup.submit(node, asked, actor, key, within)
+            config = NodeCleanupRequest(**config.model_dump(), provider=command.provider)
+            return await self._submitter.submit(ask, kind, node, config)
         await self._belongs(name, node, command.provider)
-        if isinstance(config, RemoveRequest):
-            return await self._workspaces.remove(name, config, actor, key, within)
-        if isinstance(config, StopRequest):
-            change = self._workspaces.restart if command.action == "restart" else self._workspaces.stop
-            return await change(name, config, actor, key, within)
-        return await self._workspaces.start(name, actor, key, within)
+        return await self._submitter.submit(ask, kind, name, config)
 
     async def _belongs(self, name: str, node: str, provider: str) -> None:
         workspace = await self._workspaces.get(name)

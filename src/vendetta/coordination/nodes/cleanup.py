@@ -1,13 +1,14 @@
 """What of ours is on a node, whether a workspace stands for it or not, and taking it away: that, and nothing else."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.engines import Engines
-from vendetta.coordination.operations import Operations, Steps
+from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.coordination.operations.children import wait_for_child
 from vendetta.coordination.operations.retry_rules import RETRIES
 from vendetta.coordination.requests import NodeCleanupRequest, RemoveRequest, validated
@@ -27,8 +28,8 @@ class Cleanup:
         self._operations = operations
         self._workspaces = workspaces
 
-    def register(self, operations: Operations) -> None:
-        operations.register("node.cleanup", self._clean)
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"node.cleanup": self._clean}
 
     async def list(self, node: str, provider: str | None = None) -> Sequence[Belonging]:
         """Of one technology, or of all that run there. Raises `NodeNotFound`, `UnknownProvider`, `Unsupported`."""
@@ -42,21 +43,12 @@ class Cleanup:
             found += [replace(one, provider=kind, in_use=is_in_use(one, known)) for one in held]
         return found
 
-    async def submit(
-        self,
-        node: str,
-        request: NodeCleanupRequest,
-        actor: str,
-        key: str | None = None,
-        within: float | None = None,
-    ) -> Operation:
+    async def submit(self, ask: Ask, node: str, request: NodeCleanupRequest) -> Operation:
         """The operation's result is a `CleanupResult`. Raises `NodeNotFound`, `UnknownProvider`."""
         await self._store.nodes.get(node)
         if request.provider is not None:
             self._engines.registry.check(request.provider)
-        return await self._operations.submit(
-            "node.cleanup", node, request.model_dump(), actor=actor, key=key, deadline_seconds=within
-        )
+        return await self._operations.submit("node.cleanup", node, request.build_input(), **ask.terms)
 
     async def _clean(self, steps: Steps, given: Given) -> Given:
         request = validated(NodeCleanupRequest, given)
@@ -103,11 +95,12 @@ class Cleanup:
 
     async def _remove_workspace(self, steps: Steps, name: str) -> None:
         """By an operation of its own, so that it takes its turn among those of the workspace."""
-        actor, key = steps.operation.actor, f"{steps.operation.id}-{name}"
+        ask = Ask(steps.operation.actor, steps.operation.id).for_one(name)
+        request = RemoveRequest(force=True)
 
         async def remove() -> None:
             ended = await wait_for_child(
-                self._operations, lambda: self._workspaces.remove(name, RemoveRequest(force=True), actor, key)
+                self._operations, lambda: self._workspaces.change(ask, "workspace.remove", name, request)
             )
             if ended.error is not None:
                 raise ended.error.to_error()

@@ -5,7 +5,7 @@ each. What it stopped is marked on the workspace, so that `undrain` starts those
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -13,9 +13,19 @@ from typing import Any
 
 import msgspec
 
+from vendetta.coordination.ask import Ask
+from vendetta.coordination.changes import LONG_SECONDS
+from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.coordination.operations.children import wait_for_child
-from vendetta.coordination.operations.service import LONG_SECONDS, Operations, Steps
-from vendetta.coordination.requests import DrainRequest, MoveRequest, StopRequest, validated
+from vendetta.coordination.requests import (
+    NO_CONFIG,
+    DrainRequest,
+    MoveRequest,
+    NoConfig,
+    Request,
+    StopRequest,
+    validated,
+)
 from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.coordination.workspaces.move import Moves
@@ -53,27 +63,25 @@ class Draining:
         self._workspaces = workspaces
         self._nodes = nodes
         self._moves = moves
-        operations.register("node.drain", self._drain)
-        operations.register("node.undrain", self._undrain)
 
-    async def submit(
-        self, node: str, request: DrainRequest, actor: str, key: str | None = None, within: float | None = None
-    ) -> Operation:
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"node.drain": self._drain, "node.undrain": self._undrain}
+
+    async def submit(self, ask: Ask, node: str, request: DrainRequest) -> Operation:
         """The operation's result is a `DrainResult`. Raises `NodeNotFound`.
 
         Where a workspace is left the operation fails, and `details["workspaces"]` of its error are what came of each.
         """
-        await self._store.nodes.get(node)
-        return await self._operations.submit(
-            "node.drain", node, request.model_dump(), actor=actor, key=key, deadline_seconds=within or LONG_SECONDS
-        )
+        return await self._submit(ask, "node.drain", node, request)
 
-    async def undrain(self, node: str, actor: str, key: str | None = None, within: float | None = None) -> Operation:
+    async def undrain(self, ask: Ask, node: str, request: NoConfig = NO_CONFIG) -> Operation:
         """The same, for the way back. Raises `NodeNotFound`."""
+        return await self._submit(ask, "node.undrain", node, request)
+
+    async def _submit(self, ask: Ask, kind: str, node: str, request: Request) -> Operation:
         await self._store.nodes.get(node)
-        return await self._operations.submit(
-            "node.undrain", node, {}, actor=actor, key=key, deadline_seconds=within or LONG_SECONDS
-        )
+        terms = ask.with_default(LONG_SECONDS).terms
+        return await self._operations.submit(kind, node, request.build_input(), **terms)
 
     async def plan(self, node: str, request: DrainRequest) -> DrainResult:
         """What a drain would do with each workspace, and where it would go. Raises `NodeNotFound`."""
@@ -176,16 +184,15 @@ class Draining:
 
     async def _start_all(self, steps: Steps, names: Sequence[str]) -> list[Drained]:
         async def one(name: str) -> Drained:
-            actor = steps.operation.actor
-            ended = await self._follow(lambda: self._workspaces.start(name, actor, _key(steps, name)))
+            ended = await self._follow(lambda: self._workspaces.change(_ask(steps, name), "workspace.start", name))
             return Drained(name=name, outcome="left", problem=ended) if ended else Drained(name=name, outcome="started")
 
         return await _side_by_side(steps, [partial(one, name) for name in names])
 
     async def _stop(self, steps: Steps, plan: Drained, request: DrainRequest) -> Drained:
         stop = StopRequest(timeout_seconds=request.timeout_seconds)
-        actor, key = steps.operation.actor, _key(steps, plan.name)
-        problem = await self._follow(lambda: self._workspaces.stop(plan.name, stop, actor, key))
+        ask = _ask(steps, plan.name)
+        problem = await self._follow(lambda: self._workspaces.change(ask, "workspace.stop", plan.name, stop))
         if problem is None:
             with suppress(WorkspaceNotFound):
                 await retry_while_store_is_down(lambda: self._store.workspaces.update(plan.name, drained=True))
@@ -194,9 +201,8 @@ class Draining:
 
     async def _move(self, steps: Steps, plan: Drained, request: DrainRequest) -> Drained:
         move = MoveRequest(node=plan.node, timeout_seconds=request.timeout_seconds)
-        actor, key = steps.operation.actor, _key(steps, plan.name)
-        result: Given = {}
-        problem = await self._follow(lambda: self._moves.submit(plan.name, move, actor, key), result)
+        ask, result = _ask(steps, plan.name), dict[str, Any]()
+        problem = await self._follow(lambda: self._moves.submit(ask, plan.name, move), result)
         if problem is None:
             return replace(plan, note=result.get("left_behind"))
         return replace(plan, outcome="left", node=None, problem=problem)
@@ -215,7 +221,7 @@ class Draining:
 
     async def _cancel(self, steps: Steps, names: Iterable[str]) -> None:
         for name in names:
-            known = await self._store.operations.by_key(_key(steps, name))
+            known = await self._store.operations.by_key(f"{steps.operation.id}-{name}")
             if known is not None:
                 try:
                     await self._operations.cancel(known.id)
@@ -223,9 +229,9 @@ class Draining:
                     continue  # it has ended
 
 
-def _key(steps: Steps, name: str) -> str:
-    """The same after a crash, so that what was submitted is found again."""
-    return f"{steps.operation.id}-{name}"
+def _ask(steps: Steps, name: str) -> Ask:
+    """Return the ask for one workspace: the same after a crash, so that what was submitted is found again."""
+    return Ask(steps.operation.actor, steps.operation.id).for_one(name)
 
 
 async def _side_by_side(steps: Steps, work: Sequence[Callable[[], Awaitable[Drained]]]) -> list[Drained]:

@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.engines import Engines
-from vendetta.coordination.operations import Operations, Steps
+from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.coordination.operations.retry_rules import RETRIES
+from vendetta.coordination.requests import ImageRequest
 from vendetta.errors import ImageNotFound, VendettaError
 from vendetta.models import BuildNews, Image, Operation, Problem, Progress
 from vendetta.providers import powers
@@ -28,11 +30,11 @@ class Images:
         self._operations = operations
         self._uploads = uploads
 
-    async def register(self) -> None:
-        """Makes room too: what was sent for operations that have ended is removed."""
-        self._operations.register("image.push", self._push, takes_turns=False)
-        self._operations.register("image.pull", self._pull, takes_turns=False)
-        self._operations.register("image.remove", self._remove, takes_turns=False)
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"image.push": self._push, "image.pull": self._pull, "image.remove": self._remove}
+
+    async def sweep_uploads(self) -> None:
+        """Remove what was sent for operations that have ended."""
         pushes = [one for one in await self._store.operations.unfinished() if one.kind == "image.push"]
         self._uploads.sweep({(await self._store.operations.input(one.id))["file"] for one in pushes})
 
@@ -46,26 +48,27 @@ class Images:
             found += [replace(image, provider=kind) for image in images]
         return found
 
-    async def push(
-        self, node: str, provider: str | None, name: str, content: AsyncIterator[bytes], actor: str, key: str | None
-    ) -> Operation:
+    async def push(self, ask: Ask, request: ImageRequest, content: AsyncIterator[bytes]) -> Operation:
         """`content` is a file that holds an image. The operation's result is the `Image`."""
-        kind = await self._engines.choose(node, provider, "images")
-        file = await self._uploads.take(content, key)
-        given = {"provider": kind, "name": name, "file": file}
-        operation = await self._operations.submit("image.push", node, given, actor=actor, key=key)
+        given = await self._build_input(request)
+        file = await self._uploads.take(content, ask.key)
+        operation = await self._operations.submit("image.push", request.node, {**given, "file": file}, **ask.terms)
         if operation.finished_at is not None:
             await self._uploads.remove(file)
         return operation
 
-    async def pull(self, node: str, provider: str | None, name: str, actor: str, key: str | None) -> Operation:
+    async def pull(self, ask: Ask, request: ImageRequest) -> Operation:
         """The operation's result is the `Image`."""
-        given = {"provider": await self._engines.choose(node, provider, "images"), "name": name}
-        return await self._operations.submit("image.pull", node, given, actor=actor, key=key)
+        given = await self._build_input(request)
+        return await self._operations.submit("image.pull", request.node, given, **ask.terms)
 
-    async def remove(self, node: str, provider: str | None, name: str, actor: str, key: str | None) -> Operation:
-        given = {"provider": await self._engines.choose(node, provider, "images"), "name": name}
-        return await self._operations.submit("image.remove", node, given, actor=actor, key=key)
+    async def remove(self, ask: Ask, request: ImageRequest) -> Operation:
+        given = await self._build_input(request)
+        return await self._operations.submit("image.remove", request.node, given, **ask.terms)
+
+    async def _build_input(self, request: ImageRequest) -> Given:
+        kind = await self._engines.choose(request.node, request.provider, "images")
+        return {"provider": kind, "name": request.name}
 
     async def build(
         self,

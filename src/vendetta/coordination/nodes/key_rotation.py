@@ -5,16 +5,18 @@ fails leaves to do, the next rotation does: it goes on with the same new key.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.cluster.credentials import Credentials
 from vendetta.coordination.engines import build_endpoint
 from vendetta.coordination.events import Events
-from vendetta.coordination.operations import Operations, Steps
+from vendetta.coordination.operations import Handler, Operations, Steps
+from vendetta.coordination.requests import RotateRequest
 from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.errors import AuthFailed, VendettaError
 from vendetta.models import Key, KeyRotation, NodeRotation, Operation, Problem, Progress
@@ -53,14 +55,15 @@ class KeyRotations:
         self._succession = succession
         self._operations = operations
         self._keep = tuple(keep)
-        operations.register(KIND, self._rotate)
 
-    async def submit(self, nodes: Sequence[str], type: str | None, actor: str, key: str | None = None) -> Operation:
+    def handlers(self) -> Mapping[str, Handler]:
+        return {KIND: self._rotate}
+
+    async def submit(self, ask: Ask, request: RotateRequest) -> Operation:
         """Of these nodes; none: of all. Its result is a `KeyRotation`. Raises `NodeNotFound`."""
-        for name in nodes:
+        for name in request.nodes:
             await self._store.nodes.get(name)
-        given = {"nodes": sorted(set(nodes)), "type": type}
-        return await self._operations.submit(KIND, TARGET, given, actor=actor, key=key)
+        return await self._operations.submit(KIND, TARGET, request.build_input(), **ask.terms)
 
     async def _rotate(self, steps: Steps, given: dict[str, Any]) -> dict[str, Any]:
         plan = await steps.run("prepare", lambda: self._prepare(given))

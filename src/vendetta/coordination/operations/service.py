@@ -32,8 +32,6 @@ from .steps import Steps, build_cancelled, build_problem
 
 __all__ = ["Handler", "Operations", "Steps"]
 
-LONG_SECONDS = 86400.0
-"""A deadline for what moves whole workspaces."""
 KEEP = 10_000
 
 

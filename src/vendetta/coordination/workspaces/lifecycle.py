@@ -5,7 +5,7 @@ asking the node what is true now, however they ended.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ import msgspec
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.monitoring import Observation
 from vendetta.coordination.monitoring.arrivals import tell_arrival
-from vendetta.coordination.operations import Operations, Steps
+from vendetta.coordination.operations import Handler, Steps
 from vendetta.coordination.operations.retry_rules import RETRIES, build_left
 from vendetta.errors import (
     Cancelled,
@@ -45,15 +45,17 @@ class Lifecycle:
         self._observation = observation
         self._turns = turns
 
-    def register(self, operations: Operations) -> None:
-        operations.register("workspace.create", self._create)
-        operations.register("workspace.start", self._start)
-        operations.register("workspace.stop", self._stop)
-        operations.register("workspace.restart", self._restart)
-        operations.register("workspace.pause", self._pause)
-        operations.register("workspace.resume", self._resume)
-        operations.register("workspace.resize", self._resize)
-        operations.register("workspace.remove", self._remove)
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "workspace.create": self._create,
+            "workspace.start": self._start,
+            "workspace.stop": self._stop,
+            "workspace.restart": self._restart,
+            "workspace.pause": self._pause,
+            "workspace.resume": self._resume,
+            "workspace.resize": self._resize,
+            "workspace.remove": self._remove,
+        }
 
     async def _create(self, steps: Steps, given: Input) -> Result:
         name = steps.operation.target

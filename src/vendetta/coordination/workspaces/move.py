@@ -5,18 +5,20 @@ removed. What fails or is cancelled before goes back: the new one is removed, an
 started again, so that never two of them run.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from vendetta.coordination.ask import Ask
+from vendetta.coordination.changes import LONG_SECONDS
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
 from vendetta.coordination.monitoring import Observation
 from vendetta.coordination.monitoring.arrivals import tell_arrival
-from vendetta.coordination.operations.service import LONG_SECONDS, Operations, Steps
+from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.coordination.requests import MoveRequest
 from vendetta.errors import (
     NodeNotFound,
@@ -69,19 +71,17 @@ class Moves:
         self._operations = operations
         self._transitions = transitions
         self._turns = turns
-        operations.register(KIND, self._move)
 
-    async def submit(
-        self, name: str, request: MoveRequest, actor: str, key: str | None = None, within: float | None = None
-    ) -> Operation:
+    def handlers(self) -> Mapping[str, Handler]:
+        return {KIND: self._move}
+
+    async def submit(self, ask: Ask, name: str, request: MoveRequest) -> Operation:
         """Its result is a `MoveResult`. Raises `WorkspaceNotFound`, `NodeNotFound`, `WrongState` (it is cordoned)."""
-        if not await self._operations.known(key):
+        if not await self._operations.known(ask.key):
             await self._store.workspaces.get(name)
             if request.node is not None:
                 check_open(await self._store.nodes.get(request.node))
-        return await self._operations.submit(
-            KIND, name, request.model_dump(), actor=actor, key=key, deadline_seconds=within or LONG_SECONDS
-        )
+        return await self._operations.submit(KIND, name, request.build_input(), **ask.with_default(LONG_SECONDS).terms)
 
     async def check(self, workspace: Workspace) -> None:
         """Raises `Unsupported`, `InstanceNotFound` or whatever else keeps it from being moved, without a change."""

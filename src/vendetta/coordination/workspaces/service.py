@@ -2,20 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
 
-import msgspec
-
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.operations import Operations
-from vendetta.coordination.requests import (
-    ExecRequest,
-    RemoveRequest,
-    ResizeRequest,
-    StopRequest,
-    WorkspaceRequest,
-    build_terminal,
-)
+from vendetta.coordination.requests import NO_CONFIG, ExecRequest, Request, WorkspaceRequest, build_terminal
 from vendetta.errors import InstanceNotFound, NameTaken, PathNotFound, WorkspaceNotFound, WrongState
 from vendetta.models import Operation, PathStat, Snapshot, Stats, Workspace
 from vendetta.providers.base import Provider
@@ -27,84 +18,35 @@ from .placement import check_open
 
 
 class Workspaces:
-    """Of what changes one: `within` are the seconds that the operation may take, an hour where it isn't said."""
-
     def __init__(self, store: Store, engines: Engines, operations: Operations) -> None:
         self._store = store
         self._engines = engines
         self._operations = operations
 
-    async def create(
-        self, request: WorkspaceRequest, actor: str, key: str | None = None, within: float | None = None
-    ) -> Operation:
-        """Raises `InvalidInput`, `UnknownProvider`, `NodeNotFound`, `WrongState` (the node is cordoned) and `NameTaken`
+    async def create(self, ask: Ask, request: WorkspaceRequest) -> Operation:
+        """Submit the creation. Its result is the `Workspace`.
+
+        Raises `InvalidInput`, `UnknownProvider`, `NodeNotFound`, `WrongState` (the node is cordoned) and `NameTaken`
         before anything is begun.
         """
-        spec = request.spec()
-        self._engines.registry.validate(request.provider, spec)
+        self._engines.registry.validate(request.provider, request.spec())
         if request.node is not None:
             node = await self._store.nodes.get(request.node)
-            if not await self._operations.known(key):
+            if not await self._operations.known(ask.key):
                 check_open(node)
-        given = {
-            "provider": request.provider,
-            "node": request.node,
-            "placement": request.placement,
-            "spec": msgspec.to_builtins(spec),
-            "start": request.start,
-        }
-        if await self._taken(request.name) and not await self._operations.known(key):
+        if await self._taken(request.name) and not await self._operations.known(ask.key):
             raise NameTaken(
                 f"there is already a workspace {request.name}",
                 hint=f"Choose another name, or remove it: vendetta workspace remove {request.name}",
             )
-        return await self._operations.submit(
-            "workspace.create", request.name, given, actor=actor, key=key, deadline_seconds=within
-        )
+        return await self._operations.submit("workspace.create", request.name, request.build_input(), **ask.terms)
 
-    async def start(self, name: str, actor: str, key: str | None = None, within: float | None = None) -> Operation:
-        return await self._submit("workspace.start", name, {}, actor, key, within)
-
-    async def stop(
-        self, name: str, request: StopRequest, actor: str, key: str | None = None, within: float | None = None
-    ) -> Operation:
-        return await self._submit("workspace.stop", name, request.model_dump(), actor, key, within)
-
-    async def restart(
-        self, name: str, request: StopRequest, actor: str, key: str | None = None, within: float | None = None
-    ) -> Operation:
-        return await self._submit("workspace.restart", name, request.model_dump(), actor, key, within)
-
-    async def pause(self, name: str, actor: str, key: str | None = None, within: float | None = None) -> Operation:
-        return await self._submit("workspace.pause", name, {}, actor, key, within)
-
-    async def resume(self, name: str, actor: str, key: str | None = None, within: float | None = None) -> Operation:
-        return await self._submit("workspace.resume", name, {}, actor, key, within)
-
-    async def snapshot(
-        self, name: str, snapshot: str, actor: str, key: str | None = None, within: float | None = None
-    ) -> Operation:
-        return await self._submit("workspace.snapshot", name, {"snapshot": snapshot}, actor, key, within)
-
-    async def restore(
-        self, name: str, snapshot: str, actor: str, key: str | None = None, within: float | None = None
-    ) -> Operation:
-        return await self._submit("workspace.restore", name, {"snapshot": snapshot}, actor, key, within)
-
-    async def remove_snapshot(
-        self, name: str, snapshot: str, actor: str, key: str | None = None, within: float | None = None
-    ) -> Operation:
-        return await self._submit("workspace.remove-snapshot", name, {"snapshot": snapshot}, actor, key, within)
-
-    async def resize(
-        self, name: str, request: ResizeRequest, actor: str, key: str | None = None, within: float | None = None
-    ) -> Operation:
-        return await self._submit("workspace.resize", name, request.model_dump(), actor, key, within)
-
-    async def remove(
-        self, name: str, request: RemoveRequest, actor: str, key: str | None = None, within: float | None = None
-    ) -> Operation:
-        return await self._submit("workspace.remove", name, request.model_dump(), actor, key, within)
+    async def change(self, ask: Ask, kind: str, name: str, request: Request = NO_CONFIG) -> Operation:
+        """Submit a change of `kind` (see `changes.CHANGES`) to a workspace. Raises `WorkspaceNotFound`."""
+        # a repeated request whose first one has already removed the workspace is still answered by its operation
+        if not await self._operations.known(ask.key):
+            await self._store.workspaces.check(name)
+        return await self._operations.submit(kind, name, request.build_input(), **ask.terms)
 
     async def get(self, name: str) -> Workspace:
         return await self._store.workspaces.get(name)
@@ -207,14 +149,6 @@ class Workspaces:
                 f"workspace {name} is missing: node {workspace.node} no longer has it",
                 hint=f"Remove the record with: vendetta workspace remove {name}",
             ) from exc
-
-    async def _submit(
-        self, kind: str, name: str, given: dict[str, Any], actor: str, key: str | None, within: float | None
-    ) -> Operation:
-        # a repeated request whose first one has already removed the workspace is still answered by its operation
-        if not await self._operations.known(key):
-            await self._store.workspaces.check(name)
-        return await self._operations.submit(kind, name, given, actor=actor, key=key, deadline_seconds=within)
 
     async def _taken(self, name: str) -> bool:
         try:

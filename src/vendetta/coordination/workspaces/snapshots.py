@@ -1,9 +1,11 @@
 """The operations on a workspace's snapshots. Every step can run twice, as `transitions` says."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from vendetta.coordination.engines import Engines
-from vendetta.coordination.operations import Operations, Steps
+from vendetta.coordination.operations import Handler, Steps
 from vendetta.models import Progress
 from vendetta.providers.powers import Snapshots, require
 from vendetta.store import Store
@@ -17,10 +19,12 @@ class Snapshotting:
         self._engines = engines
         self._transitions = transitions
 
-    def register(self, operations: Operations) -> None:
-        operations.register("workspace.snapshot", self._create)
-        operations.register("workspace.restore", self._restore)
-        operations.register("workspace.remove-snapshot", self._remove)
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "workspace.snapshot": self._create,
+            "workspace.restore": self._restore,
+            "workspace.remove-snapshot": self._remove,
+        }
 
     async def _create(self, steps: Steps, given: Input) -> Result:
         """The result is the snapshot."""

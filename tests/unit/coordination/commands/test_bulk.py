@@ -5,9 +5,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.unit.coordination.world import ACTOR, World
+from tests.unit.coordination.world import ACTOR, ASK, World
 
-from vendetta.coordination.commands import Bulk
+from vendetta.coordination.ask import Ask
+from vendetta.coordination.commands import Bulk, Submitter
 from vendetta.coordination.nodes.cleanup import Cleanup
 from vendetta.coordination.requests import BulkRequest, WorkspaceBulkRequest
 from vendetta.coordination.workspaces.node_slots import AT_ONCE
@@ -25,11 +26,12 @@ async def world(world: World) -> World:
 @pytest.fixture
 def bulk(world: World) -> Bulk:
     cleanup = Cleanup(world.store, world.engines, world.operations, world.workspaces)
-    return Bulk(world.store, world.operations, world.workspaces, world.nodes, cleanup, world.moves, world.draining)
+    submitter = Submitter(world.workspaces, world.moves, world.draining, cleanup)
+    return Bulk(world.store, world.operations, submitter, world.nodes)
 
 
 async def change(bulk: Bulk, key: str | None = None, **request: Any) -> list[BulkResult]:
-    return [one async for one in bulk.change_workspaces(WorkspaceBulkRequest(**request), ACTOR, key)]
+    return [one async for one in bulk.change_workspaces(Ask(ACTOR, key), WorkspaceBulkRequest(**request))]
 
 
 async def test_each_is_an_operation_and_one_that_fails_holds_nobody_up(world: World, bulk: Bulk) -> None:
@@ -109,7 +111,7 @@ async def test_a_node_does_a_few_at_a_time_and_nodes_wait_for_no_other(world: Wo
         world.memory[node].on_call = count(node)
     # whoever asks: some by many, some one by one
     asked = asyncio.create_task(change(bulk, action="start", names=[*names["a"], *names["b"][:4]]))
-    singly = [await world.workspaces.start(name, ACTOR) for name in names["b"][4:]]
+    singly = [await world.workspaces.change(ASK, "workspace.start", name) for name in names["b"][4:]]
     await asyncio.wait_for(full.wait(), 30)
     # those that are left come to their places a moment later
     waiting = {f"waiting for its turn on {node}" for node in names}
@@ -125,13 +127,13 @@ async def test_a_node_does_a_few_at_a_time_and_nodes_wait_for_no_other(world: Wo
 async def test_what_was_asked_for_goes_on_when_the_caller_goes_away(world: World, bulk: Bulk) -> None:
     names = [f"w-{number}" for number in range(40)]
     await asyncio.gather(*(world.create(name, node="a") for name in names))
-    results = bulk.change_workspaces(WorkspaceBulkRequest(action="stop", names=names), ACTOR, "key")
+    results = bulk.change_workspaces(Ask(ACTOR, "key"), WorkspaceBulkRequest(action="stop", names=names))
     first = await anext(results)
     await results.aclose()  # type: ignore[attr-defined]
     # the same key again: the same operations, to their ends
     found = {
         one.name: one
-        async for one in bulk.change_workspaces(WorkspaceBulkRequest(action="stop", names=names), ACTOR, "key")
+        async for one in bulk.change_workspaces(Ask(ACTOR, "key"), WorkspaceBulkRequest(action="stop", names=names))
     }
     assert found[first.name].operation == first.operation
     assert {name for name, one in found.items() if one.problem is None} == set(names)
@@ -141,7 +143,7 @@ async def test_what_was_asked_for_goes_on_when_the_caller_goes_away(world: World
 
 async def test_nodes_are_changed_without_operations(world: World, bulk: Bulk) -> None:
     request = BulkRequest(action="cordon", names=["a", "nowhere", "b"])
-    found = {one.name: one async for one in bulk.change_nodes(request, ACTOR)}
+    found = {one.name: one async for one in bulk.change_nodes(ASK, request)}
     told = [(event.subject, event.actor) for event in await world.told("node.cordoned")]
     assert sorted(told) == [("a", ACTOR), ("b", ACTOR)]
     assert (found["a"].result or {})["name"] == "a"
@@ -149,6 +151,6 @@ async def test_nodes_are_changed_without_operations(world: World, bulk: Bulk) ->
     assert problem
     assert problem.code == NodeNotFound.code
     found = {
-        one.name: one async for one in bulk.change_nodes(BulkRequest(action="cordon", labels={"zone": "lab"}), ACTOR)
+        one.name: one async for one in bulk.change_nodes(ASK, BulkRequest(action="cordon", labels={"zone": "lab"}))
     }
     assert set(found) == {"a"}

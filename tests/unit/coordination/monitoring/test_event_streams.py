@@ -9,6 +9,7 @@ from tests.unit.coordination.machines import LinkedProvider, Machine, serving
 from tests.unit.coordination.simulated import run
 
 from vendetta.api.services import Services
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.monitoring import monitor
 from vendetta.coordination.requests import NodeRequest, WorkspaceRequest
 from vendetta.models import ProviderStatus
@@ -46,7 +47,7 @@ class Counted:
 async def add(services: Services) -> None:
     await services.nodes.add(NodeRequest(name="gpu", address="me@192.0.2.1"), Login(accept_new=True), actor="test")
     request = WorkspaceRequest(name="web", provider="memory", image="busybox", node="gpu")
-    operation = await services.workspaces.create(request, "test")
+    operation = await services.workspaces.create(Ask("test"), request)
     assert (await services.operations.wait(operation.id, None)).state == "succeeded"
     await asyncio.sleep(1.0)
 

@@ -10,6 +10,7 @@ from tests.unit.coordination.machines import Machine, serving
 from tests.unit.coordination.simulated import run
 
 from vendetta.api.services import Services
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.requests import NodeRequest, WorkspaceRequest
 from vendetta.models import Event
 from vendetta.ssh.endpoint import Login
@@ -46,7 +47,7 @@ async def add(services: Services) -> None:
     await services.nodes.add(NodeRequest(name="gpu", address="me@192.0.2.1"), Login(accept_new=True), actor="test")
     for name in NAMES:
         request = WorkspaceRequest(name=name, provider="memory", image="busybox", node="gpu")
-        operation = await services.workspaces.create(request, "test")
+        operation = await services.workspaces.create(Ask("test"), request)
         assert (await services.operations.wait(operation.id, None)).state == "succeeded"
 
 

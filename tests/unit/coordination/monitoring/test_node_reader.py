@@ -8,6 +8,7 @@ import pytest
 from tests.unit.coordination.machines import STOPPED, LinkedProvider, Machine, serving
 
 from vendetta.api.services import Services
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.requests import NodeRequest, WorkspaceRequest
 from vendetta.errors import EngineUnavailable
 from vendetta.models import Instance, ProviderStatus, Workspace
@@ -25,7 +26,7 @@ async def services(tmp_path: Path, machine: Machine) -> AsyncIterator[Services]:
     async with serving(tmp_path, {"gpu": machine}) as services:
         await services.nodes.add(NodeRequest(name="gpu", address="me@192.0.2.1"), Login(accept_new=True), actor="test")
         request = WorkspaceRequest(name="web", provider="memory", image="busybox", node="gpu")
-        operation = await services.workspaces.create(request, "test")
+        operation = await services.workspaces.create(Ask("test"), request)
         assert (await services.operations.wait(operation.id, 30)).state == "succeeded"
         await services.nodes.probe("gpu")
         yield services

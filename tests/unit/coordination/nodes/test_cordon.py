@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from tests.unit.coordination.world import ACTOR, World
+from tests.unit.coordination.world import ACTOR, ASK, World
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.requests import WorkspaceRequest
 from vendetta.errors import WrongState
 
@@ -38,7 +39,7 @@ async def test_to_name_it_does_not_open_it(world: World) -> None:
         await world.create("web", node="a")
     assert "vendetta node uncordon a" in (caught.value.hint or "")
     # what is there can be used as before
-    assert (await world.end(await world.workspaces.start("before", ACTOR))).state == "succeeded"
+    assert (await world.end(await world.workspaces.change(ASK, "workspace.start", "before"))).state == "succeeded"
 
 
 async def test_a_node_cordoned_after_it_was_chosen_gets_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +60,7 @@ async def test_a_node_cordoned_after_it_was_chosen_gets_nothing(world: World, mo
 
 async def test_a_repeated_request_is_answered_though_the_node_was_cordoned_since(world: World) -> None:
     request = WorkspaceRequest(name="web", provider="memory", image="busybox", node="a")
-    first = await world.workspaces.create(request, ACTOR, "key")
+    first = await world.workspaces.create(Ask(ACTOR, "key"), request)
     await world.end(first)
     await world.store.nodes.update("a", cordoned=True)
-    assert (await world.workspaces.create(request, ACTOR, "key")).id == first.id
+    assert (await world.workspaces.create(Ask(ACTOR, "key"), request)).id == first.id

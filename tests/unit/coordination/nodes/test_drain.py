@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.coordination.world import ACTOR, World, open_world
+from tests.unit.coordination.world import ACTOR, ASK, World, open_world
 
 from vendetta.coordination.operations import Steps
 from vendetta.coordination.operations import children as asked_for
@@ -33,11 +33,11 @@ async def settle_down(world: World) -> None:
 
 
 async def drain(world: World, **request: Any) -> Operation:
-    return await world.end(await world.draining.submit("a", DrainRequest(**request), ACTOR))
+    return await world.end(await world.draining.submit(ASK, "a", DrainRequest(**request)))
 
 
 async def undrain(world: World) -> Operation:
-    return await world.end(await world.draining.undrain("a", ACTOR))
+    return await world.end(await world.draining.undrain(ASK, "a"))
 
 
 def outcomes(operation: Operation) -> dict[str, tuple[str, str | None]]:
@@ -73,8 +73,8 @@ async def test_all_are_stopped_and_those_that_ran_start_again(world: World) -> N
 
 async def test_what_somebody_did_since_counts(world: World) -> None:
     await drain(world)
-    await world.end(await world.workspaces.start("one", ACTOR))
-    await world.end(await world.workspaces.stop("one", StopRequest(), ACTOR))
+    await world.end(await world.workspaces.change(ASK, "workspace.start", "one"))
+    await world.end(await world.workspaces.change(ASK, "workspace.stop", "one", StopRequest()))
     assert outcomes(await undrain(world)) == {"two": ("started", None)}
     assert (await world.get("one")).state == "stopped"
 
@@ -157,7 +157,7 @@ async def test_killed_in_the_middle_it_goes_on(tmp_path: Path, memory: MemoryEng
     async with open_world(tmp_path, memory) as world:
         await settle_down(world)
         memory["a"].on_call = hang
-        operation = await world.draining.submit("a", DrainRequest(move=move), ACTOR)
+        operation = await world.draining.submit(ASK, "a", DrainRequest(move=move))
         await asyncio.wait_for(reached.wait(), 30)
 
     async def at_once(verb: str, name: str) -> None: ...
@@ -187,7 +187,7 @@ async def test_cancelled_it_stops_what_it_can(world: World) -> None:
             await asyncio.Event().wait()
 
     world.memory["a"].on_call = hang
-    operation = await world.draining.submit("a", DrainRequest(), ACTOR)
+    operation = await world.draining.submit(ASK, "a", DrainRequest())
     await asyncio.wait_for(reached.wait(), 30)
     await world.operations.cancel(operation.id)
     assert (await world.end(operation)).state == "cancelled"
@@ -208,7 +208,7 @@ async def test_a_server_that_stops_is_not_what_came_of_it(world: World, monkeypa
             raise ServerUnavailable("the server stops before")
         return operation
 
-    operation = await world.draining.submit("a", DrainRequest(), ACTOR)
+    operation = await world.draining.submit(ASK, "a", DrainRequest())
     monkeypatch.setattr(world.operations, "wait", stopping)
     assert outcomes(await wait(operation.id, 30))["one"] == ("stopped", None)
     assert left == {"one": 0, "two": 0}

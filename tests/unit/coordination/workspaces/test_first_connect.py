@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.unit.coordination.world import ACTOR, World
+from tests.unit.coordination.world import ASK, World
 
 from vendetta.coordination.operations.link_waiters import pause
 from vendetta.coordination.requests import DrainRequest, MoveRequest
@@ -43,13 +43,13 @@ async def ends(world: World, operation: Operation, refused: asyncio.Event, **nod
 
 
 async def test_a_node_that_is_being_tried_is_waited_for(world: World, refused: asyncio.Event) -> None:
-    operation = await world.moves.submit("web", MoveRequest(), ACTOR)
+    operation = await world.moves.submit(ASK, "web", MoveRequest())
     assert (await ends(world, operation, refused, status="connected")).error is None
     assert (await world.get("web")).node == "b"
 
 
 async def test_one_that_can_not_be_reached_is_not(world: World, refused: asyncio.Event) -> None:
-    operation = await world.draining.submit("a", DrainRequest(move=True), ACTOR)
+    operation = await world.draining.submit(ASK, "a", DrainRequest(move=True))
     ended = await ends(world, operation, refused, reason="nobody answers")
     assert ended.error
     assert "no node fits (b: connecting)" in ended.error.detail

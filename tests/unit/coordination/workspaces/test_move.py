@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.coordination.world import ACTOR, World, open_world
+from tests.unit.coordination.world import ACTOR, ASK, World, open_world
 
 from vendetta.coordination.requests import MoveRequest
 from vendetta.errors import ConnectionLost, OutOfResources, WrongState
@@ -31,7 +31,7 @@ async def settle_down(world: World, *, start: bool = True, **fields: Any) -> Non
 
 
 async def move(world: World, name: str = "web", **request: Any) -> Operation:
-    return await world.end(await world.moves.submit(name, MoveRequest(**request), ACTOR))
+    return await world.end(await world.moves.submit(ASK, name, MoveRequest(**request)))
 
 
 def standing(memory: MemoryEngines) -> dict[str, str]:
@@ -57,7 +57,7 @@ async def test_one_that_runs_runs_there_with_what_it_held(world: World) -> None:
 
 
 async def test_one_that_stands_still_stands_still_there(world: World) -> None:
-    await world.end(await world.workspaces.start("web", ACTOR))
+    await world.end(await world.workspaces.change(ASK, "workspace.start", "web"))
     await world.create("still", node="a", start=False)
     assert (await move(world, "still")).error is None
     still = await world.get("still")
@@ -128,7 +128,7 @@ async def test_never_two_run_though_nobody_knows_what_became_of_the_new_one(worl
             raise ConnectionLost("the link to node b was lost", node="b")
 
     world.memory["b"].on_call = lose
-    operation = await world.moves.submit("web", MoveRequest(node="b"), ACTOR)
+    operation = await world.moves.submit(ASK, "web", MoveRequest(node="b"))
     async for seen in world.operations.watch(operation.id):
         if "b" in world.engines.down and seen.state == "running":
             await world.operations.cancel(operation.id)
@@ -178,7 +178,7 @@ async def test_killed_in_the_middle_it_goes_on(tmp_path: Path, memory: MemoryEng
         await settle_down(world)
         memory["a"].on_call = memory["b"].on_call = watch
         memory[node].on_call = hang
-        operation = await world.moves.submit("web", MoveRequest(), ACTOR)
+        operation = await world.moves.submit(ASK, "web", MoveRequest())
         await asyncio.wait_for(reached.wait(), 30)
     memory[node].on_call = watch
     async with open_world(tmp_path, memory) as world:
@@ -200,7 +200,7 @@ async def test_cancelled_it_goes_back(world: World, node: str, verb: str) -> Non
             await asyncio.Event().wait()
 
     world.memory[node].on_call = hang
-    operation = await world.moves.submit("web", MoveRequest(), ACTOR)
+    operation = await world.moves.submit(ASK, "web", MoveRequest())
     await asyncio.wait_for(reached.wait(), 30)
     await world.operations.cancel(operation.id)
     assert (await world.end(operation)).state == "cancelled"

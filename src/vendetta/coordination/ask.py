@@ -1,0 +1,36 @@
+"""Who asks for a change, and on what terms: carried as one value from the route to the operation."""
+
+from dataclasses import dataclass, replace
+from typing import Self, TypedDict
+
+
+class Terms(TypedDict):
+    actor: str
+    key: str | None
+    deadline_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Hold the actor, the idempotency key and the seconds after which the change fails.
+
+    Without `deadline_seconds` the deadline is that of the change, an hour for most. Asked again with the same `key`,
+    a change is the operation that the first one made.
+    """
+
+    actor: str
+    key: str | None = None
+    deadline_seconds: float | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """Return the keyword arguments of `Operations.submit`."""
+        return Terms(actor=self.actor, key=self.key, deadline_seconds=self.deadline_seconds)
+
+    def with_default(self, deadline_seconds: float) -> Self:
+        """Return the same with this deadline, unless it has one."""
+        return self if self.deadline_seconds else replace(self, deadline_seconds=deadline_seconds)
+
+    def for_one(self, name: str) -> Self:
+        """Return the ask for one of several: its key is made of this one's and the name."""
+        return replace(self, key=f"{self.key}-{name}") if self.key else self
