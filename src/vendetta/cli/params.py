@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from time import time
@@ -102,12 +103,20 @@ LABEL_CHANGE = LabelChange()
 MOUNT = MountParam()
 MOMENT = Moment()
 JSON_OBJECT = JsonObject()
-DEADLINE = click.option(
-    "--deadline",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Fail where it isn't done by then (default 3600); till then it waits for a node that is away.",
-)
+
+
+def build_deadline(default: str) -> Callable[[Any], Any]:
+    return click.option(
+        "--deadline",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help=f"Fail where it isn't done by then (default {default}); till then it waits for a node that is away.",
+    )
+
+
+DEADLINE = build_deadline("3600")
+LONG_DEADLINE = build_deadline("86400")
+"""For what moves whole workspaces."""
 
 
 def read_env_file(path: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -13,6 +13,9 @@ from vendetta.errors import ServerUnavailable, UnexpectedReply, VendettaError
 
 from .address import ServerAddress
 from .connection import Connection, open_socket
+
+if TYPE_CHECKING:
+    from vendetta.models import Operation
 
 T = TypeVar("T")
 
@@ -70,6 +73,22 @@ class Http:
                 f"the server's answer to {method} {path} is not what this client expects ({exc})",
                 hint="Are the client and the server of one version? Look at: vendetta version",
             ) from exc
+
+    def change(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: object = None,
+        key: str | None = None,
+        deadline_seconds: float | None = None,
+    ) -> "Operation":
+        """Ask for a change that is an operation; without `key` under a new one, so that it can be sent again."""
+        from vendetta.models import Operation
+
+        query = {**(query or {}), "deadline": deadline_seconds}
+        return self.fetch(Operation, method, path, query=query, body=body, key=key or new_key())
 
     def items(self, type_: type[T], path: str, query: Mapping[str, object] | None = None) -> list[T]:
         """A whole list, page by page."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vendetta import models
 
-from .http import Http, Page, build_path, new_key
+from .http import Http, Page, build_path
 
 
 class Keys:
@@ -25,11 +25,16 @@ class Keys:
         return self._http.fetch(Page[models.Key], "POST", "/keys/unlock", body=body).items
 
     def rotate(
-        self, nodes: Sequence[str] = (), type_: str | None = None, *, key: str | None = None
+        self,
+        nodes: Sequence[str] = (),
+        type_: str | None = None,
+        *,
+        key: str | None = None,
+        deadline_seconds: float | None = None,
     ) -> models.Operation:
         """A new key for the server, on these nodes (none: all). The operation's result is a `KeyRotation`."""
         body = {"nodes": [*nodes], "type": type_}
-        return self._http.fetch(models.Operation, "POST", "/keys/rotate", body=body, key=key or new_key())
+        return self._http.change("POST", "/keys/rotate", body=body, key=key, deadline_seconds=deadline_seconds)
 
 
 class Tokens:

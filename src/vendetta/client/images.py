@@ -8,11 +8,13 @@ import msgspec
 
 from vendetta import models
 
-from .http import Http, new_key
+from .http import Http
 from .lines import read_items
 
 
 class Images:
+    """What isn't done after `deadline_seconds` fails; without them, after an hour, but for a build."""
+
     def __init__(self, http: Http) -> None:
         self._http = http
 
@@ -21,21 +23,44 @@ class Images:
         return self._http.items(models.Image, "/images", {"node": node, "provider": provider})
 
     def push(
-        self, node: str, name: str, content: Iterable[bytes], *, provider: str | None = None, key: str | None = None
+        self,
+        node: str,
+        name: str,
+        content: Iterable[bytes],
+        *,
+        provider: str | None = None,
+        key: str | None = None,
+        deadline_seconds: float | None = None,
     ) -> models.Operation:
         """Gives the node the image in a file, whose bytes are `content`. The operation's result is the image."""
-        query = {"node": node, "name": name, "provider": provider}
+        query = {"node": node, "name": name, "provider": provider, "deadline": deadline_seconds}
         said = self._http.send("POST", "/images", content, query=query, key=key)
         return msgspec.json.decode(said, type=models.Operation)
 
-    def pull(self, node: str, name: str, *, provider: str | None = None, key: str | None = None) -> models.Operation:
+    def pull(
+        self,
+        node: str,
+        name: str,
+        *,
+        provider: str | None = None,
+        key: str | None = None,
+        deadline_seconds: float | None = None,
+    ) -> models.Operation:
         """The node fetches it from where its name says. The operation's result is the image."""
         body = {"node": node, "name": name, "provider": provider}
-        return self._http.fetch(models.Operation, "POST", "/images/pull", body=body, key=key or new_key())
+        return self._http.change("POST", "/images/pull", body=body, key=key, deadline_seconds=deadline_seconds)
 
-    def remove(self, node: str, name: str, *, provider: str | None = None, key: str | None = None) -> models.Operation:
+    def remove(
+        self,
+        node: str,
+        name: str,
+        *,
+        provider: str | None = None,
+        key: str | None = None,
+        deadline_seconds: float | None = None,
+    ) -> models.Operation:
         query = {"node": node, "name": name, "provider": provider}
-        return self._http.fetch(models.Operation, "DELETE", "/images", query=query, key=key or new_key())
+        return self._http.change("DELETE", "/images", query=query, key=key, deadline_seconds=deadline_seconds)
 
     def build(
         self,
@@ -47,6 +72,7 @@ class Images:
         file: str = "Dockerfile",
         arguments: Mapping[str, str] | None = None,
         platform: str | None = None,
+        deadline_seconds: float | None = None,
     ) -> Iterator[models.BuildNews]:
         """What the builder says of a folder, whose tar is `context`, and how it ended. Closed early, the build ends."""
         query = {
@@ -55,6 +81,7 @@ class Images:
             "provider": provider,
             "file": file,
             "platform": platform,
+            "deadline": deadline_seconds,
             "argument": [f"{key}={value}" for key, value in (arguments or {}).items()],
         }
         with self._http.exchange("POST", "/images/build", context, query=query) as pieces:

@@ -134,20 +134,31 @@ class Nodes:
     def uncordon(self, name: str) -> models.Node:
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "uncordon"))
 
-    def drain(self, name: str, fields: DrainFields | None = None, *, key: str | None = None) -> models.Operation:
-        """Cordons it, and stops its workspaces or moves them. The result is a `DrainResult`."""
+    def drain(
+        self,
+        name: str,
+        fields: DrainFields | None = None,
+        *,
+        key: str | None = None,
+        deadline_seconds: float | None = None,
+    ) -> models.Operation:
+        """Cordons it, and stops its workspaces or moves them. The result is a `DrainResult`.
+
+        Not done after `deadline_seconds` it fails; without them, after a day.
+        """
         path = build_path("nodes", name, "drain")
-        return self._http.fetch(models.Operation, "POST", path, body=fields or {}, key=key or new_key())
+        return self._http.change("POST", path, body=fields or {}, key=key, deadline_seconds=deadline_seconds)
 
     def plan_drain(self, name: str, fields: DrainFields | None = None) -> models.DrainResult:
         """What that would do with each workspace. Nothing is changed."""
         path = build_path("nodes", name, "drain", "plan")
         return self._http.fetch(models.DrainResult, "POST", path, body=fields or {})
 
-    def undrain(self, name: str, *, key: str | None = None) -> models.Operation:
+    def undrain(self, name: str, *, key: str | None = None, deadline_seconds: float | None = None) -> models.Operation:
         """Uncordons it, and starts what a drain has stopped there. The result is a `DrainResult`."""
-        path = build_path("nodes", name, "undrain")
-        return self._http.fetch(models.Operation, "POST", path, key=key or new_key())
+        return self._http.change(
+            "POST", build_path("nodes", name, "undrain"), key=key, deadline_seconds=deadline_seconds
+        )
 
     def probe(self, name: str) -> models.Node:
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "probe"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vendetta import models
 
-from .http import Http, build_path, new_key
+from .http import Http, build_path
 
 
 class Providers:
@@ -31,6 +31,7 @@ class Providers:
         workspaces: bool = False,
         only: Sequence[str] | None = None,
         key: str | None = None,
+        deadline_seconds: float | None = None,
     ) -> models.Operation:
         """Takes away what no workspace stands for; with `workspaces` everything; with `only` nothing but those ids.
 
@@ -38,4 +39,4 @@ class Providers:
         """
         body = {"provider": provider, "workspaces": workspaces, "only": only}
         path = build_path("nodes", node, "cleanup")
-        return self._http.fetch(models.Operation, "POST", path, body=body, key=key or new_key())
+        return self._http.change("POST", path, body=body, key=key, deadline_seconds=deadline_seconds)

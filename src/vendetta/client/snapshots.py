@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vendetta import models
 
-from .http import Http, build_path, new_key
+from .http import Http, build_path
 
 
 class Snapshots:
@@ -15,16 +15,22 @@ class Snapshots:
         """The oldest first."""
         return self._http.items(models.Snapshot, build_path("workspaces", workspace, "snapshots"))
 
-    def create(self, workspace: str, name: str, *, key: str | None = None) -> models.Operation:
+    def create(
+        self, workspace: str, name: str, *, key: str | None = None, deadline_seconds: float | None = None
+    ) -> models.Operation:
         """Its result is the snapshot."""
         path = build_path("workspaces", workspace, "snapshots")
-        return self._http.fetch(models.Operation, "POST", path, body={"name": name}, key=key or new_key())
+        return self._http.change("POST", path, body={"name": name}, key=key, deadline_seconds=deadline_seconds)
 
-    def restore(self, workspace: str, name: str, *, key: str | None = None) -> models.Operation:
+    def restore(
+        self, workspace: str, name: str, *, key: str | None = None, deadline_seconds: float | None = None
+    ) -> models.Operation:
         """Its result is the workspace, stopped."""
         path = build_path("workspaces", workspace, "snapshots", name, "restore")
-        return self._http.fetch(models.Operation, "POST", path, key=key or new_key())
+        return self._http.change("POST", path, key=key, deadline_seconds=deadline_seconds)
 
-    def remove(self, workspace: str, name: str, *, key: str | None = None) -> models.Operation:
+    def remove(
+        self, workspace: str, name: str, *, key: str | None = None, deadline_seconds: float | None = None
+    ) -> models.Operation:
         path = build_path("workspaces", workspace, "snapshots", name)
-        return self._http.fetch(models.Operation, "DELETE", path, key=key or new_key())
+        return self._http.change("DELETE", path, key=key, deadline_seconds=deadline_seconds)

@@ -11,7 +11,7 @@ import msgspec
 from vendetta import models
 
 from .bulk import WorkspaceBulkFields, stream_results
-from .http import Http, build_labels, build_path, new_key
+from .http import Http, build_labels, build_path
 from .lines import read_items
 
 
@@ -77,10 +77,12 @@ class Workspaces:
     def create(
         self, fields: WorkspaceFields, *, key: str | None = None, deadline_seconds: float | None = None
     ) -> models.Operation:
-        return self._change("POST", "/workspaces", key, deadline_seconds, body=fields)
+        return self._http.change("POST", "/workspaces", body=fields, key=key, deadline_seconds=deadline_seconds)
 
     def start(self, name: str, *, key: str | None = None, deadline_seconds: float | None = None) -> models.Operation:
-        return self._change("POST", build_path("workspaces", name, "start"), key, deadline_seconds)
+        return self._http.change(
+            "POST", build_path("workspaces", name, "start"), key=key, deadline_seconds=deadline_seconds
+        )
 
     def stop(
         self,
@@ -92,7 +94,9 @@ class Workspaces:
     ) -> models.Operation:
         """It may take `timeout_seconds` to end by itself."""
         path = build_path("workspaces", name, "stop")
-        return self._change("POST", path, key, deadline_seconds, body=_patience(timeout_seconds))
+        return self._http.change(
+            "POST", path, body=_patience(timeout_seconds), key=key, deadline_seconds=deadline_seconds
+        )
 
     def restart(
         self,
@@ -104,20 +108,26 @@ class Workspaces:
     ) -> models.Operation:
         """It may take `timeout_seconds` to end by itself."""
         path = build_path("workspaces", name, "restart")
-        return self._change("POST", path, key, deadline_seconds, body=_patience(timeout_seconds))
+        return self._http.change(
+            "POST", path, body=_patience(timeout_seconds), key=key, deadline_seconds=deadline_seconds
+        )
 
     def pause(self, name: str, *, key: str | None = None, deadline_seconds: float | None = None) -> models.Operation:
-        return self._change("POST", build_path("workspaces", name, "pause"), key, deadline_seconds)
+        return self._http.change(
+            "POST", build_path("workspaces", name, "pause"), key=key, deadline_seconds=deadline_seconds
+        )
 
     def resume(self, name: str, *, key: str | None = None, deadline_seconds: float | None = None) -> models.Operation:
-        return self._change("POST", build_path("workspaces", name, "resume"), key, deadline_seconds)
+        return self._http.change(
+            "POST", build_path("workspaces", name, "resume"), key=key, deadline_seconds=deadline_seconds
+        )
 
     def resize(
         self, name: str, disk: str | int, *, key: str | None = None, deadline_seconds: float | None = None
     ) -> models.Operation:
         """`disk` is bytes, or text such as `20G`: no less than it has."""
         path = build_path("workspaces", name, "resize")
-        return self._change("POST", path, key, deadline_seconds, body={"disk": disk})
+        return self._http.change("POST", path, body={"disk": disk}, key=key, deadline_seconds=deadline_seconds)
 
     def move(
         self,
@@ -127,16 +137,22 @@ class Workspaces:
         placement: Mapping[str, str] | None = None,
         timeout_seconds: float | None = None,
         key: str | None = None,
+        deadline_seconds: float | None = None,
     ) -> models.Operation:
-        """To `node`, or one that is chosen among those with all of the labels. The result is a `MoveResult`."""
+        """To `node`, or one that is chosen among those with all of the labels. The result is a `MoveResult`.
+
+        Not done after `deadline_seconds` it fails; without them, after a day.
+        """
         body = {"node": node, "placement": placement or {}, **(_patience(timeout_seconds) or {})}
-        return self._change("POST", build_path("workspaces", name, "move"), key, None, body=body)
+        return self._http.change(
+            "POST", build_path("workspaces", name, "move"), body=body, key=key, deadline_seconds=deadline_seconds
+        )
 
     def remove(
         self, name: str, *, force: bool = False, key: str | None = None, deadline_seconds: float | None = None
     ) -> models.Operation:
         path = build_path("workspaces", name)
-        return self._change("DELETE", path, key, deadline_seconds, query={"force": force})
+        return self._http.change("DELETE", path, query={"force": force}, key=key, deadline_seconds=deadline_seconds)
 
     def stats(self, name: str) -> models.Stats:
         return self._http.fetch(models.Stats, "GET", build_path("workspaces", name, "stats"))
@@ -150,19 +166,6 @@ class Workspaces:
         headers = {"Accept": "application/x-ndjson"}
         with self._http.stream(build_path("workspaces", name, "logs"), query=query, headers=headers) as body:
             yield (piece.data for piece in read_items(body, LogPiece))
-
-    def _change(
-        self,
-        method: str,
-        path: str,
-        key: str | None,
-        deadline_seconds: float | None,
-        *,
-        query: Mapping[str, object] | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> models.Operation:
-        query = {**(query or {}), "deadline": deadline_seconds}
-        return self._http.fetch(models.Operation, method, path, query=query, body=body, key=key or new_key())
 
 
 def _patience(timeout_seconds: float | None) -> Mapping[str, Any] | None:

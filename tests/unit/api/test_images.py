@@ -43,7 +43,12 @@ async def test_a_folder_is_built(served: Served) -> None:
     assert answer.headers["content-type"] == "application/x-ndjson"
     said, made = (json.loads(line) for line in answer.text.splitlines())
     assert (said["output"], made["image"]["name"]) == ("Step 1/1 : FROM busybox\n", "mine:1")
-    options = {"file": "sub/Dockerfile", "arguments": {"WHO": "me", "EMPTY": ""}, "platform": None}
+    options = {
+        "file": "sub/Dockerfile",
+        "arguments": {"WHO": "me", "EMPTY": ""},
+        "platform": None,
+        "deadline_seconds": None,
+    }
     assert served.services.images.asked == [("build", "mine:1", b"a tar", options)]
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from vendetta.api.answers import (
     API,
+    LONGEST_DEADLINE,
     Asked,
     PageOf,
     Wait,
@@ -84,12 +85,22 @@ async def build(
     provider: By = None,
     file: Annotated[str, Query(description="in the folder")] = "Dockerfile",
     platform: str | None = None,
+    deadline: Annotated[
+        float | None, Query(gt=0, le=LONGEST_DEADLINE, description="seconds after which the build ends")
+    ] = None,
 ) -> Response:
     """Builds an image from a folder, whose tar is the body. A line of JSON for whatever is said; the last one tells how
     it ended. An empty line says that it goes on; who hangs up ends the build."""
     given = parse_pairs(arguments, "argument")
     news = services.images.build(
-        node, provider, name, pieces_of(request), file=file, arguments=given, platform=platform
+        node,
+        provider,
+        name,
+        pieces_of(request),
+        file=file,
+        arguments=given,
+        platform=platform,
+        deadline_seconds=deadline,
     )
     return await lines_response(news, services)
 

@@ -9,6 +9,7 @@ import msgspec
 from vendetta.cli import complete, exits
 from vendetta.cli.command import command, pass_session
 from vendetta.cli.output import View, write_one
+from vendetta.cli.params import DEADLINE
 from vendetta.cli.session import Session
 from vendetta.client.operations import raise_failure
 from vendetta.errors import Conflict
@@ -35,15 +36,16 @@ ROTATION = View[KeyRotation](
 )
 @click.argument("nodes", nargs=-1, metavar="[NODE]...", shell_complete=complete.node_names)
 @click.option("--type", "type_", metavar="TYPE", help="ed25519 (default), ecdsa or rsa.")
+@DEADLINE
 @pass_session
-def rotate(session: Session, nodes: Sequence[str], type_: str | None) -> int:
+def rotate(session: Session, nodes: Sequence[str], type_: str | None, deadline: float | None) -> int:
     """Give the server a new key, and the nodes it instead of the old one.
 
     On each node the new key is proved by a login before the old one goes. A node that fails keeps the old key; the
     server keeps it too until every node has the new one. Run it again for the rest.
     """
     told: set[str] = set()
-    ended = _follow(session, session.client.keys.rotate(nodes, type_), told)
+    ended = _follow(session, session.client.keys.rotate(nodes, type_, deadline_seconds=deadline), told)
     raise_failure(ended)
     rotation = msgspec.convert(ended.result, KeyRotation)
     failed = [outcome for outcome in rotation.nodes if outcome.error]

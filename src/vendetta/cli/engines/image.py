@@ -11,7 +11,7 @@ from vendetta.cli.command import Group, command, pass_session
 from vendetta.cli.following import follow
 from vendetta.cli.formats import NOTHING, format_age, format_bytes, format_time
 from vendetta.cli.output import View, write_done, write_list
-from vendetta.cli.params import PAIR
+from vendetta.cli.params import DEADLINE, PAIR
 from vendetta.cli.progress import open_transfer
 from vendetta.cli.prompts import confirm_removal
 from vendetta.cli.server.archive import PIECE_BYTES, counted, pack
@@ -73,8 +73,9 @@ def list_(session: Session, node: str, provider: str | None) -> None:
 @_name
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @_provider
+@DEADLINE
 @pass_session
-def push(session: Session, node: str, name: str, file: str, provider: str | None) -> None:
+def push(session: Session, node: str, name: str, file: str, provider: str | None, deadline: float | None) -> None:
     """Give a node the image in FILE under NAME; what it has already isn't sent to it again.
 
     For Docker that is what docker save writes, or a tar of a root file system; for LXC an Incus or LXD image, or such
@@ -86,7 +87,9 @@ def push(session: Session, node: str, name: str, file: str, provider: str | None
         raise PathNotFound(f"there is nothing at {file}")
     total = Path(file).stat().st_size if Path(file).is_file() else None
     with open_transfer(session, "sending to the server", total) as on_bytes:
-        operation = session.client.images.push(node, name, counted(read(file), on_bytes), provider=provider)
+        operation = session.client.images.push(
+            node, name, counted(read(file), on_bytes), provider=provider, deadline_seconds=deadline
+        )
     _follow(session, operation, name, "pushed to")
 
 
@@ -94,10 +97,12 @@ def push(session: Session, node: str, name: str, file: str, provider: str | None
 @_node
 @_name
 @_provider
+@DEADLINE
 @pass_session
-def pull(session: Session, node: str, name: str, provider: str | None) -> None:
+def pull(session: Session, node: str, name: str, provider: str | None, deadline: float | None) -> None:
     """Let a node fetch an image from where its name says."""
-    _follow(session, session.client.images.pull(node, name, provider=provider), name, "pulled to")
+    operation = session.client.images.pull(node, name, provider=provider, deadline_seconds=deadline)
+    _follow(session, operation, name, "pulled to")
 
 
 @command("build", examples="vendetta image build gpu mine:1 . --build-arg VERSION=3")
@@ -108,6 +113,12 @@ def pull(session: Session, node: str, name: str, provider: str | None) -> None:
 @click.option("--build-arg", "arguments", type=PAIR, multiple=True, help="For its ARG; may be repeated.")
 @click.option("--platform", help="Such as linux/arm64.")
 @_provider
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End the build where it isn't done by then.",
+)
 @pass_session
 def build(
     session: Session,
@@ -118,6 +129,7 @@ def build(
     arguments: Sequence[tuple[str, str]],
     platform: str | None,
     provider: str | None,
+    deadline: float | None,
 ) -> None:
     """Build an image on a node from a folder here; what its .dockerignore names is left out."""
     if not Path(folder, file).is_file():
@@ -131,6 +143,7 @@ def build(
         file=file,
         arguments=dict(arguments),
         platform=platform,
+        deadline_seconds=deadline,
     ):
         if news.problem is not None:
             raise news.problem.to_error()
@@ -146,11 +159,13 @@ def build(
 @_name
 @_provider
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@DEADLINE
 @pass_session
-def remove(session: Session, node: str, name: str, provider: str | None, yes: bool) -> None:
+def remove(session: Session, node: str, name: str, provider: str | None, yes: bool, deadline: float | None) -> None:
     """Remove an image from a node."""
     confirm_removal(session, f"image {name} of node {node}", yes=yes)
-    _follow(session, session.client.images.remove(node, name, provider=provider), name, "removed from")
+    operation = session.client.images.remove(node, name, provider=provider, deadline_seconds=deadline)
+    _follow(session, operation, name, "removed from")
 
 
 def pack_context(folder: Path, file: str) -> Iterator[bytes]:

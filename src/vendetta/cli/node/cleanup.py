@@ -11,6 +11,7 @@ from vendetta.cli.following import Following
 from vendetta.cli.formats import NOTHING, format_bytes
 from vendetta.cli.many import describe
 from vendetta.cli.output import View, write_done, write_list
+from vendetta.cli.params import DEADLINE
 from vendetta.cli.prompts import confirm_removal
 from vendetta.cli.session import Session
 from vendetta.errors import VendettaError
@@ -44,9 +45,16 @@ BELONGING = View[Belonging](
 @click.option("--all", "everything", is_flag=True, help="The workspaces and images too, running or not.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@DEADLINE
 @pass_session
 def cleanup(
-    session: Session, names: Sequence[str], provider: str | None, everything: bool, dry_run: bool, yes: bool
+    session: Session,
+    names: Sequence[str],
+    provider: str | None,
+    everything: bool,
+    dry_run: bool,
+    yes: bool,
+    deadline: float | None,
 ) -> int:
     """Remove what Vendetta left on nodes: whatever is ours there and no workspace stands for.
 
@@ -62,7 +70,7 @@ def cleanup(
             write_list(session, chosen[name], BELONGING)
     if dry_run:
         return exits.DONE
-    removed, errors = _remove(session, chosen, provider, everything=everything, yes=yes)
+    removed, errors = _remove(session, chosen, provider, everything=everything, yes=yes, deadline=deadline)
     for name in chosen:
         if name not in errors:
             result = removed.get(name, CleanupResult())
@@ -75,7 +83,13 @@ def cleanup(
 
 
 def _remove(
-    session: Session, chosen: Mapping[str, Sequence[Belonging]], provider: str | None, *, everything: bool, yes: bool
+    session: Session,
+    chosen: Mapping[str, Sequence[Belonging]],
+    provider: str | None,
+    *,
+    everything: bool,
+    yes: bool,
+    deadline: float | None,
 ) -> tuple[Mapping[str, CleanupResult], Mapping[str, VendettaError]]:
     """What went, and what failed, by node: all of them side by side. Asks once."""
     going = {name: belongings for name, belongings in chosen.items() if belongings}
@@ -87,7 +101,9 @@ def _remove(
     def submit(node: str) -> Operation:
         # what was shown and nothing else, whatever has come since
         ids = [one.id for one in going[node]]
-        operation = session.client.providers.clean_up(node, provider=provider, workspaces=everything, only=ids)
+        operation = session.client.providers.clean_up(
+            node, provider=provider, workspaces=everything, only=ids, deadline_seconds=deadline
+        )
         submitted[node] = operation
         return operation
 

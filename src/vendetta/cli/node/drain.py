@@ -1,6 +1,7 @@
 """`vendetta node drain` and `undrain`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import click
@@ -12,7 +13,7 @@ from vendetta.cli.following import Following
 from vendetta.cli.formats import NOTHING
 from vendetta.cli.many import Verb, change_many, choose, selecting
 from vendetta.cli.output import View, colored_state, write_done, write_list, write_one
-from vendetta.cli.params import PAIR, only_given
+from vendetta.cli.params import LONG_DEADLINE, PAIR, only_given
 from vendetta.cli.session import Session
 from vendetta.client.nodes import DrainFields
 from vendetta.models import BulkResult, Drained, DrainResult, Operation
@@ -51,6 +52,7 @@ DRAINED = View[Drained](
     help="How long each may take to end by itself (default 10).",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would become of each workspace.")
+@LONG_DEADLINE
 @pass_session
 def drain(
     session: Session,
@@ -60,6 +62,7 @@ def drain(
     force: bool,
     timeout: float | None,
     dry_run: bool,
+    deadline: float | None,
     **chosen: Any,
 ) -> int:
     """Empty nodes before they are worked on: cordon them, then stop their workspaces, or move them.
@@ -76,18 +79,24 @@ def drain(
     nodes = session.client.nodes
     if dry_run:
         return _for_each(session, chosen, lambda name: _write(session, nodes.plan_drain(name, asked)))
-    return _change(session, Verb("node", "drain", "drained"), chosen, lambda name: nodes.drain(name, asked), fields)
+
+    def submit(name: str) -> Operation:
+        return nodes.drain(name, asked, deadline_seconds=deadline)
+
+    return _change(session, Verb("node", "drain", "drained"), chosen, submit, deadline, fields)
 
 
 @command("undrain", examples="vendetta node undrain gpu")
 @selecting("node")
+@LONG_DEADLINE
 @pass_session
-def undrain(session: Session, **chosen: Any) -> int:
+def undrain(session: Session, deadline: float | None, **chosen: Any) -> int:
     """Take nodes back into use: uncordon them, and start again what a drain has stopped there.
 
     A workspace that somebody started or stopped since is left as it is, and what was moved stays where it is.
     """
-    return _change(session, Verb("node", "undrain", "undrained"), chosen, session.client.nodes.undrain)
+    submit = partial(session.client.nodes.undrain, deadline_seconds=deadline)
+    return _change(session, Verb("node", "undrain", "undrained"), chosen, submit, deadline)
 
 
 def _for_each(session: Session, chosen: Mapping[str, Any], do: Callable[[str], None]) -> int:
@@ -102,13 +111,14 @@ def _change(
     verb: Verb,
     chosen: Mapping[str, Any],
     submit: Callable[[str], Operation],
+    deadline: float | None,
     config: Mapping[str, Any] | None = None,
 ) -> int:
     selection = choose(session, "node", **chosen)
     if selection is None:
         return exits.DONE
     if not selection.is_one:
-        return change_many(session, verb, selection, config, _notes)
+        return change_many(session, verb, selection, config, _notes, deadline=deadline)
     [name] = selection.names
     submitted: list[Operation] = []
 

@@ -11,7 +11,7 @@ from vendetta.cli.command import command, pass_session
 from vendetta.cli.following import follow
 from vendetta.cli.many import Verb, change_many, choose, selecting
 from vendetta.cli.output import write_done
-from vendetta.cli.params import PAIR, only_given
+from vendetta.cli.params import LONG_DEADLINE, PAIR, only_given
 from vendetta.cli.session import Session
 from vendetta.models import MoveResult, Operation
 
@@ -26,9 +26,15 @@ from vendetta.models import MoveResult, Operation
     metavar="SECONDS",
     help="How long it may take to end by itself (default 10).",
 )
+@LONG_DEADLINE
 @pass_session
 def move(
-    session: Session, to: str | None, to_label: Sequence[tuple[str, str]], timeout: float | None, **chosen: Any
+    session: Session,
+    to: str | None,
+    to_label: Sequence[tuple[str, str]],
+    timeout: float | None,
+    deadline: float | None,
+    **chosen: Any,
 ) -> int:
     """Take workspaces to another node, with their disks and snapshots.
 
@@ -41,13 +47,15 @@ def move(
     placement = dict(to_label)
     if not selection.is_one:
         config = only_given(node=to, placement=placement, timeout_seconds=timeout)
-        return change_many(session, Verb("workspace", "move", "moved"), selection, config)
+        return change_many(session, Verb("workspace", "move", "moved"), selection, config, deadline=deadline)
     [name] = selection.names
     submitted: list[Operation] = []
 
     def submit(name: str) -> Operation:
         workspaces = session.client.workspaces
-        submitted.append(workspaces.move(name, node=to, placement=placement, timeout_seconds=timeout))
+        submitted.append(
+            workspaces.move(name, node=to, placement=placement, timeout_seconds=timeout, deadline_seconds=deadline)
+        )
         return submitted[-1]
 
     follow(session, name, submit)

@@ -7,6 +7,7 @@ from vendetta.cli.command import Group, command, pass_session
 from vendetta.cli.following import follow
 from vendetta.cli.formats import NOTHING, format_age, format_bytes, format_time
 from vendetta.cli.output import View, write_done, write_list
+from vendetta.cli.params import DEADLINE
 from vendetta.cli.prompts import confirm_removal
 from vendetta.cli.session import Session
 from vendetta.models import Operation, Snapshot
@@ -42,13 +43,14 @@ _name = click.argument("name")
 @command("create", examples="vendetta workspace snapshot create web before-upgrade")
 @_workspace
 @_name
+@DEADLINE
 @pass_session
-def create(session: Session, workspace: str, name: str) -> None:
+def create(session: Session, workspace: str, name: str, deadline: float | None) -> None:
     """Keep what the disk holds now, running or not. Memory and volumes are not part of it."""
     snapshots = session.client.snapshots
 
     def submit(target: str) -> Operation:
-        return snapshots.create(target, name)
+        return snapshots.create(target, name, deadline_seconds=deadline)
 
     follow(session, workspace, submit)
     made = None
@@ -69,11 +71,13 @@ def list_(session: Session, workspace: str) -> None:
 @_workspace
 @_name
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@DEADLINE
 @pass_session
-def restore(session: Session, workspace: str, name: str, yes: bool) -> None:
+def restore(session: Session, workspace: str, name: str, yes: bool, deadline: float | None) -> None:
     """Go back to a snapshot: what the disk holds now is lost. The workspace must be stopped."""
     confirm_removal(session, f"what {workspace} holds now, for its snapshot {name}", yes=yes)
-    follow(session, workspace, lambda target: session.client.snapshots.restore(target, name))
+    snapshots = session.client.snapshots
+    follow(session, workspace, lambda target: snapshots.restore(target, name, deadline_seconds=deadline))
     restored = session.client.workspaces.get(workspace) if session.output != "table" else None
     write_done(session, restored, workspace, f"workspace {workspace} is as it was at {name}")
 
@@ -82,9 +86,11 @@ def restore(session: Session, workspace: str, name: str, yes: bool) -> None:
 @_workspace
 @_name
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@DEADLINE
 @pass_session
-def remove(session: Session, workspace: str, name: str, yes: bool) -> None:
+def remove(session: Session, workspace: str, name: str, yes: bool, deadline: float | None) -> None:
     """Remove a snapshot."""
     confirm_removal(session, f"snapshot {name} of {workspace}", yes=yes)
-    follow(session, workspace, lambda target: session.client.snapshots.remove(target, name))
+    snapshots = session.client.snapshots
+    follow(session, workspace, lambda target: snapshots.remove(target, name, deadline_seconds=deadline))
     write_done(session, {"name": name}, name, f"snapshot {name} of {workspace} removed")

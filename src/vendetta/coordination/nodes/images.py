@@ -1,9 +1,10 @@
 """Images on the nodes: listed, given from here, fetched by the node, built there, and removed."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,7 +13,7 @@ from vendetta.coordination.engines import Engines
 from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.coordination.operations.retry_rules import RETRIES
 from vendetta.coordination.requests import ImageRequest
-from vendetta.errors import ImageNotFound, VendettaError
+from vendetta.errors import DeadlineExceeded, ImageNotFound, VendettaError
 from vendetta.models import BuildNews, Image, Operation, Problem, Progress
 from vendetta.providers import powers
 from vendetta.providers.powers import Builds, require
@@ -21,6 +22,7 @@ from vendetta.store import Store
 from .uploads import Uploads
 
 Given = dict[str, Any]
+T = TypeVar("T")
 
 
 class Images:
@@ -80,17 +82,23 @@ class Images:
         file: str,
         arguments: Mapping[str, str],
         platform: str | None,
+        deadline_seconds: float | None = None,
     ) -> AsyncIterator[BuildNews]:
-        """What the builder says, then how it ended. `context` is a tar of a folder. Closed early, the build ends."""
+        """What the builder says, then how it ended. `context` is a tar of a folder. Closed early, the build ends.
+
+        It ends too, with `DeadlineExceeded`, `deadline_seconds` after all of the folder was there.
+        """
         kind = await self._engines.choose(node, provider, "build")
         upload = await self._uploads.take(context)
+        deadline = asyncio.get_running_loop().time() + deadline_seconds if deadline_seconds else None
         try:
             async with self._engines.provider(node, kind) as bound:
                 able = require(bound, Builds)
                 try:
-                    async for said in able.build_image(
+                    saying = able.build_image(
                         name, self._uploads.path(upload), file=file, arguments=arguments, platform=platform
-                    ):
+                    )
+                    async for said in until_deadline(deadline, saying):
                         yield BuildNews(output=said)
                     yield BuildNews(image=await _find(require(bound, powers.Images), name, node))
                 except VendettaError as exc:
@@ -129,6 +137,23 @@ class Images:
             return said
 
         return await steps.run(doing, act)
+
+
+async def until_deadline(deadline: float | None, pieces: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Pass the pieces on until `deadline`, a time of the event loop's. Raises `DeadlineExceeded` then."""
+    while True:
+        # not round the whole loop: who takes a piece is not to be interrupted
+        limit = asyncio.timeout_at(deadline)
+        try:
+            async with limit:
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            raise DeadlineExceeded("the build was not done by its deadline", hint="Give it more time.") from exc
+        yield piece
 
 
 async def _find(able: powers.Images, name: str, node: str) -> Image:
