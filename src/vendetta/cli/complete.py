@@ -34,6 +34,14 @@ def _labels(held: Iterable[Mapping[str, str]]) -> list[str]:
     return sorted({f"{key}={value}" for labels in held for key, value in labels.items()})
 
 
+def action_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the actions of the provider that was named before."""
+    kind = str(ctx.params.get("provider"))
+    return _complete(lambda client: (action.name for action in client.providers.get(kind).actions))(
+        ctx, param, incomplete
+    )
+
+
 node_names = _complete(lambda client: (node.name for node in client.nodes.list()))
 workspace_names = _complete(lambda client: (workspace.name for workspace in client.workspaces.list()))
 node_labels = _complete(lambda client: _labels(node.labels for node in client.nodes.list()))

@@ -11,7 +11,7 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 
 from vendetta.errors import InvalidInput, nearest
-from vendetta.models import InstanceSpec, Mount, Service
+from vendetta.models import InstanceSpec, Mount
 from vendetta.transport import Terminal
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -322,7 +322,7 @@ class CommandRequest(Request):
     provider: str
     config: dict[str, Any] = {}
     workspace: Name | None = None
-    services: list[Service] = []
+    services: list[dict[str, Any]] = Field([], description="not supported yet: any is refused")
     retries: int = Field(2, ge=0, le=20)
     timeout_seconds: float = Field(600.0, gt=0)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .belonging import Belonging, BelongingKind, CleanupResult
     from .bulk import BulkResult
-    from .command import ACTIONS, Command, ExecutionResult, Service
+    from .command import ExecutionResult, Service
     from .doctor import Check, CheckState, DoctorReport
     from .engine_socket import EngineSocket
     from .event import Event
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from .workspace import Wanted, Workspace, WorkspaceState
 
 __all__ = [
-    "ACTIONS",
     "FINISHED",
     "LONGEST_HISTORY",
     "ActionDescription",
@@ -59,7 +58,6 @@ __all__ = [
     "Check",
     "CheckState",
     "CleanupResult",
-    "Command",
     "DoctorReport",
     "DrainOutcome",
     "DrainResult",
@@ -108,7 +106,7 @@ __all__ = [
 _HOMES = {
     "belonging": "Belonging BelongingKind CleanupResult",
     "bulk": "BulkResult",
-    "command": "ACTIONS Command ExecutionResult Service",
+    "command": "ExecutionResult Service",
     "doctor": "Check CheckState DoctorReport",
     "engine_socket": "EngineSocket",
     "event": "Event",

@@ -1,13 +1,7 @@
-"""A command is what is dispatched to a provider on a node; an execution result is what came of it."""
+"""What came of a command that was dispatched to a provider on a node, and the services of a workspace."""
 
 from dataclasses import dataclass, field
 from typing import Any
-
-ACTIONS = (
-    *("create", "start", "stop", "restart", "remove", "status", "list", "exec", "logs", "stats", "up", "down"),
-    "cleanup",
-)
-"""Every action a command can name; `up` is create and start, `down` is stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,17 +12,6 @@ class Service:
     command: str | None = None
     port: int | None = None
     depends_on: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """`workspace` names the instance for every action but `list` and `cleanup`; `config` is what the action takes."""
-
-    action: str
-    provider: str
-    config: dict[str, Any] = field(default_factory=dict)
-    workspace: str | None = None
-    services: list[Service] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

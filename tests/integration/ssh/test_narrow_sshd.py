@@ -9,6 +9,7 @@ from tests.integration.ssh.conftest import ACCEPT, Side, add, endpoint_of
 from tests.testbed import Node
 
 from vendetta.api.services import Services
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.requests import CommandRequest, ExecRequest, RunRequest
 
 pytestmark = pytest.mark.root
@@ -39,7 +40,7 @@ async def test_add_probe_run_exec_and_the_docker_socket_side_by_side(services: S
 
     async def list_instances() -> None:
         command = CommandRequest(action="list", provider="docker")
-        assert (await services.dispatcher.execute("gpu", command, "test")).success
+        assert (await services.dispatcher.execute(Ask("test"), "gpu", command)).success
 
     async def run() -> None:
         request = RunRequest(argv=["echo", "hello"], nodes=["gpu"])

@@ -13,7 +13,14 @@ from tests.unit.client.fake_server import FakeServer, items, serve
 from tests.unit.client.samples import NODE, WORKSPACE
 
 from vendetta.cli.root import root
+from vendetta.models import ActionDescription, ProviderDescription
 
+PROVIDER = ProviderDescription(
+    kind="docker",
+    powers=[],
+    actions=[ActionDescription(name=name, description="", config={}) for name in ("start", "exec", "stop")],
+    options=[],
+)
 HEAVY = ("pydantic", "fastapi", "asyncssh", "asyncio", "rich", "sqlalchemy", "http.client", "subprocess", "websockets")
 
 
@@ -90,3 +97,6 @@ def test_names_are_completed_from_a_running_server_alone(tmp_path: Path) -> None
             "plain,stop",
             "plain,stats",
         ]
+        fake.routes["GET /providers/docker"] = PROVIDER
+        action = {**words, "COMP_WORDS": "vendetta execute gpu docker s", "COMP_CWORD": "4"}
+        assert vendetta(**action).split() == ["plain,start", "plain,stop"]

@@ -12,7 +12,7 @@ from vendetta.cli.params import JSON_OBJECT, only_given
 from vendetta.cli.session import Session
 from vendetta.client.nodes import CommandFields
 from vendetta.errors import VendettaError
-from vendetta.models import ACTIONS, ExecutionResult, Problem
+from vendetta.models import ExecutionResult, Problem
 
 
 @command(
@@ -25,7 +25,7 @@ from vendetta.models import ACTIONS, ExecutionResult, Problem
 )
 @click.argument("node", shell_complete=complete.node_names)
 @click.argument("provider")
-@click.argument("action", shell_complete=lambda ctx, param, text: [each for each in ACTIONS if each.startswith(text)])
+@click.argument("action", shell_complete=complete.action_names)
 @click.option("--workspace", "-w", metavar="NAME", help="The workspace that the action is about.")
 @click.option("--config", type=JSON_OBJECT, help="The configuration of the action; @- reads stdin.")
 @click.option("--retries", type=click.IntRange(min=0), metavar="N", help="How often to repeat what is safe.")

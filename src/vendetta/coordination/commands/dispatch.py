@@ -109,6 +109,11 @@ class Dispatcher:
         return done
 
     async def _check(self, node: str, command: CommandRequest) -> Request:
+        if command.services:
+            raise Unsupported(
+                "services are not supported: a workspace runs its own command alone",
+                hint='Leave "services" out, and give each of them a workspace.',
+            )
         await self._store.nodes.get(node)
         self._engines.registry.check(command.provider)
         action = ACTIONS.get(command.action)
