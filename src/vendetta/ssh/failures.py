@@ -103,7 +103,7 @@ def using(node: str, what: str, seconds: float | None = None) -> Iterator[None]:
     except TimeoutError as exc:
         raise LinkTimeout(
             f"{what} on node {node}: not done {'in time' if seconds is None else f'after {seconds:g} s'}",
-            hint=f"Is it slow or stalled? vendetta node probe {node}",
+            hint=f"Is it slow or stalled? vendetta node doctor {node}",
             node=node,
         ) from exc
     except asyncssh.Error as exc:
