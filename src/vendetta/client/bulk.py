@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, Required, TypedDict
 
 from vendetta import models
 
@@ -14,7 +14,7 @@ from .lines import read_items
 class BulkFields(TypedDict, total=False):
     """`names`, `labels` (all of them) or `all`: one of the three. `config` is what the action takes of one."""
 
-    action: str
+    action: Required[str]
     names: Sequence[str]
     labels: Mapping[str, str]
     all: bool

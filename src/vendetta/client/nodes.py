@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, Required, TypedDict
 
 from vendetta import models
 
@@ -49,8 +49,8 @@ class DrainFields(TypedDict, total=False):
 class CommandFields(TypedDict, total=False):
     """A command, and how it is dispatched."""
 
-    action: str
-    provider: str
+    action: Required[str]
+    provider: Required[str]
     config: dict[str, Any]
     workspace: str
     retries: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypedDict
+from typing import Any, Required, TypedDict
 
 import msgspec
 
@@ -16,17 +16,17 @@ from .lines import read_items
 
 
 class MountFields(TypedDict, total=False):
-    source: str
-    target: str
+    source: Required[str]
+    target: Required[str]
     read_only: bool
 
 
 class WorkspaceFields(TypedDict, total=False):
     """A workspace to create. Sizes are bytes or text such as `2G`; `node` wins over `placement`."""
 
-    name: str
-    provider: str
-    image: str
+    name: Required[str]
+    provider: Required[str]
+    image: Required[str]
     node: str
     placement: dict[str, str]
     command: list[str]
