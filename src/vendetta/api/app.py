@@ -12,12 +12,12 @@ from .routes import (
     bulk,
     cleanup,
     doctor,
-    draining,
     events,
     files,
     health,
     identities,
     images,
+    node_changes,
     nodes,
     operations,
     providers,
@@ -49,7 +49,7 @@ def create_app(services: Services, metrics: Metrics) -> FastAPI:
     for routes in (
         # those asked for most come first, since a request is held to one route after the other
         *(workspaces, nodes, operations, events),
-        *(bulk, runs, doctor, sockets, cleanup, draining, providers),
+        *(bulk, runs, doctor, sockets, cleanup, node_changes, providers),
         *(snapshots, files, images, identities, rotation, health),
     ):
         # not `include_router`: that looks for the route once in each router, and again in the one that has it

@@ -27,7 +27,7 @@ class Ask:
         """Return the keyword arguments of `Operations.submit`."""
         return Terms(actor=self.actor, key=self.key, deadline_seconds=self.deadline_seconds)
 
-    def with_default(self, deadline_seconds: float) -> Self:
+    def with_default(self, deadline_seconds: float | None) -> Self:
         """Return the same with this deadline, unless it has one."""
         return self if self.deadline_seconds else replace(self, deadline_seconds=deadline_seconds)
 

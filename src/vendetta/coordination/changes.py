@@ -35,13 +35,14 @@ LONG_SECONDS = 86400.0
 class Change:
     """Say what a change takes and gives.
 
-    `result` is the type of the operation's result. `deadline_seconds` is the default deadline; None: an hour.
+    `result` is the type of the operation's result; None: what was removed has none. `deadline_seconds` is the default
+    deadline; None: an hour.
     `for_many`: `/bulk` offers it too. `takes_turns`: it waits for the other operations of its noun on its target.
     """
 
     description: str
     request: type[Request] = NoConfig
-    result: type = Workspace
+    result: type | None = Workspace
     deadline_seconds: float | None = None
     for_many: bool = False
     takes_turns: bool = True
@@ -62,7 +63,7 @@ CHANGES: Mapping[str, Change] = {
         LONG_SECONDS,
         for_many=True,
     ),
-    "workspace.remove": Change("Removes it and what it holds.", RemoveRequest, for_many=True),
+    "workspace.remove": Change("Removes it and what it holds.", RemoveRequest, None, for_many=True),
     "workspace.snapshot": Change("Keeps what its disk holds now.", SnapshotRequest, TakenSnapshot),
     "workspace.restore": Change("Goes back to a snapshot. It must be stopped.", SnapshotChoice),
     "workspace.remove-snapshot": Change("Removes a snapshot.", SnapshotChoice),
@@ -91,7 +92,7 @@ CHANGES: Mapping[str, Change] = {
     "node.execute": Change("Dispatches a command to a provider.", CommandRequest, ExecutionResult, takes_turns=False),
     "image.push": Change("Gives the node an image that is a file.", ImageRequest, Image, takes_turns=False),
     "image.pull": Change("Fetches it to the node from where its name says.", ImageRequest, Image, takes_turns=False),
-    "image.remove": Change("Removes it from the node.", ImageRequest, Image, takes_turns=False),
+    "image.remove": Change("Removes it from the node.", ImageRequest, None, takes_turns=False),
     "key.rotate": Change("Gives the server a new key, and the nodes it.", RotateRequest, KeyRotation),
 }
 """By the kind of the operation, which is noun and verb."""

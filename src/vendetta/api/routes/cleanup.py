@@ -1,17 +1,14 @@
-"""`/nodes/{name}/belongings`: what of ours a node holds, and taking it away."""
+"""`/nodes/{name}/belongings`: what of ours a node holds."""
 
 from fastapi import APIRouter, Response
 
 from vendetta.api.answers import API, PageOf, json_response
 from vendetta.api.bodies import Route
-from vendetta.api.changes import add_change
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
 from vendetta.models import Belonging
 
 router = APIRouter(prefix=f"{API}/nodes", tags=["nodes"], responses=PROBLEMS, route_class=Route)
-
-add_change(router, "node.cleanup", name="clean_up")
 
 
 @router.get("/{name}/belongings", response_model=PageOf[Belonging])

@@ -25,6 +25,7 @@ from vendetta.api.feeds import LINES, lines_response, output_response
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
 from vendetta.api.streams import serve_port, serve_process
+from vendetta.coordination.changes import of_many
 from vendetta.coordination.requests import RemoveRequest, WorkspaceRequest, build_terminal
 from vendetta.models import Operation, Stats, Workspace, WorkspaceState
 from vendetta.transport import Terminal
@@ -65,8 +66,9 @@ async def remove(name: str, services: Offered, ask: Asked, force: bool = False, 
     return await operation_response(services, operation, wait, nothing_left)
 
 
-for kind in ("start", "stop", "restart", "pause", "resume", "move", "resize"):
-    add_change(router, f"workspace.{kind}")
+for verb, kind in of_many("workspace").items():
+    if verb != "remove":  # which is a DELETE
+        add_change(router, kind)
 
 
 @router.get(

@@ -64,3 +64,20 @@ async def test_what_is_submitted_has_the_commands_time_for_its_deadline(world: W
     assert (operation.deadline - operation.created_at).total_seconds() == 60
     assert (await dispatcher.submit(Ask(ACTOR, "key"), "a", command)).id == operation.id
     assert (await world.end(operation)).state == "succeeded"
+
+
+@pytest.mark.parametrize("kind", ["workspace.move", "node.drain", "node.undrain", "workspace.start"])
+async def test_a_change_has_the_deadline_that_is_asked_for_or_else_its_own(world: World, kind: str) -> None:
+    await world.add_node("a")
+    await world.add_node("b")
+    await world.create("web", node="a")
+    cleanup = Cleanup(world.store, world.engines, world.operations, world.workspaces)
+    submitter = Submitter(world.workspaces, world.moves, world.draining, cleanup)
+    target = "web" if kind.startswith("workspace") else "a"
+    own = CHANGES[kind].deadline_seconds or 3600
+    for asked, seconds in ((60, 60), (None, own)):
+        ask = Ask(ACTOR, deadline_seconds=asked)
+        operation = await submitter.submit(ask, kind, target, CHANGES[kind].request())
+        assert operation.deadline is not None
+        assert (operation.deadline - operation.created_at).total_seconds() == seconds
+        await world.end(operation)

@@ -1,4 +1,4 @@
-"""`/nodes/{name}/drain` and `undrain`: a node emptied before it is worked on, and taken back into use."""
+"""`/nodes/{name}/drain`, `undrain` and `cleanup`: the changes of a node that are operations, and a drain's plan."""
 
 from fastapi import APIRouter, Response
 
@@ -7,13 +7,17 @@ from vendetta.api.bodies import Route
 from vendetta.api.changes import add_change
 from vendetta.api.openapi import PROBLEMS
 from vendetta.api.services import Offered
+from vendetta.coordination.changes import of_many
 from vendetta.coordination.requests import DrainRequest
 from vendetta.models import DrainResult
 
 router = APIRouter(prefix=f"{API}/nodes", tags=["nodes"], responses=PROBLEMS, route_class=Route)
 
-add_change(router, "node.drain")
-add_change(router, "node.undrain")
+NAMES = {"node.cleanup": "clean_up"}
+"""What operation ids begin with, where that isn't the verb."""
+
+for kind in of_many("node").values():
+    add_change(router, kind, name=NAMES.get(kind))
 
 
 @router.post("/{name}/drain/plan", response_model=DrainResult)
