@@ -1,38 +1,12 @@
-"""An instance: what a provider holds on a node. A workspace is our record of one."""
+"""What a provider holds on a node: instances, their snapshots and files, and the images they are made from."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
+from .problem import Problem
+
 InstanceState = Literal["created", "running", "paused", "stopped", "failed"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
-    """`source` is an absolute path on the node, or else the name of a volume; `target` a path in the instance."""
-
-    source: str
-    target: str
-    read_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceSpec:
-    """What is wanted. Two specs that are equal make the same instance.
-
-    `command` is the argv to run; None means the image's own, kept up when it ends. `options` are the provider's own
-    settings, which it validates. `memory_bytes` and `disk_bytes` are bytes, `cpus` cores (may be a fraction).
-    """
-
-    image: str
-    command: list[str] | None = None
-    env: dict[str, str] = field(default_factory=dict)
-    cpus: float | None = None
-    memory_bytes: int | None = None
-    disk_bytes: int | None = None
-    pids: int | None = None
-    mounts: list[Mount] = field(default_factory=list)
-    labels: dict[str, str] = field(default_factory=dict)
-    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,3 +38,50 @@ class Stats:
     pids: int
     network_received_bytes: int
     network_sent_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """`size_bytes` is what it takes for itself, where the technology tells."""
+
+    name: str
+    created_at: datetime
+    size_bytes: int | None = None
+
+
+PathKind = Literal["file", "directory", "link", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathStat:
+    """`mode` is the permission bits; `target` is where a link points to, as it is written."""
+
+    kind: PathKind
+    size_bytes: int
+    mode: int
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """`name` is what a spec says to use it; `id` is the engine's own, a digest where it has one.
+
+    `provider` is the technology that holds it, where somebody asked for more than one.
+    """
+
+    name: str
+    id: str
+    size_bytes: int
+    created_at: datetime | None = None
+    description: str | None = None
+    aliases: list[str] = field(default_factory=list)
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildNews:
+    """Of a build: what the builder said, or how it ended, which comes last."""
+
+    output: str | None = None
+    image: Image | None = None
+    problem: Problem | None = None

@@ -1,11 +1,14 @@
 """A node: a machine reached by SSH. `status` speaks of the link alone; `providers` of the engines on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 NodeStatus = Literal["unknown", "connecting", "connected", "error", "offline"]
+
 BreakerState = Literal["closed", "open", "half_open"]
+
 ProviderState = Literal["undetected", "unhealthy", "healthy"]
 
 
@@ -108,3 +111,13 @@ class Node:
     providers: dict[str, ProviderStatus] = field(default_factory=dict)
     boot_id: str | None = None
     breaker: Breaker | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSocket:
+    """`environment` is what makes the engine's own programs use it, such as `DOCKER_HOST`."""
+
+    node: str
+    provider: str
+    path: str
+    environment: Mapping[str, str] = field(default_factory=dict)

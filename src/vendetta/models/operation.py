@@ -62,3 +62,16 @@ class Operation:
     result: dict[str, Any] | None = None
     error: Problem | None = None
     history: list[Attempt] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkResult:
+    """`operation` is the id of what did it, None where it takes none or was refused before; `result` what came of it.
+
+    `problem` is set where it failed.
+    """
+
+    name: str
+    operation: str | None = None
+    result: dict[str, Any] | None = None
+    problem: Problem | None = None

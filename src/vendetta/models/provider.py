@@ -1,9 +1,31 @@
-"""A provider as it describes itself: what can be done with it, and what each of its actions takes."""
+"""A provider as it describes itself, and what came of a command that was sent to one on a node."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from .option import Option
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionResult:
+    """`output` is text for people (what a command printed); `metadata` is the same for programs.
+
+    Where `success` is false, `error` is the message and `metadata["problem"]` the whole problem.
+    """
+
+    success: bool
+    output: str = ""
+    error: str | None = None
+    duration_seconds: float = 0.0
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """`type` is a word for people: text, boolean, number, path …; `choices` are all values, where they can be told."""
+
+    name: str
+    type: str
+    description: str
+    choices: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
-"""What a server says of itself, and of the replicas that share its state."""
+"""The server and the replicas that share its state, and the events that it records."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +34,15 @@ class ServerStatus:
     operations_running: int
     memory_bytes: int
     replicas: list[Replica] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`sequence` rises by the order of happening; `kind` is noun and verb (`node.connected`); `subject` its name."""
+
+    sequence: int
+    time: datetime
+    kind: str
+    subject: str
+    actor: str
+    data: dict[str, Any] = field(default_factory=dict)

@@ -1,11 +1,48 @@
-"""A workspace: one named instance made through a provider on a node."""
+"""A workspace: one named instance made through a provider on a node, and the spec that it is made from."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from .command import Service
-from .instance import InstanceSpec
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """`source` is an absolute path on the node, or else the name of a volume; `target` a path in the instance."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSpec:
+    """What is wanted. Two specs that are equal make the same instance.
+
+    `command` is the argv to run; None means the image's own, kept up when it ends. `options` are the provider's own
+    settings, which it validates. `memory_bytes` and `disk_bytes` are bytes, `cpus` cores (may be a fraction).
+    """
+
+    image: str
+    command: list[str] | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    pids: int | None = None
+    mounts: list[Mount] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A process inside a workspace."""
+
+    name: str
+    command: str | None = None
+    port: int | None = None
+    depends_on: list[str] = field(default_factory=list)
+
 
 WorkspaceState = Literal[
     "pending",

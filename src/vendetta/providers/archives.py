@@ -9,8 +9,7 @@ import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 from vendetta.errors import InvalidInput, OutOfResources, PathNotFound, ProviderError, UnexpectedReply, Unsupported
-from vendetta.models import PathStat
-from vendetta.models.files import PathKind
+from vendetta.models import PathKind, PathStat
 from vendetta.transport import Process
 
 Run = Callable[[Sequence[str]], Awaitable[Process]]

@@ -8,8 +8,7 @@ import msgspec
 from aiodocker import DockerError
 
 from vendetta.errors import PathNotFound
-from vendetta.models import PathStat
-from vendetta.models.files import PathKind
+from vendetta.models import PathKind, PathStat
 from vendetta.providers.archives import check_path
 
 from .containers import Container

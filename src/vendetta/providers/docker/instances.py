@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vendetta.models import Instance
-from vendetta.models.instance import InstanceState
+from vendetta.models import Instance, InstanceState
 from vendetta.providers.identity import engine_name
 
 from .labels import WORKSPACE, image_of, users_own

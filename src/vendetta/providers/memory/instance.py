@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from vendetta.errors import ConnectFailed
-from vendetta.models import Instance, InstanceSpec
-from vendetta.models.instance import InstanceState
+from vendetta.models import Instance, InstanceSpec, InstanceState
 from vendetta.transport import Output, Terminal
 
 from .pipes import Pipe, PipeStream

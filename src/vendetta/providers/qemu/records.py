@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vendetta.models import Instance
-from vendetta.models.instance import InstanceState
+from vendetta.models import Instance, InstanceState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

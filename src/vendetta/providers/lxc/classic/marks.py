@@ -5,8 +5,7 @@ from datetime import datetime
 import msgspec
 
 from vendetta.errors import UnexpectedReply
-from vendetta.models import Instance, InstanceSpec, Snapshot
-from vendetta.models.instance import InstanceState
+from vendetta.models import Instance, InstanceSpec, InstanceState, Snapshot
 from vendetta.providers.identity import spec_hash
 
 

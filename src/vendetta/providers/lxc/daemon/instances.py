@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vendetta.models import Instance
-from vendetta.models.instance import InstanceState
+from vendetta.models import Instance, InstanceState
 
 from .marks import IMAGE, WORKSPACE, labels_of
 

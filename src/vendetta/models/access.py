@@ -1,7 +1,9 @@
-"""Keys: who the server is to its nodes. Tokens: who a caller is to the server."""
+"""SSH keys that the server logs in to nodes with, their rotation, and tokens that callers log in to the server with."""
 
 from dataclasses import dataclass
 from datetime import datetime
+
+from .problem import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,27 @@ class Key:
     encrypted: bool = False
     unlocked: bool = False
     source: str = "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRotation:
+    """`error` says why the node keeps the old key; None: it has the new one, and the old one no more."""
+
+    node: str
+    error: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRotation:
+    """`key` is the new one. Until every node there is has it (`finished`), the old one is kept and offered too.
+
+    `left` are the nodes that don't have it yet: those that failed, and those that weren't asked for.
+    """
+
+    key: Key
+    nodes: list[NodeRotation]
+    left: list[str]
+    finished: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
