@@ -8,44 +8,62 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import click
+import msgspec
 
 from vendetta.client.operations import raise_failure
-from vendetta.errors import Conflict, VendettaError
+from vendetta.errors import Conflict, UnexpectedReply, VendettaError
 from vendetta.models import FINISHED, Operation
 
 from . import exits
 from .progress import Progress, open_progress
 from .session import Session
 
+T = TypeVar("T")
 Submit = Callable[[str], Operation]
 
 _AT_ONCE = 16
 
 
+class Outcome(NamedTuple):
+    """How an operation ended: `operation` where it succeeded, with its result; else `error`."""
+
+    operation: Operation | None = None
+    error: VendettaError | None = None
+
+
 class _Ended(NamedTuple):
     name: str
-    error: VendettaError | None
+    outcome: Outcome
 
 
 _Update = tuple[str, Operation] | _Ended
 
 
 class Following:
-    def __init__(self, session: Session, names: Sequence[str], submit: Submit) -> None:
+    """Submits an operation for each name and follows it to its end. `on_change` gets each state of each of them."""
+
+    def __init__(
+        self,
+        session: Session,
+        names: Sequence[str],
+        submit: Submit,
+        on_change: Callable[[Operation], None] = lambda operation: None,
+    ) -> None:
         self._session = session
         self._client = session.client
         self._submit = submit
+        self._on_change = on_change
         self._waiting = list(reversed(names))
         self._updates: queue.SimpleQueue[_Update | BaseException] = queue.SimpleQueue()
         self._last: dict[str, Operation] = {}
         self._cancelling = False
 
-    def run(self) -> dict[str, VendettaError | None]:
-        """How each ended: None where it succeeded. After Ctrl-C: exits with 130, once they have ended."""
-        outcomes: dict[str, VendettaError | None] = {}
+    def run(self) -> dict[str, Outcome]:
+        """Return how each ended, by name. After Ctrl-C: exits with 130, once they have ended."""
+        outcomes: dict[str, Outcome] = {}
         left = len(self._waiting)
         with open_progress(self._session) as progress, self._interrupts():
             for _ in range(min(left, _AT_ONCE)):
@@ -53,11 +71,11 @@ class Following:
             while len(outcomes) < left:
                 self._take(progress, outcomes)
         if self._cancelling:
-            self._tell_ends()
+            self._note_ends()
             raise click.exceptions.Exit(exits.INTERRUPTED)
         return outcomes
 
-    def _take(self, progress: Progress, outcomes: dict[str, VendettaError | None]) -> None:
+    def _take(self, progress: Progress, outcomes: dict[str, Outcome]) -> None:
         update = self._updates.get()
         if isinstance(update, KeyboardInterrupt):
             self._cancel()
@@ -66,11 +84,12 @@ class Following:
             raise update
         if isinstance(update, _Ended):
             progress.end(update.name)
-            outcomes[update.name] = update.error
+            outcomes[update.name] = update.outcome
         else:
             name, operation = update
             self._last[name] = operation
             progress.show(name, operation)
+            self._on_change(operation)
 
     @contextmanager
     def _interrupts(self) -> Iterator[None]:
@@ -93,16 +112,16 @@ class Following:
             except IndexError:
                 return
             try:
-                self._follow(name)
-                self._updates.put(_Ended(name, None))
+                self._updates.put(_Ended(name, Outcome(operation=self._follow(name))))
             except VendettaError as exc:
-                self._updates.put(_Ended(name, exc))
+                self._updates.put(_Ended(name, Outcome(error=exc)))
             except BaseException as exc:  # raised again by the main thread, which would wait for ever else
                 self._updates.put(exc)
 
-    def _follow(self, name: str) -> None:
+    def _follow(self, name: str) -> Operation | None:
+        """Submit one and return it once it has succeeded; None where Ctrl-C came before it was submitted."""
         if self._cancelling:
-            return
+            return None
         operation = self._submit(name)
         self._updates.put((name, operation))
         if self._cancelling:
@@ -112,6 +131,7 @@ class Following:
                 self._updates.put((name, seen))
                 operation = seen
         raise_failure(operation)
+        return operation
 
     def _cancel(self) -> None:
         """Asks the server to stop all of them, whose ends are then awaited as before."""
@@ -125,14 +145,27 @@ class Following:
             with suppress(Conflict):  # it has just ended
                 self._client.operations.cancel(operation.id)
 
-    def _tell_ends(self) -> None:
+    def _note_ends(self) -> None:
         for name, operation in self._last.items():
             how = "had already succeeded" if operation.state == "succeeded" else operation.state
             self._session.note(f"{operation.kind} of {name}: {how}")
 
 
-def follow(session: Session, name: str, submit: Submit) -> None:
-    """One operation to its end. Raises what it ended with."""
-    error = Following(session, [name], submit).run()[name]
-    if error is not None:
-        raise error
+def follow(
+    session: Session, name: str, submit: Submit, on_change: Callable[[Operation], None] = lambda operation: None
+) -> Operation:
+    """Submit one operation and return it once it has succeeded. Raises the error that it failed with."""
+    [outcome] = Following(session, [name], submit, on_change).run().values()
+    if outcome.operation is None:
+        assert outcome.error  # noqa: S101 - without Ctrl-C, which exits, it is one of the two
+        raise outcome.error
+    return outcome.operation
+
+
+def follow_result(session: Session, name: str, submit: Submit, type_: type[T]) -> T:
+    """Follow one operation as `follow` does, and return its result as a `type_`. Raises `UnexpectedReply`."""
+    operation = follow(session, name, submit)
+    try:
+        return msgspec.convert(operation.result, type_)
+    except msgspec.ValidationError as exc:
+        raise UnexpectedReply(f"the result of {operation.kind} is not what this program expects ({exc})") from exc

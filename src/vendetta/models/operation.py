@@ -15,13 +15,15 @@ LONGEST_HISTORY = 50
 class Progress:
     """What is being done now. `current` of `total`, in bytes, where `total` is known.
 
-    `waiting_for` is the node whose link it waits for, if it does.
+    `waiting_for` is the node whose link it waits for, if it does. `part` is the part that was done last, in the shape
+    in which the result lists it: a `NodeRotation` of `key.rotate`.
     """
 
     message: str
     current: int | None = None
     total: int | None = None
     waiting_for: str | None = None
+    part: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

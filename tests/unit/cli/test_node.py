@@ -300,8 +300,7 @@ def test_many_nodes_are_changed_by_the_server(fake: FakeServer, cli: Cli) -> Non
 
 
 DRAIN = {
-    "POST /nodes/gpu/drain": operation("succeeded"),
-    "GET /operations/op1": operation("succeeded", result=msgspec.to_builtins(DRAINED)),
+    "POST /nodes/gpu/drain": operation("succeeded", result=msgspec.to_builtins(DRAINED)),
 }
 
 
@@ -339,8 +338,7 @@ def test_a_drain_is_shown_before_it_is_done(fake: FakeServer, cli: Cli) -> None:
 def test_the_way_back(fake: FakeServer, cli: Cli) -> None:
     result = DrainResult(node="gpu", workspaces=[Drained(name="db", outcome="started")])
     fake.routes |= {
-        "POST /nodes/gpu/undrain": operation("succeeded"),
-        "GET /operations/op1": operation("succeeded", result=msgspec.to_builtins(result)),
+        "POST /nodes/gpu/undrain": operation("succeeded", result=msgspec.to_builtins(result)),
         "POST /nodes/bulk": Reply(
             pieces=[
                 msgspec.json.encode(BulkResult(name=name, result=msgspec.to_builtins(result))) + b"\n" for name in "ab"

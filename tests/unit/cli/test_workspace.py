@@ -21,8 +21,7 @@ CREATE = ("workspace", "create", "web", "--provider", "docker", "--image", "ngin
 def made(fake: FakeServer) -> FakeServer:
     fake.routes |= {
         "POST /workspaces": Reply(202, OPERATION),
-        "GET /operations/op1/watch": sse(OPERATION, operation("succeeded")),
-        "GET /workspaces/web": WORKSPACE,
+        "GET /operations/op1/watch": sse(OPERATION, operation("succeeded", result=msgspec.to_builtins(WORKSPACE))),
     }
     return fake
 
@@ -37,7 +36,9 @@ def test_create_waits_and_tells_where_it_is(made: FakeServer, cli: Cli) -> None:
         "node": "gpu",
         "start": True,
     }
-    assert json.loads(cli(*CREATE, "-o", "json").out)["name"] == "web"
+    assert json.loads(cli(*CREATE, "-o", "json").out) == json.loads(msgspec.json.encode(WORKSPACE))
+    # the end of the watch is the result: it isn't asked for again
+    assert [request.path for request in made.requests] == ["/workspaces", "/operations/op1/watch"] * 2
 
 
 def test_create_takes_everything(made: FakeServer, cli: Cli, tmp_path: Path) -> None:
@@ -247,8 +248,7 @@ def test_logs_say_why_they_break_off(fake: FakeServer, cli: Cli) -> None:
 def test_move(fake: FakeServer, cli: Cli) -> None:
     result = MoveResult(workspace=replace(WORKSPACE, node="spare"), left_behind="the old one is still on node gpu")
     fake.routes |= {
-        "POST /workspaces/web/move": operation("succeeded"),
-        "GET /operations/op1": operation("succeeded", result=msgspec.to_builtins(result)),
+        "POST /workspaces/web/move": operation("succeeded", result=msgspec.to_builtins(result)),
         "POST /workspaces/bulk": results(BulkResult(name="a"), BulkResult(name="b")),
     }
     ended = cli("ws", "move", "web", "--to", "spare", "--timeout", "3")

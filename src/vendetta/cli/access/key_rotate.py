@@ -1,19 +1,17 @@
-"""`vendetta key rotate`: a new key for the server, told node by node."""
+"""`vendetta key rotate`: a new key for the server, put on one node after the other."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 
 import click
 import msgspec
 
 from vendetta.cli import complete, exits
 from vendetta.cli.command import command, pass_session
+from vendetta.cli.following import Submit, follow
 from vendetta.cli.output import View, write_one
 from vendetta.cli.params import DEADLINE
 from vendetta.cli.session import Session
-from vendetta.client.operations import raise_failure
-from vendetta.errors import Conflict
-from vendetta.models import FINISHED, KeyRotation, NodeRotation, Operation
+from vendetta.models import KeyRotation, NodeRotation, Operation
 
 ROTATION = View[KeyRotation](
     name=lambda rotation: rotation.key.fingerprint,
@@ -44,41 +42,43 @@ def rotate(session: Session, nodes: Sequence[str], type_: str | None, deadline: 
     On each node the new key is proved by a login before the old one goes. A node that fails keeps the old key; the
     server keeps it too until every node has the new one. Run it again for the rest.
     """
-    told: set[str] = set()
-    ended = _follow(session, session.client.keys.rotate(nodes, type_, deadline_seconds=deadline), told)
-    raise_failure(ended)
-    rotation = msgspec.convert(ended.result, KeyRotation)
+    noted: set[str] = set()
+
+    def note(operation: Operation) -> None:
+        done = operation.progress.part if operation.progress else None
+        if done and session.output == "table":
+            _note_outcome(session, msgspec.convert(done, NodeRotation), noted)
+
+    rotation = _follow(session, lambda _: session.client.keys.rotate(nodes, type_, deadline_seconds=deadline), note)
     failed = [outcome for outcome in rotation.nodes if outcome.error]
     if session.output == "table":
         for outcome in rotation.nodes:
-            if outcome.node not in told and outcome.error is None:
-                session.note(f"{outcome.node} has the new key")
+            if outcome.error is None:
+                _note_outcome(session, outcome, noted)
         for outcome in failed:
             assert outcome.error  # noqa: S101 - that is what makes it one of them
             session.report(outcome.error.to_error(), about=outcome.node)
     write_one(session, rotation, ROTATION)
     if not rotation.finished and session.output == "table":
-        session.note("For the rest, mend what is told above and run again: vendetta key rotate")
+        session.note("For the rest, mend what is named above and run again: vendetta key rotate")
     return exits.FAILED if failed else exits.DONE
 
 
-def _follow(session: Session, operation: Operation, told: set[str]) -> Operation:
-    """To its end; Ctrl-C asks it to stop. The names that were told on the way are put into `told`."""
+def _follow(session: Session, submit: Submit, on_change: Callable[[Operation], None]) -> KeyRotation:
+    """Follow the rotation to its end. Ctrl-C cancels it."""
     try:
-        for operation in session.client.operations.watch(operation.id):  # noqa: B020 - the newest is wanted
-            message = operation.progress.message if operation.progress else ""
-            if message and (name := message.split()[0]) not in told:
-                told.add(name)
-                if session.output == "table":
-                    session.note(message)
-    except KeyboardInterrupt:
-        with suppress(Conflict):  # it has just ended
-            session.client.operations.cancel(operation.id)
-        session.note("\nStopped. Nodes that have the new key keep it; the rest: vendetta key rotate")
-        raise click.exceptions.Exit(exits.INTERRUPTED) from None
-    if operation.state not in FINISHED:
-        return session.client.operations.wait(operation.id)
-    return operation
+        ended = follow(session, "server", submit, on_change)
+    except click.exceptions.Exit:
+        session.note("Nodes that have the new key keep it; for the rest, run: vendetta key rotate")
+        raise
+    return msgspec.convert(ended.result, KeyRotation)
+
+
+def _note_outcome(session: Session, outcome: NodeRotation, noted: set[str]) -> None:
+    """Note which key a node has, once for each node: `noted` are those that were."""
+    if outcome.node not in noted:
+        noted.add(outcome.node)
+        session.note(f"{outcome.node} {'keeps the old key' if outcome.error else 'has the new key'}")
 
 
 def _rotated(rotation: KeyRotation) -> list[NodeRotation]:

@@ -201,6 +201,5 @@ def read(file: str) -> Iterator[bytes]:
 
 
 def _follow(session: Session, operation: Operation, name: str, done: str) -> None:
-    follow(session, operation.target, lambda _: operation)
-    result = session.client.operations.get(operation.id).result if session.output != "table" else None
-    write_done(session, result, name, f"image {name} {done} node {operation.target}")
+    ended = follow(session, operation.target, lambda _: operation)
+    write_done(session, ended.result, name, f"image {name} {done} node {operation.target}")

@@ -96,21 +96,17 @@ def _remove(
     if not going:
         return {}, {}
     confirm_removal(session, f"{_counted(sum(map(len, going.values())))} of node {describe(list(going))}", yes=yes)
-    submitted: dict[str, Operation] = {}
 
     def submit(node: str) -> Operation:
         # what was shown and nothing else, whatever has come since
         ids = [one.id for one in going[node]]
-        operation = session.client.providers.clean_up(
+        return session.client.providers.clean_up(
             node, provider=provider, workspaces=everything, only=ids, deadline_seconds=deadline
         )
-        submitted[node] = operation
-        return operation
 
     outcomes = Following(session, list(going), submit).run()
-    errors = {name: error for name, error in outcomes.items() if error is not None}
-    done = [name for name in going if name not in errors]
-    results = {name: session.client.operations.get(submitted[name].id).result for name in done}
+    errors = {name: outcome.error for name, outcome in outcomes.items() if outcome.error}
+    results = {name: outcome.operation.result for name, outcome in outcomes.items() if outcome.operation}
     return {name: msgspec.convert(result, CleanupResult) for name, result in results.items()}, errors
 
 

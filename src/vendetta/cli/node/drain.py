@@ -9,13 +9,14 @@ import msgspec
 
 from vendetta.cli import complete, exits
 from vendetta.cli.command import command, pass_session
-from vendetta.cli.following import Following
+from vendetta.cli.following import follow_result
 from vendetta.cli.formats import NOTHING
 from vendetta.cli.many import Verb, change_many, choose, selecting
 from vendetta.cli.output import View, colored_state, write_done, write_list, write_one
 from vendetta.cli.params import LONG_DEADLINE, PAIR, only_given
 from vendetta.cli.session import Session
 from vendetta.client.nodes import DrainFields
+from vendetta.errors import VendettaError
 from vendetta.models import BulkResult, Drained, DrainResult, Operation
 
 RESULT = View[DrainResult](name=lambda result: result.node, columns={}, lines=lambda result: [])
@@ -120,19 +121,13 @@ def _change(
     if not selection.is_one:
         return change_many(session, verb, selection, config, _notes, deadline=deadline)
     [name] = selection.names
-    submitted: list[Operation] = []
-
-    def remember(name: str) -> Operation:
-        submitted.append(submit(name))
-        return submitted[-1]
-
-    error = Following(session, selection.names, remember).run()[name]
-    if error is not None:
-        told = error.details.get("workspaces")
-        if told and session.output == "table":
-            write_list(session, msgspec.convert(told, list[Drained]), DRAINED)
-        raise error
-    result = msgspec.convert(session.client.operations.get(submitted[-1].id).result, DrainResult)
+    try:
+        result = follow_result(session, name, submit, DrainResult)
+    except VendettaError as exc:
+        refused = exc.details.get("workspaces")
+        if refused and session.output == "table":
+            write_list(session, msgspec.convert(refused, list[Drained]), DRAINED)
+        raise
     if session.output == "table":
         _write(session, result)
     write_done(session, result, name, f"node {name} {verb.done}: {summarize(result.workspaces)}")

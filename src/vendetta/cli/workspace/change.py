@@ -145,11 +145,6 @@ def _change(
     if not selection.is_one:
         return change_many(session, verb, selection, config, deadline=deadline)
     [name] = selection.names
-    follow(session, name, submit)
-    item = _result(session, name, verb.action) if session.output != "table" else None
-    write_done(session, item, name, f"workspace {name} {verb.done}")
+    ended = follow(session, name, submit)
+    write_done(session, ended.result, name, f"workspace {name} {verb.done}")
     return exits.DONE
-
-
-def _result(session: Session, name: str, action: str) -> object:
-    return {"name": name} if action == "remove" else session.client.workspaces.get(name)

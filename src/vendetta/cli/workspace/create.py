@@ -8,11 +8,12 @@ import click
 
 from vendetta.cli import complete
 from vendetta.cli.command import Command, command, pass_session
-from vendetta.cli.following import follow
+from vendetta.cli.following import follow_result
 from vendetta.cli.output import colored_state, write_done, write_value
 from vendetta.cli.params import DEADLINE, MOUNT, PAIR, only_given, read_env_file
 from vendetta.cli.session import Session
 from vendetta.client.workspaces import WorkspaceFields
+from vendetta.models import Workspace
 
 _DASHES = "vendetta.dashes"
 
@@ -87,8 +88,8 @@ def create(ctx: click.Context, session: Session, /, name: str, no_start: bool, n
         operation = session.client.workspaces.create(request, deadline_seconds=deadline)
         write_value(session, operation, operation.id)
         return
-    follow(session, name, lambda _: session.client.workspaces.create(request, deadline_seconds=deadline))
-    made = session.client.workspaces.get(name)
+    workspaces = session.client.workspaces
+    made = follow_result(session, name, lambda _: workspaces.create(request, deadline_seconds=deadline), Workspace)
     write_done(session, made, name, f"workspace {name} is {colored_state(made.state)} on node {made.node}")
 
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-import msgspec
 
 from vendetta.cli import complete, exits
 from vendetta.cli.command import command, pass_session
-from vendetta.cli.following import follow
+from vendetta.cli.following import follow_result
 from vendetta.cli.many import Verb, change_many, choose, selecting
 from vendetta.cli.output import write_done
 from vendetta.cli.params import LONG_DEADLINE, PAIR, only_given
@@ -49,17 +48,13 @@ def move(
         config = only_given(node=to, placement=placement, timeout_seconds=timeout)
         return change_many(session, Verb("workspace", "move", "moved"), selection, config, deadline=deadline)
     [name] = selection.names
-    submitted: list[Operation] = []
 
     def submit(name: str) -> Operation:
-        workspaces = session.client.workspaces
-        submitted.append(
-            workspaces.move(name, node=to, placement=placement, timeout_seconds=timeout, deadline_seconds=deadline)
+        return session.client.workspaces.move(
+            name, node=to, placement=placement, timeout_seconds=timeout, deadline_seconds=deadline
         )
-        return submitted[-1]
 
-    follow(session, name, submit)
-    result = msgspec.convert(session.client.operations.get(submitted[-1].id).result, MoveResult)
+    result = follow_result(session, name, submit, MoveResult)
     if result.left_behind:
         session.note(f"note: {result.left_behind}")
     workspace = result.workspace

@@ -4,7 +4,7 @@ import click
 
 from vendetta.cli import complete
 from vendetta.cli.command import Group, command, pass_session
-from vendetta.cli.following import follow
+from vendetta.cli.following import follow, follow_result
 from vendetta.cli.formats import NOTHING, format_age, format_bytes, format_time
 from vendetta.cli.output import View, write_done, write_list
 from vendetta.cli.params import DEADLINE
@@ -52,10 +52,7 @@ def create(session: Session, workspace: str, name: str, deadline: float | None) 
     def submit(target: str) -> Operation:
         return snapshots.create(target, name, deadline_seconds=deadline)
 
-    follow(session, workspace, submit)
-    made = None
-    if session.output != "table":
-        made = next((one for one in snapshots.list(workspace) if one.name == name), None)
+    made = follow_result(session, workspace, submit, Snapshot)
     write_done(session, made, name, f"snapshot {name} of {workspace} created")
 
 
@@ -76,10 +73,10 @@ def list_(session: Session, workspace: str) -> None:
 def restore(session: Session, workspace: str, name: str, yes: bool, deadline: float | None) -> None:
     """Go back to a snapshot: what the disk holds now is lost. The workspace must be stopped."""
     confirm_removal(session, f"what {workspace} holds now, for its snapshot {name}", yes=yes)
-    snapshots = session.client.snapshots
-    follow(session, workspace, lambda target: snapshots.restore(target, name, deadline_seconds=deadline))
-    restored = session.client.workspaces.get(workspace) if session.output != "table" else None
-    write_done(session, restored, workspace, f"workspace {workspace} is as it was at {name}")
+    restored = follow(
+        session, workspace, lambda target: session.client.snapshots.restore(target, name, deadline_seconds=deadline)
+    )
+    write_done(session, restored.result, workspace, f"workspace {workspace} is as it was at {name}")
 
 
 @command("remove")

@@ -95,7 +95,8 @@ class KeyRotations:
                 outcome = await retry_while_store_is_down(lambda: self._one(steps.operation, name, key, retired))
             done += 1
             word = "has the new key" if outcome.error is None else "keeps the old key"
-            steps.progress(Progress(message=f"{name} {word}", current=done, total=len(names)))
+            part = msgspec.to_builtins(outcome)
+            steps.progress(Progress(message=f"{name} {word}", current=done, total=len(names), part=part))
             return outcome
 
         async with asyncio.TaskGroup() as group:

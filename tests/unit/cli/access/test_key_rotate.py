@@ -1,11 +1,14 @@
 """`key rotate` and the restrictions of `key install`."""
 
 import json
+import os
+import signal
+import threading
 from dataclasses import replace
 
 import msgspec
 from tests.unit.cli.conftest import Cli
-from tests.unit.client.fake_server import FakeServer, Reply, sse
+from tests.unit.client.fake_server import FakeServer, Reply, Request, sse
 from tests.unit.client.samples import FINGERPRINT, KEY, operation
 
 from vendetta.errors import AuthFailed, Conflict
@@ -25,7 +28,8 @@ def answer(fake: FakeServer, *seen: Operation) -> None:
 
 
 def test_each_node_is_told_and_then_the_end(fake: FakeServer, cli: Cli) -> None:
-    progress = replace(RUNNING, progress=Progress(message="gpu has the new key", current=1, total=2))
+    part = msgspec.to_builtins(NodeRotation(node="gpu"))
+    progress = replace(RUNNING, progress=Progress(message="any words", current=1, total=2, part=part))
     answer(fake, progress, ended(NodeRotation(node="gpu"), NodeRotation(node="lab")))
     done = cli("key", "rotate")
     assert (done.status, done.err) == (0, "gpu has the new key\nlab has the new key\n")
@@ -59,3 +63,22 @@ def test_install_with_restrictions(fake: FakeServer, cli: Cli) -> None:
     assert cli("key", "install", "gpu", "--restrict", "--from", "10.0.0.0/8,fd00::/8").status == 0
     body = {"login": {}, "public_key": None, "restrict": True, "sources": ["10.0.0.0/8", "fd00::/8"]}
     assert fake.requests[0].body == body
+
+
+def test_ctrl_c_cancels_the_rotation_and_says_what_is_left(fake: FakeServer, cli: Cli) -> None:
+    cancelled = threading.Event()
+
+    def watch(request: Request) -> Reply:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert cancelled.wait(10)
+        return sse(replace(RUNNING, state="cancelled"))
+
+    def cancel(request: Request) -> Reply:
+        cancelled.set()
+        return Reply(body=RUNNING)
+
+    answer(fake)
+    fake.routes |= {"POST /operations/op1/cancel": cancel, "GET /operations/op1/watch": watch}
+    ended = cli("key", "rotate")
+    assert ended.status == 130
+    assert ended.err.endswith("Nodes that have the new key keep it; for the rest, run: vendetta key rotate\n")

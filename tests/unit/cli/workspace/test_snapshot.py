@@ -2,10 +2,11 @@
 
 import json
 
+import msgspec
 import pytest
 from tests.unit.cli.conftest import Cli
 from tests.unit.client.fake_server import FakeServer, Reply, items, sse
-from tests.unit.client.samples import OPERATION, SNAPSHOT, WORKSPACE, operation
+from tests.unit.client.samples import OPERATION, SNAPSHOT, operation
 
 from vendetta.errors import SnapshotNotFound
 
@@ -19,8 +20,7 @@ def kept(fake: FakeServer) -> FakeServer:
         f"POST {SNAPSHOTS}": Reply(202, OPERATION),
         f"POST {SNAPSHOTS}/before/restore": Reply(202, OPERATION),
         f"DELETE {SNAPSHOTS}/before": Reply(202, OPERATION),
-        "GET /operations/op1/watch": sse(OPERATION, operation("succeeded")),
-        "GET /workspaces/web": WORKSPACE,
+        "GET /operations/op1/watch": sse(OPERATION, operation("succeeded", result=msgspec.to_builtins(SNAPSHOT))),
     }
     return fake
 
