@@ -1,6 +1,7 @@
 """Single calls: one engine call, one command line, one create, one node, each beside the way it is done without us."""
 
 import statistics
+import sys
 import time
 from itertools import count
 from pathlib import Path
@@ -58,6 +59,9 @@ def command_line(report: Report, vendetta: Vendetta, plain: DockerOverSsh) -> No
     ours, theirs = alternate(15, lambda: run_quietly(argv, environment), lambda: plain("ps"))
     report.note("workspace list as a process", f"{ours * 1000:.0f} ms; docker -H ssh:// ps {theirs * 1000:.0f} ms")
     report.at_most("workspace list, against docker -H ssh:// ps", ours / theirs, 0.35, "x")
+    python = [sys.executable, "-c", "pass"]
+    ours, bare = alternate(40, lambda: run_quietly(argv, environment), lambda: run_quietly(python, environment))
+    report.at_most("workspace list, against python -c pass", ours / bare, 4.5, "x")
 
 
 def dispatch(report: Report, client: Client) -> None:

@@ -4,6 +4,7 @@ Plain click with a formatter of our own: importing rich-click costs 14 ms on eac
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
@@ -91,7 +92,10 @@ class Command(click.Command):
         attributes["context_settings"] = {**SETTINGS, **attributes.get("context_settings", {})}
         super().__init__(*args, **attributes)
         self._examples = examples
-        self._global_options = global_options()
+
+    @cached_property
+    def _global_options(self) -> list[click.Option]:
+        return global_options()
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), *self._global_options]
@@ -128,7 +132,10 @@ class Group(click.Group):
         self._sections = sections
         self._aliases = aliases or {}
         self._targets = {name: target for section in sections.values() for name, target in section.items()}
-        self._global_options = global_options()
+
+    @cached_property
+    def _global_options(self) -> list[click.Option]:
+        return global_options()
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), *self._global_options]

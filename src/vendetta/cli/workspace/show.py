@@ -11,7 +11,7 @@ from vendetta.cli.output import View, write_list, write_one
 from vendetta.cli.params import PAIR
 from vendetta.cli.session import Session
 from vendetta.errors import VendettaError
-from vendetta.models import Stats, Workspace, WorkspaceState
+from vendetta.models import Workspace, WorkspaceState
 
 from .view import WORKSPACE, build_stats_lines
 
@@ -55,5 +55,5 @@ def status(session: Session, names: Sequence[str]) -> int:
 @pass_session
 def stats(session: Session, name: str) -> None:
     """Show what a workspace uses now."""
-    view = View[Stats](name=lambda _: name, columns={}, lines=build_stats_lines)
+    view = View(name=lambda _: name, columns={}, lines=build_stats_lines)
     write_one(session, session.client.workspaces.stats(name), view)

@@ -1,10 +1,16 @@
 """How a workspace, and what it uses, is shown."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from vendetta.cli.formats import NOTHING, format_age, format_bytes, format_pairs, format_time
 from vendetta.cli.output import View, colored_state
-from vendetta.models import Stats, Workspace
+from vendetta.models import Workspace
+
+if TYPE_CHECKING:
+    from vendetta.models import Stats  # its module takes 5 ms to make, and a list shows none
 
 
 def _lines(workspace: Workspace) -> Iterator[tuple[str, str]]:
