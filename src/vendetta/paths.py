@@ -60,6 +60,11 @@ class Paths:
         return self.runtime_dir / "server.sock"
 
     @property
+    def version_file(self) -> Path:
+        """The version of the server that listens on the socket, written before it listens."""
+        return self.runtime_dir / "server.version"
+
+    @property
     def engine_sockets_dir(self) -> Path:
         return self.runtime_dir / "nodes"
 

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
 
-GROUND = "models errors transport"
+GROUND = "models errors tasks transport"
 
 SSH_GROUND = (
     "ssh.algorithms ssh.breaker ssh.endpoint ssh.failures ssh.files ssh.offered_keys ssh.public_keys ssh.quoting "
@@ -33,6 +33,7 @@ MAY_IMPORT: Mapping[str, str] = {
     "errors": "",
     "models": "models errors",
     "transport": "",
+    "tasks": "",
     "paths": "",
     "home_lock": "errors paths",
     "private_socket": "errors",
@@ -43,7 +44,7 @@ MAY_IMPORT: Mapping[str, str] = {
     "ssh.authorized_keys": f"ssh.authorized_keys ssh.channel {SSH_GROUND}",
     "ssh.login": f"ssh.login ssh.channel ssh.identity {SSH_GROUND}",
     "ssh.pool": f"ssh.pool ssh.login ssh.channel ssh.identity {SSH_GROUND}",
-    "store": "store models errors paths",
+    "store": "store models errors paths tasks",
     "providers.base": f"providers.options {GROUND}",
     "providers.powers": f"providers.base {GROUND}",
     "providers.options": "models errors",
@@ -64,7 +65,7 @@ MAY_IMPORT: Mapping[str, str] = {
     + COORDINATION_GROUND,
     "api": f"api coordination ssh.endpoint ssh.identity store.Page settings paths home_lock private_socket {GROUND}",
     "api.composition": f"api coordination providers ssh store settings paths {GROUND}",
-    "client": f"client paths {GROUND}",
+    "client": f"client paths private_socket {GROUND}",
     "cli": f"cli client paths {GROUND}",
     # it works on the files of a server that may not run; in functions that load what they need
     "cli.server.backup": "cli client settings store.schema home_lock models errors paths",
@@ -74,7 +75,7 @@ MAY_IMPORT: Mapping[str, str] = {
 
 PROVIDER_MAY_IMPORT = (
     "providers.base providers.powers providers.options providers.identity providers.archives providers.relay "
-    "models errors transport"
+    "models errors tasks transport"
 )
 
 HOMES: Mapping[str, str] = {

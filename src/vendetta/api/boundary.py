@@ -50,6 +50,7 @@ class Boundary:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
+        self._metrics.requests_running += 1
         try:
             await self._app(scope, receive, exchange.send)
         except asyncio.CancelledError:
@@ -62,6 +63,7 @@ class Boundary:
         except Exception as exc:
             await self._mend(exchange, exc)
         finally:
+            self._metrics.requests_running -= 1
             self._tell(exchange)
 
     async def _mend(self, exchange: Exchange, error: Exception) -> None:

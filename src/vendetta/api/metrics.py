@@ -35,6 +35,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+        self.requests_running = 0
+        """Requests and WebSockets that are being served."""
         labels = ("method", "route", "status")
         self._requests = Counter("vendetta_http_requests", "Requests answered.", labels, registry=registry)
         self._seconds = Histogram(

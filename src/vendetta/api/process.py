@@ -38,6 +38,8 @@ async def serve(paths: Paths, config: ServerConfig) -> None:
     stopping = asyncio.Event()
     end_on_signals(stopping)
     async with running_services(paths, config, stopping) as services:
+        # commands of another version look here before they talk to us; in the folder that holds the lock
+        paths.version_file.write_text(__version__)
         with ExitStack() as stack:
             sockets = [stack.enter_context(listen_on_socket(paths.socket))]
             if config.listen_address:

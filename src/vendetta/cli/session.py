@@ -36,7 +36,9 @@ class Session:
     def connect(self, *, start: bool) -> "Client":
         from vendetta.client import Client  # help and usage errors need none
 
-        return Client.at(self.server, token=self.token) if self.server else Client.local(start=start)
+        if self.server:
+            return Client.at(self.server, token=self.token)
+        return Client.local(start=start, note=self.note)
 
     @property
     def interactive(self) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from vendetta import __version__
 from vendetta.errors import InvalidInput
 from vendetta.paths import Paths
 
@@ -111,10 +112,17 @@ class Client:
         return cls(Http(parse_server(server), token=token))
 
     @classmethod
-    def local(cls, paths: Paths | None = None, *, start: bool = True) -> "Client":
-        """The client of this user's own server, which is started when it isn't running."""
+    def local(
+        cls, paths: Paths | None = None, *, start: bool = True, note: Callable[[str], None] = lambda text: None
+    ) -> "Client":
+        """Return the client of this user's own server, which is started when it isn't running.
+
+        One of an older version is restarted first if it is idle; else the first request raises `Busy`. `note` gets a
+        sentence for people about that. With `start=False` whatever runs is talked to, of any version.
+        """
         paths = paths or Paths.from_environment()
-        return cls(Http(ServerAddress("unix", path=str(paths.socket)), start=_starter(paths) if start else None))
+        address = ServerAddress("unix", path=str(paths.socket))
+        return cls(Http(address, start=_starter(paths), prepare=_checker(paths, note)) if start else Http(address))
 
     def status(self) -> "ServerStatus":
         from vendetta.models import ServerStatus
@@ -129,6 +137,20 @@ class Client:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _checker(paths: Paths, note: Callable[[str], None]) -> Callable[[], None]:
+    def check() -> None:
+        try:
+            version = paths.version_file.read_text()
+        except FileNotFoundError:
+            version = None  # none was ever started here, or it is older than the file
+        if version != __version__ and paths.socket.exists():
+            from .server_version import replace_older_server
+
+            replace_older_server(paths, note)
+
+    return check
 
 
 def _starter(paths: Paths) -> Callable[[], None]:

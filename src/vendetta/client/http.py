@@ -33,15 +33,22 @@ class Page(msgspec.Struct, Generic[T]):
 class Http:
     """Connections are kept and used again; each serves one caller at a time, so threads may share this object.
 
-    `start` is called where nothing listens at a local socket; it returns once a server does.
+    `start` is called where nothing listens at a local socket; it returns once a server does. `prepare` is called once,
+    before the first connection.
     """
 
     def __init__(
-        self, address: ServerAddress, *, token: str | None = None, start: Callable[[], None] | None = None
+        self,
+        address: ServerAddress,
+        *,
+        token: str | None = None,
+        start: Callable[[], None] | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self.address = address
         self.token = token
         self._start = start
+        self._prepare = prepare
         self._idle: list[Connection] = []
 
     def fetch(
@@ -193,6 +200,9 @@ class Http:
             connection.close()
 
     def _connect(self) -> Connection:
+        if self._prepare is not None:
+            prepare, self._prepare = self._prepare, None
+            prepare()
         try:
             try:
                 return Connection(open_socket(self.address, CONNECT_SECONDS))

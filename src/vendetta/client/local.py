@@ -15,24 +15,23 @@ from pathlib import Path
 
 import msgspec
 
-from vendetta.errors import DeadlineExceeded, Forbidden, InvalidInput, ServerUnavailable
+from vendetta.errors import DeadlineExceeded, Forbidden, ServerUnavailable
 from vendetta.paths import Paths
+from vendetta.private_socket import check_path
 
 SERVER_ARGV = (sys.executable, "-m", "vendetta.api")
 START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _SPAWN_AGAIN_SECONDS = 0.2
-_LONGEST_SOCKET_PATH = 107
 _TAIL_LINES = 5
 
 
 def start_server(paths: Paths, *, timeout_seconds: float = START_SECONDS) -> None:
-    """Returns once the server accepts connections. Raises `ServerUnavailable` with what its log says last."""
-    if len(os.fsencode(paths.socket)) > _LONGEST_SOCKET_PATH:
-        raise InvalidInput(
-            f"the path of the server's socket is longer than {_LONGEST_SOCKET_PATH} bytes: {paths.socket}",
-            hint="Set VENDETTA_HOME to a shorter path.",
-        )
+    """Start the server and return once it accepts connections.
+
+    Raises `ServerUnavailable` with the last lines of its log, `InvalidInput` where the path of its socket is too long.
+    """
+    check_path(paths.socket)
     log_start = paths.log_file.stat().st_size if paths.log_file.exists() else 0
     deadline = time.monotonic() + timeout_seconds
     child = _spawn(paths)
@@ -53,11 +52,15 @@ def start_server(paths: Paths, *, timeout_seconds: float = START_SECONDS) -> Non
         child.returncode = child.returncode or 0
 
 
-def stop_server(paths: Paths, *, timeout_seconds: float) -> bool:
-    """Ends the server and waits until it is gone; false where none was running. Raises `DeadlineExceeded`."""
-    pid = server_pid(paths)
-    if pid is None:
+def stop_server(paths: Paths, *, timeout_seconds: float, pid: int | None = None) -> bool:
+    """End the server and wait until it is gone; with `pid`, only if that is the one that listens.
+
+    Return False where none was running, or another one than `pid`. Raises `DeadlineExceeded`, `Forbidden`.
+    """
+    listening = server_pid(paths)
+    if listening is None or pid not in (None, listening):
         return False
+    pid = listening
     try:
         watched = os.pidfd_open(pid)
     except ProcessLookupError:

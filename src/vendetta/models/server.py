@@ -19,7 +19,10 @@ class Replica:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStatus:
-    """`id` is of the state, `replica` of the process that answers; `replicas` are all that live."""
+    """`id` is of the state, `replica` of the process that answers; `replicas` are all that live.
+
+    `requests_running` counts the HTTP requests and WebSockets that are being served, without the one that asks.
+    """
 
     id: str
     replica: str
@@ -33,6 +36,7 @@ class ServerStatus:
     connections: int
     operations_running: int
     memory_bytes: int
+    requests_running: int = 0
     replicas: list[Replica] = field(default_factory=list)
 
 

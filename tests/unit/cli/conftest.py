@@ -5,6 +5,7 @@ from typing import NamedTuple
 import pytest
 from tests.unit.client.fake_server import FakeServer, serve
 
+from vendetta import __version__
 from vendetta.cli.root import run
 
 
@@ -27,6 +28,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def fake(tmp_path: Path) -> Iterator[FakeServer]:
     """This user's own server, running."""
+    (tmp_path / "server.version").write_text(__version__)
     with serve(tmp_path / "server.sock") as server:
         yield server
 

@@ -19,6 +19,8 @@ from tests.unit.client.samples import WORKSPACE
 from websockets.asyncio.server import ServerConnection, unix_serve
 from websockets.http11 import Request, Response
 
+from vendetta import __version__
+
 Play = Callable[[ServerConnection], Awaitable[None]]
 Process = asyncio.subprocess.Process
 PIPE = asyncio.subprocess.PIPE
@@ -31,6 +33,7 @@ async def serving(home: Path, play: Play) -> AsyncIterator[None]:
             return None
         return connection.respond(200, msgspec.json.encode(WORKSPACE).decode())
 
+    (home / "server.version").write_text(__version__)
     async with unix_serve(play, str(home / "server.sock"), process_request=answer):
         yield
 

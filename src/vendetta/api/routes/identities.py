@@ -1,11 +1,13 @@
 """`/keys` (who the server is to its nodes), `/tokens` (who a caller is to the server) and `/server` itself."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from pydantic import Field
+from starlette.requests import HTTPConnection
 
 from vendetta.api.answers import API, PageOf, json_response
 from vendetta.api.bodies import Route
@@ -72,5 +74,6 @@ async def revoke_token(id: str, services: Offered, caller: Administrator) -> Res
 
 
 @router.get("/server", response_model=ServerStatus, tags=["server"])
-async def server(services: Offered) -> Response:
-    return json_response(await services.status())
+async def server(connection: HTTPConnection, services: Offered) -> Response:
+    others = connection.app.state.metrics.requests_running - 1
+    return json_response(replace(await services.status(), requests_running=others))
