@@ -12,6 +12,7 @@ from vendetta.coordination.ask import Ask
 from vendetta.errors import InvalidInput
 from vendetta.models import Operation
 from vendetta.store import Page
+from vendetta.tasks import cancel_and_wait
 
 from .identity import Called
 from .services import Services
@@ -101,9 +102,7 @@ async def wait_for(services: Services, id: str, seconds: float) -> Operation:
         await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         return waiting.result() if waiting.done() else await services.operations.get(id)
     finally:
-        waiting.cancel()
-        stopping.cancel()
-        await asyncio.gather(waiting, stopping, return_exceptions=True)
+        await cancel_and_wait(waiting, stopping)
 
 
 async def operation_response(

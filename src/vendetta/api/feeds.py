@@ -11,6 +11,7 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 
 from vendetta.errors import ServerUnavailable, VendettaError
+from vendetta.tasks import cancel_and_wait
 from vendetta.transport import Output
 
 from .problems import build_problem
@@ -136,9 +137,7 @@ async def until_stopping(
             room.set()
             yield items
     finally:
-        reading.cancel()
-        beating.cancel()
-        await asyncio.gather(reading, beating, return_exceptions=True)
+        await cancel_and_wait(reading, beating)
         if isinstance(source, AsyncGenerator):
             # it may hold a node's connection, which must not wait for the garbage collector
             await source.aclose()

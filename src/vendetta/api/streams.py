@@ -15,6 +15,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from vendetta.coordination.requests import ExecRequest, validated
 from vendetta.errors import InvalidInput, LinkError, ServerUnavailable, VendettaError
+from vendetta.tasks import cancel_and_wait
 from vendetta.transport import Process, Stream
 
 from .peer import gone
@@ -82,7 +83,7 @@ async def serve(
     except Exception as exc:
         await end_with(websocket, as_ours(exc, websocket))
     finally:
-        await cancel(working, *ends)
+        await cancel_and_wait(working, *ends)
 
 
 async def end_with(websocket: WebSocket, error: VendettaError) -> None:
@@ -149,7 +150,7 @@ async def all_to_end(*tasks: asyncio.Task[None]) -> None:
     try:
         await asyncio.gather(*tasks)
     finally:
-        await cancel(*tasks)
+        await cancel_and_wait(*tasks)
 
 
 async def first_to_end(main: asyncio.Task[None], *others: asyncio.Task[None]) -> None:
@@ -162,13 +163,7 @@ async def first_to_end(main: asyncio.Task[None], *others: asyncio.Task[None]) ->
                 task.result()
         await main
     finally:
-        await cancel(*tasks)
-
-
-async def cancel(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*tasks)
 
 
 async def receive(websocket: WebSocket) -> bytes | dict[str, Any]:

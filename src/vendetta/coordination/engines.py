@@ -19,6 +19,7 @@ from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store
+from vendetta.tasks import cancel_and_wait
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -52,9 +53,7 @@ class Engines:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._closing:
-            task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await cancel_and_wait(*self._closing)
 
     @asynccontextmanager
     async def connection(self, node_name: str) -> AsyncIterator[Connection]:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 
 from vendetta.errors import InvalidInput, OutOfResources, PathNotFound, ProviderError, UnexpectedReply, Unsupported
 from vendetta.models import PathKind, PathStat
+from vendetta.tasks import cancel_and_wait
 from vendetta.transport import Process
 
 Run = Callable[[Sequence[str]], Awaitable[Process]]
@@ -69,8 +70,7 @@ async def put_archive(run: Run, directory: str, archive: AsyncIterator[bytes]) -
         await process.write_eof()
         status, errors = await listening
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        await cancel_and_wait(listening)
         await process.close()
     if status == _ABSENT:
         raise PathNotFound(f"there is no directory {directory}")

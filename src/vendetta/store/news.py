@@ -14,6 +14,8 @@ import msgspec
 import structlog
 from sqlalchemy import text
 
+from vendetta.tasks import cancel_and_wait
+
 from .connection import Connection, after_commit, is_shared
 from .database import Database
 from .postgresql import Postgresql
@@ -51,8 +53,7 @@ class News:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._listening:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+            await cancel_and_wait(self._listening)
 
     def listen(self, topic: str, hear: Hear) -> Callable[[], None]:
         """`hear` is called in the event loop with each payload, and with None where some may have been missed.

@@ -18,6 +18,7 @@ from vendetta.models import Key
 from vendetta.ssh.files import write_private
 from vendetta.ssh.identity import HostKeys, Keys
 from vendetta.store import Credential, Store
+from vendetta.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -60,8 +61,7 @@ class Credentials:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_and_wait(self._task)
 
     async def settled(self) -> None:
         """Returns when every host key that was accepted or forgotten here is written."""

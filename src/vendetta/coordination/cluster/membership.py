@@ -19,6 +19,7 @@ import structlog
 from vendetta import __version__
 from vendetta.models import Replica
 from vendetta.store import Peer
+from vendetta.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -82,9 +83,7 @@ class Membership:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """The place is given back, so that nobody waits for the lease to end."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
         self._peers, self._place_until = {}, 0.0
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

@@ -15,6 +15,7 @@ import structlog
 from vendetta.errors import Busy
 from vendetta.store import ClaimedNode, NodeClaim, Store
 from vendetta.store.replicas import TOPIC
+from vendetta.tasks import cancel_and_wait
 
 from .membership import Membership
 
@@ -88,8 +89,7 @@ class NodeAssignment:
             yield
         finally:
             end_listening()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await cancel_and_wait(task)
             await self._leave()
 
     async def settle(self) -> None:

@@ -20,6 +20,7 @@ from vendetta.errors import Cancelled, VendettaError
 from vendetta.models import ExecutionResult
 from vendetta.providers.base import Provider
 from vendetta.providers.powers import Logs, Measured, require
+from vendetta.tasks import cancel_and_wait
 from vendetta.transport import Process
 
 ENDING_SECONDS = 5.0
@@ -95,8 +96,7 @@ async def _exec(provider: Provider, name: str, config: Request) -> ExecutionResu
         raise
     finally:
         # a process need not read all of its input: what became of that doesn't matter once it has ended
-        feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
+        await cancel_and_wait(feeding)
         await process.close()
     stdout, stderr = (bytes(stream).decode(errors="replace") for stream in streams.values())
     return ExecutionResult(

@@ -18,6 +18,7 @@ from vendetta.ssh.identity import HostKeys, Keys
 from vendetta.ssh.login import Connector
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store
+from vendetta.tasks import cancel_and_wait
 
 from . import login_failures as unreachable
 from . import rules as checks
@@ -91,8 +92,7 @@ class Doctor:
                 )
             return connecting.result()
         finally:
-            connecting.cancel()
-            await asyncio.gather(connecting, return_exceptions=True)
+            await cancel_and_wait(connecting)
 
     async def _tell_unreachable(self, node: Node, error: VendettaError, later: Sequence[str]) -> list[Check]:
         endpoint = build_endpoint(node)

@@ -13,6 +13,7 @@ import structlog
 from vendetta.models import Workspace
 from vendetta.store import Store, StoreUnavailable, Transaction
 from vendetta.store.news import Payload
+from vendetta.tasks import cancel_and_wait
 
 TOPIC = "arrivals"
 
@@ -42,8 +43,7 @@ class Arrivals:
     ) -> None:
         self._end_listening()
         if self._catching_up:
-            self._catching_up.cancel()
-            await asyncio.gather(self._catching_up, return_exceptions=True)
+            await cancel_and_wait(self._catching_up)
 
     def _listen(self, payload: Payload | None) -> None:
         if payload is not None:

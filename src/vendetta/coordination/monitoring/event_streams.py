@@ -9,7 +9,7 @@ from collections.abc import Collection
 from contextlib import aclosing, suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeGuard
+from typing import Protocol, Self, TypeGuard
 
 from vendetta.coordination.engines import Engines
 from vendetta.errors import VendettaError
@@ -17,6 +17,7 @@ from vendetta.models import Node
 from vendetta.providers.base import Provider
 from vendetta.providers.powers import Watch
 from vendetta.ssh.channel import Connection
+from vendetta.tasks import cancel_and_wait
 
 from .observation import Observation
 
@@ -84,7 +85,7 @@ class Following:
         except TimeoutError:
             return True
         finally:
-            await cancel(ending, waking)
+            await cancel_and_wait(ending, waking)
 
     async def _start(self, connection: Connection, node: Node, kinds: Collection[str]) -> bool:
         """Those that are worth it and aren't followed yet: whether there were any. Others are followed no longer."""
@@ -100,7 +101,7 @@ class Following:
         return begun
 
     async def _stop(self, *kinds: str) -> None:
-        await cancel(*(self._tasks.pop(kind) for kind in kinds if kind in self._tasks))
+        await cancel_and_wait(*(self._tasks.pop(kind) for kind in kinds if kind in self._tasks))
 
     async def _follow(self, node: str, provider: Watching) -> None:
         held: dict[str, asyncio.Task[None]] = {}
@@ -116,7 +117,7 @@ class Following:
                             held[name] = asyncio.create_task(self._look_later(name, node, provider))
                             held[name].add_done_callback(partial(drop, held, name))
         finally:
-            await cancel(*held.values())
+            await cancel_and_wait(*held.values())
 
     async def _look_later(self, name: str, node: str, provider: Provider) -> None:
         with suppress(VendettaError):
@@ -132,13 +133,6 @@ async def is_worth_it(provider: Watching, kinds: Collection[str]) -> bool:
         return provider.kind in kinds or not await provider.watch_takes_session()
     except VendettaError:
         return False
-
-
-async def cancel(*tasks: "asyncio.Task[Any]") -> None:
-    """Returns when they have ended."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def drop(held: dict[str, "asyncio.Task[None]"], name: str, _: object) -> None:

@@ -19,6 +19,7 @@ from vendetta.coordination.cluster import NodeAssignment
 from vendetta.coordination.cluster.credentials import Credentials
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store, StoreUnavailable
+from vendetta.tasks import cancel_and_wait
 
 from .link_status import CLOSED, LinkStatus
 from .monitor import Monitor
@@ -72,8 +73,7 @@ class LinkRequests:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_listening()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await cancel_and_wait(self._task)
 
     async def add(self, node: str) -> None:
         """It was recorded just now: somebody watches it from now on."""

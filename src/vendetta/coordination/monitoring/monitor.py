@@ -25,6 +25,7 @@ from vendetta.ssh.channel import Connection
 from vendetta.ssh.login.pacing import Limit
 from vendetta.ssh.pool import Pool
 from vendetta.store import LeaseLost, NodeClaim, Store, StoreUnavailable
+from vendetta.tasks import cancel_and_wait
 
 from .arrivals import Arrivals
 from .event_streams import Following
@@ -94,9 +95,7 @@ class Monitor:
     ) -> None:
         await self._closing.aclose()
         tasks = [watched.task for watched in self._watched.values() if watched.task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*tasks)
 
     def on_round_trip(self, listener: Callable[[float], None]) -> None:
         """As `NodeReader.on_round_trip`."""
@@ -121,8 +120,7 @@ class Monitor:
     async def unfollow(self, name: str) -> None:
         watched = self._watched.pop(name, None)
         if watched and watched.task:
-            watched.task.cancel()
-            await asyncio.gather(watched.task, return_exceptions=True)
+            await cancel_and_wait(watched.task)
 
     def follows(self, name: str) -> bool:
         return name in self._watched

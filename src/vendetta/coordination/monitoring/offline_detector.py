@@ -12,6 +12,7 @@ from typing import Self
 from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.ssh.pool import Pool
 from vendetta.store import LeaseLost
+from vendetta.tasks import cancel_and_wait
 
 from .link_status import LinkStatus
 from .observation import Observation
@@ -47,9 +48,7 @@ class Heartbeats:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         tasks = [self._listening, *self._telling]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*tasks)
 
     async def _listen(self) -> None:
         while True:

@@ -20,6 +20,7 @@ from vendetta.models import EngineSocket, Node
 from vendetta.private_socket import listen_privately
 from vendetta.providers.powers import Direct, require
 from vendetta.store import Store
+from vendetta.tasks import cancel_and_wait
 from vendetta.transport import Stream
 
 log = structlog.get_logger(__name__)
@@ -55,9 +56,7 @@ class EngineSockets:
         for path, server in self._listening.items():
             server.close()
             path.touch(mode=0o600)  # newer Pythons take it away
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
+        await cancel_and_wait(*self._serving)
 
     async def open(self, name: str, engine: str | None = None) -> EngineSocket:
         """Open already: the same again. No `engine`: the first of the node's that can be spoken to directly.
@@ -161,8 +160,7 @@ async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, strea
             writer.write(data)
             await writer.drain()
     finally:
-        upward.cancel()
-        await asyncio.gather(upward, return_exceptions=True)
+        await cancel_and_wait(upward)
 
 
 async def _send(reader: asyncio.StreamReader, stream: Stream) -> None:

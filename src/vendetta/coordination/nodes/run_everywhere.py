@@ -9,6 +9,7 @@ from vendetta.errors import LinkTimeout, VendettaError
 from vendetta.models import NodeRun, Problem
 from vendetta.ssh.channel import Connection
 from vendetta.store import Store
+from vendetta.tasks import cancel_and_wait
 
 AT_ONCE = 64
 KEPT_BYTES = 2**20
@@ -37,9 +38,7 @@ class RunEverywhere:
             for outcome in asyncio.as_completed(tasks):
                 yield await outcome
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_and_wait(*tasks)
 
     async def _choose(self, request: RunRequest) -> list[str]:
         if request.nodes:

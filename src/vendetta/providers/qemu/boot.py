@@ -8,6 +8,7 @@ import asyncio
 from contextlib import suppress
 
 from vendetta.errors import ConnectFailed, EngineUnavailable, ProviderError, VendettaError
+from vendetta.tasks import cancel_and_wait
 from vendetta.transport import Guest, Stream, Transport
 
 from .argv import BOOTING
@@ -51,9 +52,7 @@ class Boot:
         except TimeoutError as exc:
             raise await self._fail(f"it isn't ready after {seconds:g} s: {self._reason}") from exc
         finally:
-            for task in (listening, logging_in):
-                task.cancel()
-            await asyncio.gather(listening, logging_in, return_exceptions=True)
+            await cancel_and_wait(listening, logging_in)
 
     async def _has_ended(self, listening: "asyncio.Task[None]") -> bool:
         """Or else somebody else listens already, and no more than one can. Raises what ended the listening."""
@@ -105,9 +104,7 @@ class Boot:
             await asyncio.wait([reading, telling], timeout=PAUSE_SECONDS * 3, return_when=asyncio.FIRST_COMPLETED)
             return reading.done() and reading.result()
         finally:
-            for task in (reading, telling):
-                task.cancel()
-            await asyncio.gather(reading, telling, return_exceptions=True)
+            await cancel_and_wait(reading, telling)
             await stream.close()
 
     async def _read(self, stream: Stream) -> bool:

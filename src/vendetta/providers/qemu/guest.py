@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from signal import Signals
 
 from vendetta.errors import AuthFailed, ConnectFailed, HostKeyChanged, InvalidInput, LinkTimeout, WrongState
+from vendetta.tasks import cancel_and_wait
 from vendetta.transport import Guest, Process, Terminal, Transport
 
 from .scripts import Found
@@ -97,9 +98,7 @@ class Guests:
 
     async def close(self) -> None:
         flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await cancel_and_wait(*flights)
         for name in list(self._held):
             await self.leave(name)
 

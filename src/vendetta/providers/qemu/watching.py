@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from vendetta.errors import EngineUnavailable, VendettaError
 from vendetta.providers.powers import BEGUN, InstanceEvent
+from vendetta.tasks import cancel_and_wait
 from vendetta.transport import Process, Transport
 
 from .argv import WATCHING
@@ -35,8 +36,7 @@ async def watch(transport: Transport, scripts: Scripts, owner: str) -> AsyncGene
                 raise news
             yield news
     finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        await cancel_and_wait(reading)
 
 
 class Watching:
@@ -63,9 +63,7 @@ class Watching:
             self.news.put_nowait(exc)
         finally:
             listening = list(self._listening.values())
-            for task in listening:
-                task.cancel()
-            await asyncio.gather(*listening, return_exceptions=True)
+            await cancel_and_wait(*listening)
 
     async def _follow_journal(self, lines: AsyncIterator[str]) -> None:
         there: list[str] = []

@@ -10,6 +10,7 @@ import asyncssh
 
 from vendetta.errors import InvalidInput, Unsupported, VendettaError
 from vendetta.ssh.failures import lost, using
+from vendetta.tasks import cancel_and_wait
 from vendetta.transport import Output, Terminal
 
 from .streams import CHUNK_BYTES
@@ -105,8 +106,7 @@ class ChannelProcess:
         if not self._closed:
             self._closed = True
             hang_up(self._process, "HUP")
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        await cancel_and_wait(self._reading)
         while not self._outputs.empty():
             self._outputs.get_nowait()
         self._outputs.put_nowait(None)

@@ -12,6 +12,7 @@ import msgspec
 from vendetta.errors import ImageNotFound, InvalidInput, UnexpectedReply
 from vendetta.models import Image, Progress
 from vendetta.providers.base import OnProgress
+from vendetta.tasks import cancel_and_wait
 from vendetta.transport import CommandResult, Process
 
 from .archive_files import ArchiveFile, examine, pieces_of
@@ -111,8 +112,7 @@ class Images:
             async with asyncio.timeout(_PATIENT):
                 result = await hearing
         finally:
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
+            await cancel_and_wait(hearing)
             await process.close()
         self._host.parse(f"push image {source.name}", "", result)
 

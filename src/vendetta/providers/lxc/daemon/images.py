@@ -15,6 +15,7 @@ from aiohttp import ClientError, WSMsgType
 from vendetta.errors import ImageNotFound, InvalidInput
 from vendetta.models import Image, Progress
 from vendetta.providers.base import OnProgress
+from vendetta.tasks import cancel_and_wait
 
 from .engine import SENDING, Engine, Reply, receive
 from .errors import Refused
@@ -57,8 +58,7 @@ class Images:
         try:
             yield
         finally:
-            reporting.cancel()
-            await asyncio.gather(reporting, return_exceptions=True)
+            await cancel_and_wait(reporting)
 
     async def list(self) -> Sequence[Image]:
         async with self._engine.doing("list images"):

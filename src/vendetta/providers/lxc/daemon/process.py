@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import ClientError, ClientWebSocketResponse, WSMsgType
 
 from vendetta.errors import InvalidInput, WrongState
+from vendetta.tasks import cancel_and_wait
 from vendetta.transport import Output, Terminal
 
 from .engine import Engine, Reply, receive
@@ -137,8 +138,7 @@ class DaemonProcess:
         await asyncio.gather(
             self._pumping, *(socket.close() for socket in self._sockets.values()), return_exceptions=True
         )
-        self._end.cancel()
-        await asyncio.gather(self._end, return_exceptions=True)
+        await cancel_and_wait(self._end)
         self._ended.set()
 
     async def _control(self, message: Mapping[str, Any], *, until_done: bool = True) -> None:
