@@ -7,7 +7,7 @@ _COLLECT_EVERY = 100_000
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs one command line as the whole of this process, and returns its exit status."""
+    """Run one command line as the whole of this process, and return its exit status."""
     # most invocations end before there is garbage: not looking for it saves a sixth of their time
     gc.set_threshold(_COLLECT_EVERY)
     try:

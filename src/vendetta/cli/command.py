@@ -50,7 +50,7 @@ def _record(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 
 def global_options() -> list[click.Option]:
-    """A new set, because click keeps state in its options."""
+    """Return a new set of them, because click keeps state in its options."""
     shared: dict[str, Any] = {"callback": _record, "expose_value": False, "is_eager": True}
     return [
         click.Option(
@@ -84,7 +84,7 @@ def write_options(
 
 
 class Command(click.Command):
-    """Takes the global options too. `examples` are shown at the end of its help."""
+    """A command that takes the global options too. `examples` are shown at the end of its help."""
 
     context_class = Context
 
@@ -177,10 +177,10 @@ class Group(click.Group):
 def command(
     name: str, *, cls: type[Command] = Command, examples: str = "", **attributes: Any
 ) -> Callable[[F], Command]:
-    """Makes a function a command; its docstring is the help."""
+    """Make a function a command; its docstring is the help."""
     return click.command(name, cls=cls, examples=examples, **attributes)
 
 
 def pass_session(function: G) -> G:
-    """Gives the function the session as its first argument."""
+    """Pass the session to the function as its first argument."""
     return cast(G, click.make_pass_decorator(Session)(function))

@@ -45,5 +45,5 @@ _STATUSES: dict[type[VendettaError], int] = {
 
 
 def exit_status(error: VendettaError) -> int:
-    """That of the error's class, or of the nearest class above it."""
+    """Return the exit status of the error's class, or of the nearest class above it."""
     return next(_STATUSES[cls] for cls in type(error).__mro__ if cls in _STATUSES)

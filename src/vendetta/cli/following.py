@@ -93,7 +93,7 @@ class Following:
 
     @contextmanager
     def _interrupts(self) -> Iterator[None]:
-        """The first Ctrl-C comes through the queue: raised at any line, it could leave an operation running."""
+        """Put the first Ctrl-C into the queue: raised at any line, it could leave an operation running."""
 
         def interrupt(number: int, frame: object) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -134,7 +134,7 @@ class Following:
         return operation
 
     def _cancel(self) -> None:
-        """Asks the server to stop all of them, whose ends are then awaited as before."""
+        """Ask the server to cancel all of them; their ends are then awaited as before."""
         self._cancelling = True
         self._session.note("\nCancelling; press Ctrl-C again to leave it to the server.")
         for operation in list(self._last.values()):

@@ -8,7 +8,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def format_age(since: datetime | None, now: datetime | None = None) -> str:
-    """`42s`, `3m`, `5h`, `2d`."""
+    """Return how long ago it is, as `42s`, `3m`, `5h` or `2d`."""
     if since is None:
         return NOTHING
     seconds = max(0, int(((now or datetime.now(UTC)) - since).total_seconds()))
@@ -29,7 +29,7 @@ def format_clock(time: datetime) -> str:
 
 
 def format_bytes(size: int | None) -> str:
-    """`512 B`, `1.5 GiB`."""
+    """Return a size as `512 B` or `1.5 GiB`."""
     if size is None:
         return NOTHING
     amount = float(size)

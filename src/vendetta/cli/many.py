@@ -35,25 +35,25 @@ class Verb:
 
 @dataclass(frozen=True)
 class Selection:
-    """What was chosen: `by_name` where each was named, and nothing else was said."""
+    """What was chosen; `by_name`: each by its name."""
 
     names: Sequence[str]
     by_name: bool
 
     @property
     def is_one(self) -> bool:
-        """Named by itself: it is told of, and fails, as itself."""
+        """Whether a single one was named: its outcome is the command's."""
         return self.by_name and len(self.names) == 1
 
     def __str__(self) -> str:
-        """As a question names them, with how many there are."""
+        """Return the names for a question: a few in full, more with their number."""
         if self.by_name and len(self.names) <= SHOWN:
             return ", ".join(self.names)
         return f"{describe(self.names)} ({len(self.names)} in all)"
 
 
 def selecting(noun: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The argument and options that choose: NAME…, --label, --all, and --node for workspaces."""
+    """Add the argument and options that choose: NAME…, --label, --all, and --node for workspaces."""
     names, labels = (
         (complete.node_names, complete.node_labels)
         if noun == "node"
@@ -97,7 +97,7 @@ def choose(
     everything: bool,
     node: str | None = None,
 ) -> Selection | None:
-    """Asks the server who is meant by labels or all. None, and a note, where that is nobody."""
+    """Return the selection; labels and all are looked up at the server. None, with a note, if nothing matches."""
     if names:
         if labels or everything or node:
             raise click.UsageError("names, and --label, --all or --node, exclude each other")
@@ -126,9 +126,9 @@ def change_many(
     *,
     deadline: float | None = None,
 ) -> int:
-    """Each to its end, told as it comes. Returns 1 if any failed. What was asked for goes on after Ctrl-C.
+    """Change each of the selection, and print each outcome as it comes. Return 1 if any failed.
 
-    `note` says what there is to say of a success beyond that.
+    The changes go on after Ctrl-C. `note` yields further lines for people about a success.
     """
     client = session.client
     change: WorkspaceBulkFields = {"action": verb.action, "names": selection.names, "config": config or {}}
@@ -140,7 +140,7 @@ def change_many(
         with open_count(session, f"{verb.noun}s {verb.done}", len(selection.names)) as count:
             for result in stream:
                 results.append(result)
-                _tell(session, verb, result, note)
+                _write_outcome(session, verb, result, note)
                 count()
     except KeyboardInterrupt:
         session.note(f"\n{_summarize(results, verb)}; what was asked for goes on: vendetta operation list")
@@ -148,7 +148,7 @@ def change_many(
     except VendettaError:
         if results:
             left = len(selection.names) - len(results)
-            session.note(f"{_summarize(results, verb)}, {left} not heard of: vendetta operation list")
+            session.note(f"{_summarize(results, verb)}, {left} unknown: vendetta operation list")
         raise
     if session.output == "yaml":
         write_text(to_yaml(results))
@@ -159,7 +159,7 @@ def change_many(
 Note = Callable[[BulkResult], Iterator[str]]
 
 
-def _tell(session: Session, verb: Verb, result: BulkResult, note: Note | None) -> None:
+def _write_outcome(session: Session, verb: Verb, result: BulkResult, note: Note | None) -> None:
     if session.output == "json":
         write_json_line(result)
     elif result.problem:
@@ -173,13 +173,13 @@ def _tell(session: Session, verb: Verb, result: BulkResult, note: Note | None) -
 
 
 def _summarize(results: Sequence[BulkResult], verb: Verb) -> str:
-    """`97 stopped, 3 failed: a, b, c`."""
+    """Return the sum of the outcomes, as `97 stopped, 3 failed: a, b, c`."""
     failed = sorted(result.name for result in results if result.problem)
     done = f"{len(results) - len(failed)} {verb.done}"
     return f"{done}, {len(failed)} failed: {describe(failed)}" if failed else done
 
 
 def describe(names: Sequence[str]) -> str:
-    """The first few by name, and how many more there are."""
+    """Return the first few names, and how many more there are."""
     more = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

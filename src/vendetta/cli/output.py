@@ -48,7 +48,7 @@ def write_one(session: Session, item: T, view: View[T]) -> None:
 
 
 def write_done(session: Session, item: object, name: str, text: str) -> None:
-    """What a change came to: a line for people, the object itself for programs."""
+    """Write the result of a change: a line for people, the object itself for programs."""
     if session.output != "table":
         _write_data(session, item, [name])
     elif not session.quiet:
@@ -56,7 +56,7 @@ def write_done(session: Session, item: object, name: str, text: str) -> None:
 
 
 def write_value(session: Session, item: object, value: str) -> None:
-    """What a command is asked for the sake of, such as an id: also where people asked for quiet."""
+    """Write the value that a command is run for, such as an id: with `--quiet` too."""
     if session.output == "table":
         _write(f"{value}\n")
     else:
@@ -68,7 +68,7 @@ def write_text(text: str) -> None:
 
 
 def write_json_line(item: object) -> None:
-    """For streams: one object a line, at once."""
+    """Write an object as one line and flush it, for streams."""
     _write(msgspec.json.encode(item).decode() + "\n")
     sys.stdout.flush()
 
@@ -79,14 +79,14 @@ def colored_state(state: str) -> str:
 
 
 def render_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns aligned by what is seen, three spaces apart; nothing is cut."""
+    """Return a table with aligned columns, three spaces apart; nothing is cut."""
     table = [list(titles), *(list(row) for row in rows)]
     widths = [max(len(unstyle(row[column])) for row in table) for column in range(len(titles))]
     return "".join(_line(row, widths) for row in table)
 
 
 def render_lines(pairs: Sequence[tuple[str, str]]) -> str:
-    """`Label:  text`, the texts aligned; an empty label continues the one above."""
+    """Return lines of `Label:  text` with the texts aligned; an empty label continues the one above."""
     width = max((len(label) for label, _ in pairs), default=0) + 1
     return "".join(f"{f'{label}:' if label else '':<{width}}  {text}".rstrip() + "\n" for label, text in pairs)
 

@@ -120,7 +120,7 @@ LONG_DEADLINE = build_deadline("86400")
 
 
 def read_env_file(path: str) -> dict[str, str]:
-    """`KEY=VALUE` lines as Docker and dotenv know them: comments, `export`, quotes. A bare KEY is refused."""
+    """Read `KEY=VALUE` lines as Docker and dotenv do: comments, `export`, quotes. A bare KEY is a usage error."""
     from io import StringIO
 
     from dotenv import dotenv_values
@@ -137,7 +137,7 @@ def read_env_file(path: str) -> dict[str, str]:
 
 
 def read_password(option: str = "--password-stdin") -> str:
-    """The next line of stdin."""
+    """Return the next line of stdin. Raises a usage error where there is none."""
     password = sys.stdin.readline().rstrip("\n")
     if not password:
         raise click.UsageError(f"{option} found no password on stdin")
@@ -145,12 +145,12 @@ def read_password(option: str = "--password-stdin") -> str:
 
 
 def pick_one(**options: object) -> None:
-    """Raises a usage error where more than one of the options was given."""
+    """Check that at most one of the options was given. Raises a usage error."""
     given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
     if len(given) > 1:
         raise click.UsageError(f"{' and '.join(given)} exclude each other")
 
 
 def only_given(**fields: Any) -> dict[str, Any]:
-    """Those that are not None and not empty: what is left out is the server's to decide."""
+    """Return the fields that are neither None nor empty: the server has a default for the others."""
     return {name: value for name, value in fields.items() if value is not None and value not in ((), [], {})}

@@ -24,7 +24,9 @@ LEAVE = b"\x1d"
 
 
 def run_process(session: Session, path: str, request: ExecFields, *, stdin: bool, leave: bytes | None = None) -> int:
-    """Runs it to its end and returns its exit status. `path` is that of the exec stream, `stdin` whether ours goes in.
+    """Run a process to its end and return its exit status.
+
+    `path` is that of the exec stream; with `stdin` ours is sent to it.
 
     `leave` is the key that lets go of it, as if it had ended with 0.
 
@@ -76,7 +78,7 @@ async def _feed(channel: ProcessChannel, leave: bytes | None) -> None:
 
 
 async def _read_stdin() -> AsyncIterator[bytes]:
-    """Reads without a thread, and without making stdin non-blocking for the programs that share it."""
+    """Yield pieces of stdin, without a thread and without making it non-blocking for the programs that share it."""
     loop = asyncio.get_running_loop()
     while True:
         readable = asyncio.Event()
@@ -103,12 +105,12 @@ def _write_all(fd: int, data: bytes) -> None:
 
 @contextmanager
 def _signals(channel: ProcessChannel, work: "asyncio.Future[int]", *, tty: bool) -> Iterator[list[int]]:
-    """Ctrl-C goes to the process, and ends us when that does not; a change of the terminal's size goes too."""
+    """Send Ctrl-C and changes of the terminal's size to the process. A second Ctrl-C ends this program."""
     loop = asyncio.get_running_loop()
     telling: set[asyncio.Task[None]] = set()
     ended_by: list[int] = []
 
-    def tell(message: Coroutine[Any, Any, None]) -> None:
+    def send(message: Coroutine[Any, Any, None]) -> None:
         task = loop.create_task(_quietly(message))
         telling.add(task)
         task.add_done_callback(telling.discard)
@@ -118,7 +120,7 @@ def _signals(channel: ProcessChannel, work: "asyncio.Future[int]", *, tty: bool)
         if len(ended_by) > 1:
             work.cancel()
             return
-        tell(channel.signal("INT"))
+        send(channel.signal("INT"))
         loop.call_later(_INTERRUPT_GRACE_SECONDS, work.cancel)
 
     def terminate() -> None:
@@ -127,7 +129,7 @@ def _signals(channel: ProcessChannel, work: "asyncio.Future[int]", *, tty: bool)
 
     def resize() -> None:
         size = _terminal_size()
-        tell(channel.resize(size.columns, size.lines))
+        send(channel.resize(size.columns, size.lines))
 
     reactions = {signal.SIGINT: interrupt, signal.SIGTERM: terminate, signal.SIGHUP: terminate}
     if tty:
@@ -142,13 +144,13 @@ def _signals(channel: ProcessChannel, work: "asyncio.Future[int]", *, tty: bool)
 
 
 async def _quietly(message: Coroutine[Any, Any, None]) -> None:
-    with suppress(ConnectionLost):  # it has ended: there is nobody to tell
+    with suppress(ConnectionLost):  # it has ended: no process takes it
         await message
 
 
 @contextmanager
 def _raw_terminal(raw: bool) -> Iterator[None]:
-    """Every key goes to the other side; the terminal is put back whatever happens."""
+    """Send every key to the other side; the terminal's mode is restored in the end."""
     if not raw:
         yield
         return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Where nobody watches: a note for each node that is waited for, since that may take long."""
+    """Progress without a terminal: a note for each node that is waited for, since that may take long."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
@@ -56,7 +56,7 @@ class TerminalProgress(Progress):
 
 @contextmanager
 def open_progress(session: Session) -> Iterator[Progress]:
-    """Lines on stderr that go away at the end."""
+    """Show lines on stderr that disappear at the end."""
     if not session.shows_progress:
         yield Progress(session.note)
         return
@@ -78,7 +78,7 @@ def open_progress(session: Session) -> Iterator[Progress]:
 
 @contextmanager
 def open_count(session: Session, message: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr that goes away at the end, below what is written meanwhile; what is yielded counts one more."""
+    """Show a bar below what is written, which disappears at the end. Call what is yielded for each item."""
     if not session.shows_progress:
         yield lambda: None
         return
@@ -96,7 +96,7 @@ def open_count(session: Session, message: str, total: int) -> Iterator[Callable[
 
 @contextmanager
 def open_transfer(session: Session, message: str, total_bytes: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr that goes away at the end; what is yielded hears how many more bytes went by."""
+    """Show a bar on stderr that disappears at the end. Call what is yielded with the number of further bytes."""
     if not session.shows_progress:
         yield lambda _: None
         return

@@ -19,27 +19,27 @@ _PASSPHRASE_TRIES = 3
 
 
 def confirm_removal(session: Session, what: str, *, yes: bool) -> None:
-    """Asks on a terminal. Raises `InvalidInput` without one, unless `yes`."""
+    """Ask on a terminal. Raises `InvalidInput` without one, unless `yes`, and `click.Abort` for a no."""
     confirm(session, f"remove {what}", yes=yes)
 
 
 def confirm(session: Session, deed: str, *, yes: bool) -> None:
-    """Asks on a terminal. Raises `InvalidInput` without one, unless `yes`."""
+    """Ask on a terminal. Raises `InvalidInput` without one, unless `yes`, and `click.Abort` for a no."""
     if yes:
         return
     if not session.interactive:
-        raise InvalidInput(f"refusing to {deed} without a yes", hint="Nobody can be asked here: add --yes.")
+        raise InvalidInput(f"refusing to {deed} without a yes", hint="There is no terminal to ask on: add --yes.")
     if not click.confirm(f"{deed[:1].upper()}{deed[1:]}?", err=True):
         raise click.Abort
 
 
 def ask_password(question: str = "Password") -> str:
-    """Raises `click.Abort` where nobody is there to answer."""
+    """Ask for a password without showing it. Raises `click.Abort` at the end of the input."""
     return str(click.prompt(question, hide_input=True, err=True))
 
 
 def unlock_key(session: Session, path: str) -> Key | None:
-    """Asks for the passphrase of a key, as ssh does: three times at most. None: nothing was entered, so it is left."""
+    """Ask for the passphrase of a key, as ssh does: three times at most. Return None where nothing was entered."""
     for tries in range(1, _PASSPHRASE_TRIES + 1):
         question = f"Passphrase for {path} (Enter: leave it)"
         passphrase = click.prompt(question, default="", show_default=False, hide_input=True, err=True)
@@ -56,7 +56,7 @@ def unlock_key(session: Session, path: str) -> Key | None:
 
 
 def log_in(session: Session, attempt: Callable[[Login], T], login: Login) -> T:
-    """Attempts with `login`; on a terminal, asks for the yes, passphrase or password that was missing, and again."""
+    """Call `attempt` with `login`; on a terminal ask for a missing yes, passphrase or password, and call it again."""
     accepted = {login["host_key"]} if "host_key" in login else set()
     asked: set[str] = set()
     while True:
@@ -64,7 +64,7 @@ def log_in(session: Session, attempt: Callable[[Login], T], login: Login) -> T:
             return attempt(login)
         except HostKeyUnknown as exc:
             fingerprint = str(exc.details.get("fingerprint", ""))
-            # a key that was told or accepted and still isn't known would be asked for without end
+            # a key that was named or accepted and still isn't known would be asked for without end
             if not session.interactive or not fingerprint or fingerprint in accepted:
                 raise
             accept_host_key(session, exc)
@@ -83,7 +83,7 @@ def log_in(session: Session, attempt: Callable[[Login], T], login: Login) -> T:
 
 
 def accept_host_key(session: Session, error: HostKeyUnknown) -> None:
-    """Asks as ssh does: yes, no, or the fingerprint itself. Raises `error` where the answer is no.
+    """Ask as ssh does: yes, no, or the fingerprint itself. Raises `error` where the answer is no.
 
     With `-v` the key is also shown as a picture.
     """

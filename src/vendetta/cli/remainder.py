@@ -24,7 +24,7 @@ class ExecCommand(Command):
 
 
 def split_argv(args: Sequence[str], takes_value: Mapping[str, bool]) -> list[str]:
-    """`args` with `--` before the word that ARGV begins with: the second that is no option, nor an option's value."""
+    """Return `args` with `--` before the word that ARGV begins with: the second that belongs to no option."""
     words = 0
     index = 0
     while index < len(args) and args[index] != "--":

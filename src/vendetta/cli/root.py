@@ -42,7 +42,7 @@ root = Group(
             "provider": "vendetta.cli.engines.provider:provider",
             "execute": "vendetta.cli.engines.execute:execute",
         },
-        "What happens": {
+        "Activity": {
             "operation": "vendetta.cli.activity.operation:operation",
             "events": "vendetta.cli.activity.events:events",
         },
@@ -113,7 +113,7 @@ def _outcome(session: Session, argv: list[str]) -> int:
 
 
 def usage_error(exc: click.ClickException) -> InvalidInput:
-    """click's complaint in our words."""
+    """Return click's error as ours."""
     message = exc.format_message().rstrip(".")
     ctx = exc.ctx if isinstance(exc, click.UsageError) else None
     hint = f"See: {ctx.command_path} --help" if ctx else None
@@ -121,7 +121,7 @@ def usage_error(exc: click.ClickException) -> InvalidInput:
 
 
 def asks_for_json(argv: Sequence[str]) -> bool:
-    """For a line that could not be parsed, and so left the options unread."""
+    """Whether the line asks for JSON, where it can't be parsed and the options stay unread."""
     pairs = pairwise(argv)
     return any(arg in ("-ojson", "--output=json") for arg in argv) or any(
         (option, value) in (("-o", "json"), ("--output", "json")) for option, value in pairs

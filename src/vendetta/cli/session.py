@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """Options may come before and after the subcommand, so they are filled in while the line is parsed."""
+    """The global options, filled in while the line is parsed: they may come before and after the subcommand."""
 
     def __init__(self) -> None:
         self.server: str | None = os.environ.get("VENDETTA_SERVER") or None
@@ -26,7 +26,7 @@ class Session:
 
     @cached_property
     def client(self) -> "Client":
-        """The server that was named, or this user's own, started when it is needed and absent."""
+        """Return the client of the named server, or of this user's own, started at its first request."""
         return self.connect(start=True)
 
     def close(self) -> None:
@@ -53,12 +53,12 @@ class Session:
         return not self.no_color and (sys.stderr if err else sys.stdout).isatty()
 
     def note(self, text: str) -> None:
-        """For people, on stderr, unless they asked for quiet."""
+        """Write a line for people to stderr, unless `--quiet`."""
         if not self.quiet:
             click.echo(text, err=True)
 
     def report(self, error: VendettaError, *, about: str | None = None) -> None:
-        """The error on stderr: for people in lines, for programs as the problem object."""
+        """Write an error to stderr: lines for people, the problem object with `-o json`."""
         if self.output == "json":
             from vendetta.models import Problem
 

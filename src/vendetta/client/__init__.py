@@ -36,7 +36,7 @@ __all__ = ["Client"]
 
 
 class Client:
-    """Connects at the first request. Methods raise the `VendettaError` that the server tells.
+    """A client that connects at the first request. Methods raise the `VendettaError` that the server answers with.
 
     Each noun's module is imported at its first use: a command line needs one or two.
     """
@@ -106,7 +106,7 @@ class Client:
 
     @classmethod
     def at(cls, server: str, *, token: str | None = None) -> "Client":
-        """The client of a server that somebody else runs. Raises `InvalidInput` for a bad address or token."""
+        """Return the client of the server at a URL. Raises `InvalidInput` for a bad address or token."""
         if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
             raise InvalidInput("the token holds characters that no token has", hint="Is there a line break in it?")
         return cls(Http(parse_server(server), token=token))

@@ -10,7 +10,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class ServerAddress(NamedTuple):
-    """`path` is the socket where `scheme` is `unix`; else `host` and `port` count."""
+    """An address; `path` is the socket where `scheme` is `unix`; else `host` and `port` count."""
 
     scheme: str
     host: str = "localhost"
@@ -23,7 +23,7 @@ class ServerAddress(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """The value of the Host header."""
+        """Return the value of the Host header."""
         if self.is_unix:
             return "localhost"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -34,7 +34,7 @@ class ServerAddress(NamedTuple):
 
 
 def parse_server(text: str) -> ServerAddress:
-    """Raises `InvalidInput` that shows the forms."""
+    """Parse `unix:///path`, `http://host:port` or `https://host:port`. Raises `InvalidInput`."""
     try:
         parts = urlsplit(text)
         port = parts.port

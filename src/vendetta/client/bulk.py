@@ -12,7 +12,7 @@ from .lines import read_items
 
 
 class BulkFields(TypedDict, total=False):
-    """`names`, `labels` (all of them) or `all`: one of the three. `config` is what the action takes of one."""
+    """A change of many: one of `names`, `labels` (all of them) or `all`. `config` is that of the action."""
 
     action: Required[str]
     names: Sequence[str]
@@ -23,7 +23,7 @@ class BulkFields(TypedDict, total=False):
 
 
 class WorkspaceBulkFields(BulkFields, total=False):
-    """`node` narrows `labels` and `all`."""
+    """A change of many workspaces: `node` narrows `labels` and `all`."""
 
     node: str
 

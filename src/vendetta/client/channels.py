@@ -48,7 +48,7 @@ class ProcessChannel:
         self.exit_status: int | None = None
 
     async def outputs(self) -> AsyncIterator[Output]:
-        """What it writes, as it arrives. Raises the error that ended it, where it was one."""
+        """Yield its output as it arrives. Raises the error that ended it, where it was one."""
         async for message in _messages(self._socket):
             if isinstance(message, bytes):
                 yield Output(_CHANNELS[message[0]], message[1:])
@@ -68,17 +68,17 @@ class ProcessChannel:
         await _send(self._socket, '{"eof":true}')
 
     async def resize(self, columns: int, rows: int) -> None:
-        await self._tell({"resize": {"columns": columns, "rows": rows}})
+        await self._send_message({"resize": {"columns": columns, "rows": rows}})
 
     async def signal(self, name: str) -> None:
-        await self._tell({"signal": name})
+        await self._send_message({"signal": name})
 
     async def leave(self) -> None:
-        """Lets go of it, as if it had ended with 0: nothing that it writes from now on is heard."""
+        """Close the channel as if the process had ended with 0; its further output is dropped."""
         self.exit_status = 0
         await self._socket.close()
 
-    async def _tell(self, message: Mapping[str, object]) -> None:
+    async def _send_message(self, message: Mapping[str, object]) -> None:
         await _send(self._socket, msgspec.json.encode(message).decode())
 
 
@@ -89,7 +89,7 @@ class PortChannel:
         self._socket = socket
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """What arrives, until the other side sends its end."""
+        """Yield what arrives, until the other side sends its end."""
         async for message in _messages(self._socket):
             if not isinstance(message, bytes):
                 return
@@ -104,7 +104,7 @@ class PortChannel:
 
 @asynccontextmanager
 async def open_process(http: Http, path: str, request: ExecFields) -> AsyncIterator[ProcessChannel]:
-    """`path` is `/nodes/N/exec` or `/workspaces/W/exec`."""
+    """Start a process; `path` is `/nodes/N/exec` or `/workspaces/W/exec`."""
     async with _open(http, path) as socket:
         await _send(socket, msgspec.json.encode(request).decode())
         yield ProcessChannel(socket)
@@ -112,7 +112,7 @@ async def open_process(http: Http, path: str, request: ExecFields) -> AsyncItera
 
 @asynccontextmanager
 async def open_port(http: Http, workspace: str, port: int) -> AsyncIterator[PortChannel]:
-    """Once the port has accepted. Raises the error that says why it did not."""
+    """Connect to a port of a workspace; entered once it has accepted. Raises the server's error."""
     async with _open(http, build_path("workspaces", workspace, "ports", str(port))) as socket:
         async for message in _messages(socket):
             if isinstance(message, bytes) or not message.get("open"):
@@ -131,7 +131,7 @@ async def _send(socket: ClientConnection, message: bytes | str) -> None:
 
 
 async def _messages(socket: ClientConnection) -> AsyncIterator[bytes | dict[str, Any]]:
-    """Bytes as they are and text decoded; a problem is raised."""
+    """Yield bytes as they are and text decoded. Raises the error of a problem."""
     try:
         async for message in socket:
             if isinstance(message, bytes):
@@ -152,7 +152,7 @@ async def _open(http: Http, path: str) -> AsyncIterator[ClientConnection]:
         "compression": None,
         "max_size": None,
         "close_timeout": 2.0,
-        # a slow reader of a terminal holds pongs back too: the kernel's keepalive tells a dead link from it
+        # a slow reader of a terminal holds pongs back too: the kernel's keepalive distinguishes a dead link from it
         "ping_interval": None,
         "additional_headers": {"Authorization": f"Bearer {http.token}"} if http.token else None,
     }

@@ -17,7 +17,7 @@ _RECEIVE_BYTES = 65536
 
 
 def open_socket(address: ServerAddress, timeout_seconds: float) -> socket.socket:
-    """Raises OSError as `connect` does."""
+    """Connect a socket, with TLS for https. Raises OSError."""
     if address.is_unix:
         sock = socket.socket(socket.AF_UNIX)
         try:
@@ -69,10 +69,10 @@ class Connection:
         self._socket = sock
         self._answer = Answer()
         self.answered = False
-        """Whether anything of an answer came back: if not, the server may never have seen the request."""
+        """Whether any byte of an answer arrived: if not, the server may not have received the request."""
 
     def ask(self, request: bytes, timeout_seconds: float | None) -> tuple[int, dict[str, str]]:
-        """Sends a request and returns the status and headers of the answer, whose body must then be read."""
+        """Send a request and return the status and headers of the answer, whose body must then be read."""
         self._answer = Answer()
         self._socket.settimeout(timeout_seconds)
         self.answered = False
@@ -85,7 +85,7 @@ class Connection:
         return self._head()
 
     def send(self, head: bytes, pieces: Iterable[bytes], timeout_seconds: float | None) -> tuple[int, dict[str, str]]:
-        """The same with a body in chunks (RFC 9112, 7.1). A server that has heard enough answers before its end."""
+        """Send a request with a body in chunks (RFC 9112, 7.1). A server that refuses it answers before its end."""
         self._answer = Answer()
         self._socket.settimeout(timeout_seconds)
         try:
@@ -107,7 +107,7 @@ class Connection:
         return self._answer.parser.get_status_code(), self._answer.headers
 
     def body(self) -> Iterator[bytes]:
-        """The pieces of the body as they arrive."""
+        """Yield the pieces of the body as they arrive."""
         answer = self._answer
         while True:
             yield from answer.pieces
@@ -128,7 +128,7 @@ class Connection:
 
     @property
     def stale(self) -> bool:
-        """Whether the server has closed it meanwhile: it may not be readable while nothing was asked."""
+        """Whether the server has closed it: it is readable only then while nothing was asked."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return bool(poll.poll(0))
@@ -137,7 +137,7 @@ class Connection:
         self._socket.close()
 
     def _receive(self) -> bool:
-        """False at the end of what the server sends."""
+        """Read once; return False at the end of the stream."""
         try:
             data = self._socket.recv(_RECEIVE_BYTES)
             if data:

@@ -19,11 +19,11 @@ class Events:
         self._http = http
 
     def list(self, *, since: int | None = None) -> list[models.Event]:
-        """Those with a sequence above `since`."""
+        """Return the events with a sequence above `since`."""
         return self._http.items(models.Event, "/events", {"since": since})
 
     def watch(self, *, since: int | None = None) -> Iterator[models.Event]:
-        """Those above `since` (None: from now on), and then each as it happens. Ends only with an error."""
+        """Yield the events above `since` (None: from now on), then each as it happens. Ends only with an error."""
         resumed = Resumed()
         while True:
             headers = {"Accept": "text/event-stream"}

@@ -16,7 +16,7 @@ class Files:
         self._http = http
 
     def stat(self, workspace: str, path: str) -> models.PathStat | None:
-        """What stands there; None where nothing does."""
+        """Return what is at a path; None where nothing is."""
         try:
             return self._http.fetch(
                 models.PathStat, "GET", build_path("workspaces", workspace, "path"), query={"path": path}
@@ -25,9 +25,9 @@ class Files:
             return None
 
     def get(self, workspace: str, path: str) -> AbstractContextManager[Iterator[bytes]]:
-        """A tar of what stands at `path`, under the last part of its name. Raises `PathNotFound`."""
+        """Return a stream of a tar of what is at `path`, under the last part of its name. Raises `PathNotFound`."""
         return self._http.stream(build_path("workspaces", workspace, "files"), query={"path": path})
 
     def put(self, workspace: str, directory: str, archive: Iterable[bytes]) -> None:
-        """Unpacks a tar there. Raises `PathNotFound` where there is no such directory."""
+        """Unpack a tar into a directory. Raises `PathNotFound` where there is no such directory."""
         self._http.send("PUT", build_path("workspaces", workspace, "files"), archive, query={"path": directory})

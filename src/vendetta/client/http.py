@@ -62,7 +62,7 @@ class Http:
         key: str | None = None,
         timeout_seconds: float = ANSWER_SECONDS,
     ) -> T:
-        """One request, decoded. Raises the error that the server tells, of its own class.
+        """Send one request and return the answer as a `type_`. Raises the server's error, of its own class.
 
         `key` is the idempotency key where the server honours one for this request, which makes it safe to repeat.
         """
@@ -98,7 +98,7 @@ class Http:
         return self.fetch(Operation, method, path, query=query, body=body, key=key or new_key())
 
     def items(self, type_: type[T], path: str, query: Mapping[str, object] | None = None) -> list[T]:
-        """A whole list, page by page."""
+        """Return a whole list, fetched page by page."""
         found: list[T] = []
         cursor: str | None = None
         while True:
@@ -119,7 +119,7 @@ class Http:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[Iterator[bytes]]:
-        """The body of the answer as it arrives, for as long as it takes. `key` as in `fetch`."""
+        """Stream the body of the answer, without a limit of time. `key` as in `fetch`."""
         request = self._request(method, path, query, body, key, headers)
         connection, status, answered = self._ask(request, method == "GET" or key is not None, None)
         try:
@@ -132,7 +132,7 @@ class Http:
     def send(
         self, method: str, path: str, pieces: Iterable[bytes], *, query: Mapping[str, object], key: str | None = None
     ) -> bytes:
-        """A body as long as it turns out to be, sent as it is made; the answer's body. Never repeated."""
+        """Send a body of unknown length as it is made, and return the body of the answer. Never repeated."""
         with self.exchange(method, path, pieces, query=query, key=key) as answer:
             return b"".join(answer)
 
@@ -140,7 +140,7 @@ class Http:
     def exchange(
         self, method: str, path: str, pieces: Iterable[bytes], *, query: Mapping[str, object], key: str | None = None
     ) -> Iterator[Iterator[bytes]]:
-        """The same, with the body of the answer as it arrives, for as long as it takes."""
+        """Send a body as `send` does, and stream the body of the answer, without a limit of time."""
         request = self._head(method, path, query, key, {"Transfer-Encoding": "chunked"})
         connection = self._connect()
         try:
@@ -152,7 +152,7 @@ class Http:
             connection.close()
 
     def open(self) -> None:
-        """Makes sure that a server is there. Raises `ServerUnavailable`."""
+        """Make sure that a server is there. Raises `ServerUnavailable`."""
         self._idle.append(self._connect())
 
     def close(self) -> None:
@@ -245,17 +245,17 @@ class Http:
 
 
 def new_key() -> str:
-    """A new idempotency key."""
+    """Return a new idempotency key."""
     return os.urandom(16).hex()
 
 
 def build_path(*parts: str) -> str:
-    """`/nodes/gpu/connect` of its parts, each quoted."""
+    """Return a path such as `/nodes/gpu/connect` of its parts, each quoted."""
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
 def build_query(values: Mapping[str, object]) -> str:
-    """None is left out, a list repeats its key, true and false are spelled as JSON does."""
+    """Return a query string: None is left out, a list repeats its key, booleans are `true` and `false`."""
     pairs = [
         (name, str(each).lower() if isinstance(each, bool) else each)
         for name, value in values.items()
@@ -270,14 +270,14 @@ def build_labels(labels: Mapping[str, str] | None) -> list[str]:
 
 
 def problem_error(status: int, headers: Mapping[str, str], content: bytes) -> VendettaError:
-    """What an answer of 400 and above says, as the error it was made from."""
+    """Return the error that an answer of 400 and above was made from."""
     if headers.get("content-type", "").startswith("application/problem+json"):
         from vendetta.models import Problem  # most answers are none
 
         try:
             return msgspec.json.decode(content, type=Problem).to_error()
         except msgspec.DecodeError:
-            pass  # told below, as any other answer that makes no sense
+            pass  # raised below, as any other answer of unknown form
     shown = " ".join(content[:200].decode(errors="replace").split())
     return UnexpectedReply(f"the server answered {status}: {shown or 'nothing'}", status=status)
 

@@ -20,7 +20,7 @@ class Keys:
         return self._http.fetch(models.Key, "POST", "/keys", body={"type": type_})
 
     def unlock(self, passphrase: str, path: str | None = None) -> Sequence[models.Key]:
-        """In the server's memory. Without `path`: every encrypted key that the passphrase fits; those are returned."""
+        """Unlock keys in the server's memory and return them: `path`, or each key that the passphrase fits."""
         body = {"passphrase": passphrase, "path": path}
         return self._http.fetch(Page[models.Key], "POST", "/keys/unlock", body=body).items
 
@@ -32,7 +32,7 @@ class Keys:
         key: str | None = None,
         deadline_seconds: float | None = None,
     ) -> models.Operation:
-        """A new key for the server, on these nodes (none: all). The operation's result is a `KeyRotation`."""
+        """Give the server a new key, on these nodes (none: all). The operation's result is a `KeyRotation`."""
         body = {"nodes": [*nodes], "type": type_}
         return self._http.change("POST", "/keys/rotate", body=body, key=key, deadline_seconds=deadline_seconds)
 
@@ -45,7 +45,7 @@ class Tokens:
         return self._http.items(models.Token, "/tokens")
 
     def create(self, name: str, role: str | None = None) -> models.TokenCreated:
-        """The secret is told this once. Without `role` the server chooses."""
+        """Create a token; its secret is in this answer alone. Without `role` the server chooses."""
         body = {"name": name} if role is None else {"name": name, "role": role}
         return self._http.fetch(models.TokenCreated, "POST", "/tokens", body=body)
 

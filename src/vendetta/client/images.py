@@ -19,7 +19,7 @@ class Images:
         self._http = http
 
     def list(self, node: str, *, provider: str | None = None) -> list[models.Image]:
-        """Of every technology that runs there, unless one is named."""
+        """Return the images of every technology that runs there, or of `provider`."""
         return self._http.items(models.Image, "/images", {"node": node, "provider": provider})
 
     def push(
@@ -74,7 +74,7 @@ class Images:
         platform: str | None = None,
         deadline_seconds: float | None = None,
     ) -> Iterator[models.BuildNews]:
-        """What the builder says of a folder, whose tar is `context`, and how it ended. Closed early, the build ends."""
+        """Build a folder, whose tar is `context`; yield the builder's output, then the end. Closing ends the build."""
         query = {
             "node": node,
             "name": name,

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Each as soon as it is whole, without its end. What the body breaks off in the middle of is dropped."""
+    """Yield each line as soon as it is whole, without its end. A last one without an end is dropped."""
     rest = b""
     for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
@@ -21,7 +21,7 @@ _BROKEN_OFF = b'{"problem":'
 
 
 def read_items(pieces: Iterable[bytes], kind: type[T]) -> Iterator[T]:
-    """A value for each line of JSON. An empty one says that it goes on; why it breaks off is raised."""
+    """Yield a value for each line of JSON; empty lines are skipped. Raises the error that the stream ends with."""
     for line in split_lines(pieces):
         if line.startswith(_BROKEN_OFF):
             from vendetta.models import Problem  # most have an end

@@ -1,6 +1,6 @@
 """This user's own server: started when it is absent, found, stopped. One server, however many callers race.
 
-The server itself holds the lock that makes it one; whoever loses the race to start it just waits for the winner.
+The server itself holds the lock that makes it one; a caller that loses the race to start it waits for the winner's.
 """
 
 import os
@@ -84,7 +84,7 @@ def stop_server(paths: Paths, *, timeout_seconds: float, pid: int | None = None)
 
 
 def server_pid(paths: Paths) -> int | None:
-    """Asked of the kernel, so that it is right also when the server does not answer; None where none listens."""
+    """Ask the kernel for the pid of the server that listens, whether it answers or not; None where none listens."""
     with socket.socket(socket.AF_UNIX) as sock:
         try:
             sock.connect(str(paths.socket))
@@ -119,12 +119,12 @@ def _spawn(paths: Paths) -> "subprocess.Popen[bytes]":
 
 def _failed(paths: Paths, log_start: int, message: str) -> ServerUnavailable:
     lines = read_log_tail(paths.log_file, log_start)
-    said = f": {lines[-1]}" if lines else ""
-    return ServerUnavailable(message + said, hint=f"Its log is {paths.log_file}", log=lines)
+    last = f": {lines[-1]}" if lines else ""
+    return ServerUnavailable(message + last, hint=f"Its log is {paths.log_file}", log=lines)
 
 
 def read_log_tail(log_file: Path, start: int) -> list[str]:
-    """The last lines written since the offset `start`; structured ones by their message."""
+    """Return the last lines of the log after the offset `start`; structured ones as their message."""
     try:
         with log_file.open("rb") as log:
             log.seek(start)

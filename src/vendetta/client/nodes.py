@@ -22,7 +22,7 @@ class Login(TypedDict, total=False):
 
 
 class NodeChanges(TypedDict, total=False):
-    """What isn't named stays as it is; None removes a label."""
+    """Fields of a node to change; None removes a label."""
 
     address: str
     user: str
@@ -75,13 +75,13 @@ class Nodes:
         labels: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Iterator[models.NodeRun]:
-        """On those named, those with all of the labels, or every one: each outcome as it comes."""
+        """Run a command on the named nodes, those with all labels, or every one; yield each outcome as it comes."""
         body = {"argv": argv, "nodes": nodes, "labels": labels or {}, "env": env or {}}
         with self._http.stream("/nodes/run", method="POST", body=body) as pieces:
             yield from read_items(pieces, models.NodeRun)
 
     def change_many(self, change: BulkFields, *, key: str | None = None) -> Iterator[models.BulkResult]:
-        """The same action on many: how it went for each, as it comes. The same key again tells of the same changes."""
+        """Change many; yield each outcome as it comes. The same key again yields those of the same changes."""
         return stream_results(self._http, "/nodes/bulk", change, key)
 
     def add(
@@ -99,7 +99,7 @@ class Nodes:
         connect: bool = True,
         install_key: bool = False,
     ) -> models.Node:
-        """Raises `HostKeyUnknown` on first sight, unless `login` says what to accept."""
+        """Add a node and connect it. Raises `HostKeyUnknown` on first sight, unless `login` accepts the key."""
         body = {
             "name": name,
             "address": address,
@@ -128,7 +128,7 @@ class Nodes:
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "disconnect"))
 
     def cordon(self, name: str) -> models.Node:
-        """Nothing new is placed there from now on. Again: nothing happens."""
+        """Place nothing new on the node from now on."""
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "cordon"))
 
     def uncordon(self, name: str) -> models.Node:
@@ -150,7 +150,7 @@ class Nodes:
         return self._http.change("POST", path, body=fields or {}, key=key, deadline_seconds=deadline_seconds)
 
     def plan_drain(self, name: str, fields: DrainFields | None = None) -> models.DrainResult:
-        """What that would do with each workspace. Nothing is changed."""
+        """Return what a drain would do with each workspace. Nothing is changed."""
         path = build_path("nodes", name, "drain", "plan")
         return self._http.fetch(models.DrainResult, "POST", path, body=fields or {})
 
@@ -164,12 +164,12 @@ class Nodes:
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "probe"))
 
     def doctor(self, name: str, *, essential: bool = False) -> models.DoctorReport:
-        """Examines everything it needs; with `essential` what it is of no use without."""
+        """Examine everything that a node needs; with `essential` only what it can't be used without."""
         query = {"essential": essential} if essential else None
         return self._http.fetch(models.DoctorReport, "GET", build_path("nodes", name, "doctor"), query=query)
 
     def socket(self, name: str, provider: str | None = None) -> models.EngineSocket:
-        """The node's engine as a unix socket on the server's machine, opened if need be."""
+        """Return the node's engine as a unix socket on the server's machine, opened if need be."""
         return self._http.fetch(
             models.EngineSocket, "POST", build_path("nodes", name, "socket"), query={"provider": provider}
         )
@@ -178,7 +178,7 @@ class Nodes:
         self._http.fetch(object, "DELETE", build_path("nodes", name, "socket"), query={"provider": provider})
 
     def trust(self, name: str, host_key: str | None = None) -> models.Node:
-        """Accepts the host key offered now if it is `host_key`; else `HostKeyUnknown` tells what is offered."""
+        """Accept the host key offered now if it is `host_key`. Else raises `HostKeyUnknown` with the offered one."""
         return self._http.fetch(models.Node, "POST", build_path("nodes", name, "trust"), body={"host_key": host_key})
 
     def install_key(
@@ -190,7 +190,7 @@ class Nodes:
         restrict: bool = False,
         sources: Sequence[str] = (),
     ) -> models.Key | None:
-        """Puts `public_key`, or else the server's own, into the node's authorized_keys. Again: nothing changes.
+        """Put `public_key`, or else the server's own, into the node's authorized_keys. Again: nothing changes.
 
         `restrict` limits it to what Vendetta needs, `sources` to logins from those addresses and networks.
         """
@@ -202,14 +202,14 @@ class Nodes:
         return self._http.fetch(models.Key | None, "POST", build_path("nodes", name, "install-key"), body=body)  # type: ignore[arg-type]
 
     def execute(self, name: str, command: CommandFields) -> models.ExecutionResult:
-        """Dispatches a command and waits for its result, which may be a failure."""
+        """Dispatch a command and return its result, which may be a failure."""
         patience = command.get("timeout_seconds", ANSWER_SECONDS) + ANSWER_SECONDS
         return self._http.fetch(
             models.ExecutionResult, "POST", build_path("nodes", name, "execute"), body=command, timeout_seconds=patience
         )
 
     def submit(self, name: str, command: CommandFields, *, key: str | None = None) -> models.Operation:
-        """Dispatches a command and returns the operation that tracks it."""
+        """Dispatch a command and return the operation that tracks it."""
         return self._http.fetch(
             models.Operation,
             "POST",

@@ -30,11 +30,11 @@ class Operations:
         return self._http.fetch(models.Operation, "GET", build_path("operations", id_))
 
     def cancel(self, id_: str) -> models.Operation:
-        """Asks for it; `wait` tells how it ended."""
+        """Ask for the operation to be cancelled; `wait` returns its end."""
         return self._http.fetch(models.Operation, "POST", build_path("operations", id_, "cancel"))
 
     def wait(self, id_: str, timeout_seconds: float | None = None) -> models.Operation:
-        """The operation once it has finished, or as it is when the time is over.
+        """Return the operation once it has finished, or as it is when the time is over.
 
         Survives a lost link and a restarted server.
         """
@@ -54,7 +54,10 @@ class Operations:
                 return operation
 
     def watch(self, id_: str) -> Iterator[models.Operation]:
-        """The operation at each change, the last one finished. Survives a lost link and a restarted server."""
+        """Yield the operation at each change; the last one is finished and holds the result.
+
+        Survives a lost link and a restarted server.
+        """
         resumed = Resumed()
         while True:
             try:
@@ -70,7 +73,7 @@ class Operations:
 
 
 def raise_failure(operation: models.Operation) -> None:
-    """Raises what a failed or cancelled operation ended with; one that succeeded passes."""
+    """Raise the error that a failed or cancelled operation ended with; do nothing for one that succeeded."""
     if operation.error is not None:
         raise operation.error.to_error()
     if operation.state == "cancelled":

@@ -20,7 +20,7 @@ class Providers:
         return self._http.items(models.ProviderDescription, "/providers", {})
 
     def belongings(self, node: str, *, provider: str | None = None) -> Sequence[models.Belonging]:
-        """What of ours the node holds, asked of it now."""
+        """Ask the node what it holds of ours, and return it."""
         return self._http.items(models.Belonging, build_path("nodes", node, "belongings"), {"provider": provider})
 
     def clean_up(
@@ -33,7 +33,7 @@ class Providers:
         key: str | None = None,
         deadline_seconds: float | None = None,
     ) -> models.Operation:
-        """Takes away what no workspace stands for; with `workspaces` everything; with `only` nothing but those ids.
+        """Remove what belongs to no workspace; with `workspaces` everything; with `only` nothing but those ids.
 
         The operation's result is a `CleanupResult`.
         """

@@ -12,7 +12,7 @@ class Snapshots:
         self._http = http
 
     def list(self, workspace: str) -> list[models.Snapshot]:
-        """The oldest first."""
+        """Return the snapshots, the oldest first."""
         return self._http.items(models.Snapshot, build_path("workspaces", workspace, "snapshots"))
 
     def create(

@@ -12,7 +12,7 @@ class Message(NamedTuple):
 
 
 def parse_sse(pieces: Iterable[bytes]) -> Iterator[Message]:
-    """Messages of a body that arrives in any pieces. One that the end cuts off is dropped, as the standard says."""
+    """Yield the messages of a body that arrives in any pieces. An incomplete last one is dropped (the standard)."""
     last_id: str | None = None
     data: list[bytes] = []
     for line in split_lines(pieces):

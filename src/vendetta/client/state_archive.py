@@ -3,7 +3,7 @@
 A tar of two SQLite files, what is known and the recorded steps of operations, with a manifest. The steps are copied
 first. So an operation that goes on meanwhile is at least as far in the state as in its steps: put back, it does again
 what has no record, which every step can stand. The other way round it would pass over steps whose effects the state
-has never heard of.
+doesn't know.
 """
 
 import io
@@ -32,7 +32,7 @@ _COMPANIONS = ("-wal", "-shm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """`schema` is that of the state; `server_id` tells whose it is; `version` is the program's that wrote it."""
+    """What a backup holds: `schema` of the state, `server_id` of its server, `version` of the program that wrote it."""
 
     format: int
     created_at: datetime
@@ -44,9 +44,9 @@ class Manifest:
 
 
 def back_up(state_file: Path, target: Path) -> Manifest:
-    """Raises `NotFound` without a state, `NameTaken` where `target` exists, `InvalidInput` where it can't be written.
+    """Write a backup of the state to `target`, also while the server runs, which goes on writing.
 
-    Whoever writes meanwhile isn't held up.
+    Raises `NotFound` without a state, `NameTaken` where `target` exists, `InvalidInput` where it can't be written.
     """
     if not state_file.exists():
         raise NotFound(f"there is no state at {state_file}", hint="It is made when the server is first started.")
@@ -65,13 +65,13 @@ def back_up(state_file: Path, target: Path) -> Manifest:
 
 
 def read_manifest(source: Path) -> Manifest:
-    """Raises `NotFound`, `InvalidInput` for what is no archive of ours."""
+    """Return the manifest of a backup. Raises `NotFound`, `InvalidInput` for what is no archive of ours."""
     with _opened(source) as archive:
         return _manifest(archive, source)
 
 
 def restore(source: Path, state_file: Path, *, newest_schema: str) -> Manifest:
-    """In place of what is there. No server may run; the caller holds the lock of the home.
+    """Replace the state by that of a backup. No server may run; the caller holds the lock of the home.
 
     Raises `InvalidInput` for what is no archive of ours or is damaged, `Unsupported` for that of a newer program; then
     nothing has changed.
@@ -139,7 +139,7 @@ def _pack(folder: Path, manifest: Manifest) -> None:
 
 @contextmanager
 def _opened(source: Path) -> Iterator[Mapping[str, "tuple[tarfile.TarFile, tarfile.TarInfo]"]]:
-    """Its members that are ours, by name."""
+    """Open a backup; yield its members that are ours, by name."""
     try:
         with tarfile.open(source, "r:") as archive:
             yield {entry.name: (archive, entry) for entry in archive.getmembers() if entry.isfile()}
@@ -162,7 +162,7 @@ def _manifest(members: Members, source: Path) -> Manifest:
 
 
 def _unpack(members: Members, name: str, path: Path, source: Path) -> None:
-    """Checked, so that what is damaged replaces nothing."""
+    """Unpack a member and check it, so that a damaged one replaces nothing."""
     if name not in members:
         if name == STATE:
             raise InvalidInput(f"{source} is no backup of ours, or it is damaged")
@@ -197,7 +197,7 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def _scratch(beside: Path) -> Iterator[Path]:
-    """A private folder on the same file system, gone in the end."""
+    """Make a private folder on the same file system, removed in the end."""
     folder = Path(mkdtemp(prefix=f".vendetta-{secrets.token_hex(4)}-", dir=beside))
     try:
         yield folder

@@ -26,7 +26,7 @@ class Resumed:
         self._failures = 0
 
     def pause(self, error: ServerUnavailable) -> None:
-        """Waits before the next attempt. Raises `error` where there were enough of them."""
+        """Wait before the next attempt. Raises `error` after too many in a row."""
         if self._failures == len(_PAUSES):
             raise error
         time.sleep(_PAUSES[self._failures])

@@ -42,7 +42,7 @@ class WorkspaceFields(TypedDict, total=False):
 
 
 class LogPiece(msgspec.Struct):
-    """As it travels: base64 in JSON, so that the last line can say why there are no more."""
+    """A piece of output: base64 in JSON, so that the last line can hold the error that ends it."""
 
     data: bytes
 
@@ -65,7 +65,7 @@ class Workspaces:
         return self._http.items(models.Workspace, "/workspaces", query)
 
     def change_many(self, change: WorkspaceBulkFields, *, key: str | None = None) -> Iterator[models.BulkResult]:
-        """The same action on many: how it went for each, as it comes. The same key again tells of the same changes.
+        """Change many; yield each outcome as it comes. The same key again yields those of the same changes.
 
         The changes go on where the iteration is given up.
         """
@@ -92,7 +92,7 @@ class Workspaces:
         key: str | None = None,
         deadline_seconds: float | None = None,
     ) -> models.Operation:
-        """It may take `timeout_seconds` to end by itself."""
+        """Stop it; its process may take `timeout_seconds` to end by itself."""
         path = build_path("workspaces", name, "stop")
         return self._http.change(
             "POST", path, body=_patience(timeout_seconds), key=key, deadline_seconds=deadline_seconds
@@ -106,7 +106,7 @@ class Workspaces:
         key: str | None = None,
         deadline_seconds: float | None = None,
     ) -> models.Operation:
-        """It may take `timeout_seconds` to end by itself."""
+        """Restart it; its process may take `timeout_seconds` to end by itself."""
         path = build_path("workspaces", name, "restart")
         return self._http.change(
             "POST", path, body=_patience(timeout_seconds), key=key, deadline_seconds=deadline_seconds
@@ -125,7 +125,7 @@ class Workspaces:
     def resize(
         self, name: str, disk: str | int, *, key: str | None = None, deadline_seconds: float | None = None
     ) -> models.Operation:
-        """`disk` is bytes, or text such as `20G`: no less than it has."""
+        """Set the size of the disk, in bytes or as text such as `20G`: no less than it has."""
         path = build_path("workspaces", name, "resize")
         return self._http.change("POST", path, body={"disk": disk}, key=key, deadline_seconds=deadline_seconds)
 
@@ -161,7 +161,7 @@ class Workspaces:
     def logs(
         self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
     ) -> Iterator[Iterator[bytes]]:
-        """The output as it arrives. `since` is in seconds since the epoch. Reading it raises what it breaks off for."""
+        """Stream the output; `since` is in seconds since the epoch. Reading raises the error that ends it."""
         query = {"follow": follow, "tail": tail, "since": since}
         headers = {"Accept": "application/x-ndjson"}
         with self._http.stream(build_path("workspaces", name, "logs"), query=query, headers=headers) as body:

@@ -192,7 +192,7 @@ def test_a_server_that_stops_leaves_some_untold(fake: FakeServer, cli: Cli) -> N
     fake.routes["POST /workspaces/bulk"] = cut
     ended = cli("workspace", "stop", "a", "b")
     assert (ended.status, ended.out) == (5, "workspace a stopped\n")
-    assert ended.err.startswith("1 stopped, 1 not heard of: vendetta operation list\n")
+    assert ended.err.startswith("1 stopped, 1 unknown: vendetta operation list\n")
 
 
 def test_start_restart_and_remove(fake: FakeServer, cli: Cli) -> None:

@@ -35,7 +35,7 @@ def unlock(session: Session, file: str | None, passphrase_fd: int | None) -> Non
         write_list(session, session.client.keys.unlock(_read_line(passphrase_fd), path), KEY)
         return
     if not session.interactive:
-        raise InvalidInput("nobody can be asked for the passphrase here", hint="Give it by --passphrase-fd N.")
+        raise InvalidInput("there is no terminal to ask for the passphrase on", hint="Give it by --passphrase-fd N.")
     locked = [key.path for key in session.client.keys.list() if key.path and key.encrypted and not key.unlocked]
     unlocked = [key for each in ([path] if path else locked) if (key := unlock_key(session, each))]
     if not path and not locked:

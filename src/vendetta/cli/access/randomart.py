@@ -16,14 +16,14 @@ _FAMILIES = {"ssh-ed25519": "ED25519", "ssh-rsa": "RSA", "ssh-dss": "DSA"}
 
 
 def name_family(algorithm: str) -> str:
-    """What OpenSSH calls keys of that algorithm when it speaks to people: `ED25519`, `ECDSA`, `RSA`."""
+    """Return OpenSSH's name for keys of an algorithm, for people: `ED25519`, `ECDSA`, `RSA`."""
     if algorithm.startswith("ecdsa-sha2-"):
         return "ECDSA"
     return _FAMILIES.get(algorithm, algorithm.upper())
 
 
 def draw(fingerprint: str, algorithm: str, bits: int | None = None) -> list[str]:
-    """The lines of the picture of `SHA256:…`. Raises `InvalidInput` for what is no such fingerprint."""
+    """Return the lines of the picture of `SHA256:…`. Raises `InvalidInput` for what is no such fingerprint."""
     visits = [[0] * WIDTH for _ in range(HEIGHT)]
     x, y = WIDTH // 2, HEIGHT // 2
     for byte in parse_fingerprint(fingerprint):

@@ -10,7 +10,7 @@ from vendetta.models import Token
 
 token = Group(
     "token",
-    help="The tokens that callers over TCP present.",
+    help="The tokens that callers over TCP log in with.",
     sections={
         "Commands": {
             "create": "vendetta.cli.access.token:create",

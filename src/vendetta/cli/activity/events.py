@@ -12,7 +12,7 @@ from vendetta.cli.session import Session
 from vendetta.models import Event
 
 MISSED = "events.missed"
-"""Told in place of those that aren't kept any more: whoever asks for some must know that there may have been."""
+"""Shown in place of events that aren't kept any more: a filter can't tell whether it would have matched them."""
 
 EVENT = View[Event](
     name=lambda event: str(event.sequence),
@@ -63,7 +63,7 @@ def events(session: Session, follow: bool, since: int | None, kinds: Sequence[st
 
 
 def format_data(data: Mapping[str, object]) -> str:
-    """Without what says nothing; texts of several words in quotes, and the lines of a list as one."""
+    """Return the data as `key=value` pairs, without empty values; texts of several words in quotes."""
     shown = {name: " | ".join(map(str, value)) if isinstance(value, list) else value for name, value in data.items()}
     quoted = {name: f'"{value}"' if " " in str(value) else value for name, value in shown.items()}
     return format_pairs({name: value for name, value in quoted.items() if value not in (None, "")})

@@ -16,7 +16,7 @@ from vendetta.models import FINISHED, Attempt, Operation, OperationState
 
 operation = Group(
     "operation",
-    help="What was asked for, how far it is, and how it ended.",
+    help="The changes that the server makes: their progress and results.",
     sections={
         "Commands": {
             "list": "vendetta.cli.activity.operation:list_",
@@ -103,7 +103,7 @@ def show(session: Session, id_: str) -> None:
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after this long (exit 7).")
 @pass_session
 def wait(session: Session, id_: str, timeout: float | None) -> None:
-    """Wait for an operation to end; fails as it failed."""
+    """Wait for an operation to end. Exits as the operation failed, if it did."""
     ended = session.client.operations.wait(id_, timeout)
     if ended.state not in FINISHED:
         raise DeadlineExceeded(

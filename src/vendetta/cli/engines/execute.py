@@ -43,7 +43,7 @@ def execute(
     async_: bool,
     timeout: float | None,
 ) -> int:
-    """Dispatch an action to a provider on a node, and print what came of it.
+    """Dispatch an action to a provider on a node, and print its result.
 
     Actions: create start stop restart remove status list exec logs stats up down cleanup. What each takes of --config:
     vendetta provider show PROVIDER ACTION.
@@ -74,7 +74,7 @@ def execute(
 
 
 def build_error(result: ExecutionResult) -> VendettaError:
-    """What a failed result ended with."""
+    """Return the error of a failed result."""
     problem = result.metadata.get("problem")
     if problem is None:
         return VendettaError(result.error or "the command failed")

@@ -21,7 +21,7 @@ from vendetta.models import Image, Operation
 
 image = Group(
     "image",
-    help="What a node holds to make workspaces from: list it, give it more, take some away.",
+    help="The images that a node has to make workspaces from.",
     sections={
         "Commands": {
             "list": "vendetta.cli.engines.image:list_",
@@ -169,7 +169,7 @@ def remove(session: Session, node: str, name: str, provider: str | None, yes: bo
 
 
 def pack_context(folder: Path, file: str) -> Iterator[bytes]:
-    """A tar of the folder without what its .dockerignore names."""
+    """Yield a tar of the folder without what its .dockerignore names."""
     ignore = folder / DOCKERIGNORE
     if not ignore.is_file():
         return pack(folder, ".")
@@ -182,7 +182,7 @@ def pack_context(folder: Path, file: str) -> Iterator[bytes]:
 
 
 def anchor(line: str) -> str:
-    """A line of a .dockerignore, as a .gitignore would say it."""
+    """Return the line of a .gitignore that means the same as one of a .dockerignore."""
     pattern = line.strip()
     if not pattern or pattern.startswith("#"):
         return ""
@@ -191,7 +191,7 @@ def anchor(line: str) -> str:
 
 
 def read(file: str) -> Iterator[bytes]:
-    """The bytes of a file, or of stdin for "-". Raises `PathNotFound` for what can't be read."""
+    """Yield the bytes of a file, or of stdin for "-". Raises `PathNotFound` for what can't be read."""
     try:
         with click.open_file(file, "rb") as source:
             while piece := source.read(PIECE_BYTES):

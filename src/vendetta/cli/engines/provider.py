@@ -79,7 +79,7 @@ def show(session: Session, kind: str, action: str | None) -> None:
 
 
 def find_action(described: ProviderDescription, name: str) -> ActionDescription:
-    """Raises `InvalidInput`."""
+    """Return the action of that name. Raises `InvalidInput`."""
     actions = {action.name: action for action in described.actions}
     if name not in actions:
         raise InvalidInput(
@@ -96,7 +96,7 @@ def build_lines(label: str, rows: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def build_rows(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Each key of a JSON Schema: its path, type and description; an object's own keys below it."""
+    """Return each key of a JSON Schema: its path, type and description; an object's own keys below it."""
     yield from _rows(schema, schema.get("$defs", {}), "")
 
 
@@ -112,7 +112,7 @@ def _rows(schema: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str
 
 
 def _resolve(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is meant where it may be null too, or is defined elsewhere."""
+    """Return the schema that is meant where it may be null too, or is defined elsewhere."""
     if "$ref" in schema:
         found: Mapping[str, Any] = definitions[schema["$ref"].rpartition("/")[2]]
         return found
@@ -121,7 +121,7 @@ def _resolve(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mappi
 
 
 def name_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    """A word for people; the values themselves where there are few."""
+    """Return a word for the type; the values themselves where there are few."""
     if "enum" in schema:
         return " | ".join(dict.fromkeys(str(value).lower() for value in schema["enum"]))
     if "anyOf" in schema:

@@ -58,7 +58,7 @@ def add(
     no_connect: bool,
     **given: Any,
 ) -> None:
-    """Add a machine: connect, verify its host key, and tell what was found there.
+    """Add a machine: connect, verify its host key, and show what was found there.
 
     NAME is optional: without it, it is made of the host. ADDRESS is a name of your ssh config, HOST, USER@HOST:PORT,
     an IPv4, an [IPv6] or an ssh:// URL.
@@ -94,7 +94,7 @@ def add(
 
 
 def derive_name(address: str) -> str:
-    """A node's name made of its address: `me@gpu.lan:22` is `gpu`, `10.0.0.7` is `10-0-0-7`."""
+    """Return a node's name made of its address: `me@gpu.lan:22` is `gpu`, `10.0.0.7` is `10-0-0-7`."""
     host = address.removeprefix("ssh://").partition("/")[0].rpartition("@")[2]
     host = host[1:].partition("]")[0] if host.startswith("[") else host
     if host.count(":") == 1:
@@ -107,7 +107,7 @@ def derive_name(address: str) -> str:
 
 
 def local_file(session: Session, path: str | None) -> str | None:
-    """A path as the server needs it: absolute where it is on this machine, as given where it is elsewhere."""
+    """Return a path as the server needs it: absolute where it is on this machine, as given where it is elsewhere."""
     if path is None or not session.client.http.address.is_unix:
         return path
     return os.path.abspath(os.path.expanduser(path))

@@ -1,4 +1,4 @@
-"""`vendetta node doctor`, and what of it is told after `node add`."""
+"""`vendetta node doctor`, and its failed checks after `node add`."""
 
 from collections.abc import Iterator, Sequence
 
@@ -46,7 +46,7 @@ def doctor(session: Session, name: str) -> int:
 
 
 def note_essentials(session: Session, name: str) -> None:
-    """After a node was added: what keeps it from being of use. It is added in any case."""
+    """Show the checks of a new node that failed. The node is added in any case."""
     try:
         report = session.client.nodes.doctor(name, essential=True)
     except VendettaError as exc:
@@ -59,7 +59,7 @@ def note_essentials(session: Session, name: str) -> None:
 
 
 def build_advice(checks: Sequence[Check]) -> Iterator[str]:
-    """The commands, each by itself on a line, to be copied."""
+    """Return the commands that mend it, each on a line of its own, to be copied."""
     mends = build_mends(checks)
     if mends:
         yield "\nTo mend it (what isn't a vendetta command is for the node's own shell; then look again):"
@@ -69,7 +69,7 @@ def build_advice(checks: Sequence[Check]) -> Iterator[str]:
 
 
 def build_mends(checks: Sequence[Check]) -> Sequence[tuple[str, list[str]]]:
-    """Each command once, with the names of the checks that it mends."""
+    """Return each command once, with the names of the checks that it mends."""
     mends: dict[str, list[str]] = {}
     for check in unwell(checks):
         if check.mend:

@@ -146,7 +146,7 @@ def _notes(result: BulkResult) -> Iterator[str]:
 
 
 def summarize(workspaces: Sequence[Drained]) -> str:
-    """`3 stopped, 9 moved`."""
+    """Return the number of each outcome, as `3 stopped, 9 moved`."""
     counts = {one.outcome: 0 for one in workspaces}
     for one in workspaces:
         counts[one.outcome] += 1

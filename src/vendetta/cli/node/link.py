@@ -26,7 +26,7 @@ def connect(
 ) -> int:
     """Log in to nodes now, and look again what is there.
 
-    Passwords and host keys are for one node: of several nobody is asked for them.
+    Passwords and host keys are asked for where one node is named, and not for several.
     """
     login = build_login(**given)
 
@@ -35,7 +35,7 @@ def connect(
 
     selection = choose(session, "node", names, labels, everything)
     if selection is not None and login and not selection.is_one:
-        raise click.UsageError("how to log in is said for one node at a time")
+        raise click.UsageError("options of the login go with one node at a time")
     return change_nodes(session, Verb("node", "connect", "connected"), selection, attempt)
 
 

@@ -12,7 +12,7 @@ from vendetta.models import NodeRun
 
 
 def run_on_many(session: Session, argv: Sequence[str], labels: Mapping[str, str], env: Mapping[str, str]) -> int:
-    """Returns 1 if it failed anywhere."""
+    """Run a command on the nodes with the labels, and print each output as it ends. Return 1 if any failed."""
     nodes = session.client.nodes.list(labels=labels)
     if not nodes:
         session.note("no node has these labels" if labels else "there are no nodes yet")

@@ -16,7 +16,7 @@ from vendetta.models import EngineSocket
 
 
 class Shell(NamedTuple):
-    """How it sets a variable and takes it back, and how it uses what a command prints."""
+    """How a shell sets a variable, unsets it, and evaluates the output of a command."""
 
     set: str
     unset: str
@@ -29,7 +29,7 @@ SHELLS = {
     "csh": Shell("setenv {} {};", "unsetenv {};", "eval `{}`"),
 }
 VARIABLES = ("DOCKER_HOST", "INCUS_SOCKET", "LXD_SOCKET")
-"""Whatever `env` may have set."""
+"""The variables that `env` may have set."""
 _FAMILIES = {"fish": "fish", "csh": "csh", "tcsh": "csh"}
 
 _VIEW: View[EngineSocket] = View(name=lambda found: found.path, columns={}, lines=lambda found: [("Path", found.path)])
@@ -88,7 +88,7 @@ def env(session: Session, name: str, engine: str | None, shell: str | None, unse
     """
     words = SHELLS[shell or _FAMILIES.get(PurePath(os.environ.get("SHELL", "sh")).name, "sh")]
     if unset:
-        # nobody is asked: it has to work while the node is off
+        # the server isn't asked: it has to work while the node is off
         write_text("".join(f"{words.unset.format(variable)}\n" for variable in VARIABLES))
         return
     found = _open(session, name, engine)

@@ -16,7 +16,7 @@ from vendetta.models import Breaker, Node, ProviderStatus
 
 
 def engines(node: Node) -> str:
-    """The engines that are there, those in trouble with a mark."""
+    """Return the names of the engines that are there, those in trouble with a mark."""
     found = [
         kind if status.state == "healthy" else f"{kind}(!)"
         for kind, status in node.providers.items()
@@ -26,13 +26,13 @@ def engines(node: Node) -> str:
 
 
 def build_address(node: Node) -> str:
-    """`user@host:port`, as far as each is set."""
+    """Return `user@host:port`, as far as each is set."""
     host = f"[{node.address}]" if ":" in node.address and node.port else node.address
     return f"{f'{node.user}@' if node.user else ''}{host}{f':{node.port}' if node.port else ''}"
 
 
 def build_breaker(breaker: Breaker) -> str:
-    """`open after 3 failures, next try at …`."""
+    """Return the state of the breaker, as `open after 3 failures, next try at …`."""
     times = f"after {breaker.failures} failure{'' if breaker.failures == 1 else 's'}"
     if breaker.state == "half_open":
         return f"half open {times}, being tried now"
@@ -75,7 +75,7 @@ def _lines(node: Node) -> Iterator[tuple[str, str]]:
 
 
 def _worth_telling(node: Node) -> Sequence[tuple[str, ProviderStatus]]:
-    """The engines that are there; where none is, why."""
+    """Return the engines that are there; where none is, why."""
     known = sorted(node.providers.items())
     return [(kind, status) for kind, status in known if status.state != "undetected"] or known
 

@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sight:
-    """What was seen of a node, and how many of its workspaces are in each state."""
+    """What was last read of a node, and how many of its workspaces are in each state."""
 
     node: Node
     workspaces: Counter[str]
 
     @property
-    def told(self) -> tuple[object, ...]:
-        """What is worth a line: latency changes with each look."""
+    def compared(self) -> tuple[object, ...]:
+        """Return the fields whose change is worth a line: latency changes with each read."""
         node = self.node
         about = node.status, node.reason, node.cordoned, node.address, node.host_key, node.boot_id
         return *about, str(node.providers), str(node.labels), self.workspaces
 
 
 def watch(session: Session, name: str) -> None:
-    """Ends only with an error, or with Ctrl-C."""
+    """Print a line for each change of a node. Ends only with an error, or with Ctrl-C."""
     sight = look(session, name)
     if session.output != "table" or not sys.stdout.isatty():
         write(session, sight)
         for _ in events_of(session, name):
             before, sight = sight, look(session, name)
-            if before.told != sight.told:
+            if before.compared != sight.compared:
                 write(session, sight)
         return
     with picture(session) as show:

@@ -40,7 +40,7 @@ def pack(path: Path, name: str, skips: Callable[[str], bool] | None = None) -> I
             with open(writing, "wb") as out, tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
                 tar.add(path, arcname=name, filter=keep)
         except BrokenPipeError:
-            return  # nobody wants the rest
+            return  # the reader stopped
         except BaseException as exc:
             failures.append(exc)
 

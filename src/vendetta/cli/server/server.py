@@ -24,7 +24,7 @@ SHORT = 12
 
 server = Group(
     "server",
-    help="The coordination server: this user's own, which the other commands start when they need it.",
+    help="This user's server, which the other commands start when they need it.",
     sections={
         "Commands": {
             "run": "vendetta.cli.server.server:run",

@@ -1,4 +1,4 @@
-"""`vendetta workspace start`, `stop`, `restart`, `pause`, `resume`, `resize` and `remove`: of one, or of many."""
+"""`vendetta workspace start`, `stop`, `restart`, `pause`, `resume`, `resize` and `remove`: of one or many."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -137,7 +137,7 @@ def _change(
     *,
     ask: Callable[[str], None] = lambda what: None,
 ) -> int:
-    """One that is named is followed step by step, and Ctrl-C cancels it; of many each is told as it ends."""
+    """Follow a single named one, which Ctrl-C cancels; of several print each outcome as it comes."""
     selection = choose(session, "workspace", **chosen)
     if selection is None:
         return exits.DONE

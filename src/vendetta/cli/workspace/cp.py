@@ -50,7 +50,7 @@ def cp(session: Session, source: str, target: str) -> None:
 
 
 def parse_remote(text: str) -> tuple[str, str] | None:
-    """Workspace and absolute path of `NAME:PATH`; None for a path here, which has no colon before its first slash."""
+    """Return workspace and absolute path of `NAME:PATH`; None for a local path, without a colon before a slash."""
     name, colon, path = text.partition(":")
     if not colon or not name or "/" in name or name.startswith("."):
         return None

@@ -19,7 +19,7 @@ _DASHES = "vendetta.dashes"
 
 
 class CreateCommand(Command):
-    """Remembers whether `--` was there: without it, a second name is more likely than a command."""
+    """Remember whether `--` was given: without it, a second name is more likely than a command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[_DASHES] = "--" in args
@@ -94,7 +94,7 @@ def create(ctx: click.Context, session: Session, /, name: str, no_start: bool, n
 
 
 def build_argv(text: str | None, rest: Sequence[str], *, dashes: bool) -> list[str]:
-    """The command of `--command TEXT` and of what follows."""
+    """Return the argv of `--command TEXT` and the words that follow."""
     if rest and text is None and not dashes:
         raise click.UsageError(f'unexpected "{rest[0]}": one NAME at a time, and a command comes after --')
     if text is None or text == "--":

@@ -107,13 +107,13 @@ class _Gate:
 
 
 def _make_sure(http: Http) -> None:
-    """A server is there: it may have ended, and started again, since the last connection."""
+    """Make sure that a server answers: it may have ended since the last connection."""
     http.open()
     http.close()
 
 
 async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, channel: PortChannel) -> None:
-    """Both directions until both have ended; a failure of one ends the other."""
+    """Copy both directions until both have ended; a failure of one ends the other."""
     upward = asyncio.ensure_future(_send(reader, channel))
     try:
         async for piece in channel.pieces():
