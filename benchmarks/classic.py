@@ -8,7 +8,7 @@ from tests.contract.links import open_link
 from tests.testbed import Node, TestBed
 
 from vendetta.models import InstanceSpec
-from vendetta.providers.lxc import LxcProvider
+from vendetta.providers.lxc import Classic
 
 from .measure import Report, in_turns
 
@@ -24,7 +24,7 @@ def run(report: Report, bed: TestBed, folder: Path) -> None:
 
 async def _run(report: Report, node: Node, folder: Path) -> None:
     async with open_link(node, folder) as connection:
-        provider = LxcProvider(connection, "bench", backend="classic")
+        provider = Classic(connection, "bench")
         for number in range(TIMES + 1):
             await provider.create(f"made-{number}", SPEC, lambda _: None)
             await _type(node, f"lxc-create -t busybox -n made-{number}")
@@ -43,7 +43,7 @@ async def _run(report: Report, node: Node, folder: Path) -> None:
         report.note(f"lxc: a listing of {len(await provider.list())}", f"{listing * 1000:.0f} ms")
 
 
-async def _create_and_start(provider: LxcProvider, name: str) -> None:
+async def _create_and_start(provider: Classic, name: str) -> None:
     await provider.create(name, SPEC, lambda _: None)
     await provider.start(name)
 

@@ -10,14 +10,14 @@ from tests.contract.sites import ignore_progress
 from tests.testbed import Node, TestBed
 
 from vendetta.models import InstanceSpec
-from vendetta.providers.lxc import BackendName, LxcProvider
+from vendetta.providers.lxc import Daemon
 
 from .measure import Report, in_turns
 
 NUMBERS = count(1)
 IMAGE = "bench"
 MANY = 100
-PROGRAMS: dict[BackendName, str] = {"incus": "incus", "lxd": "lxc"}
+PROGRAMS: dict[str, str] = {"incus": "incus", "lxd": "lxc"}
 
 
 def run(report: Report, bed: TestBed, folder: Path) -> None:
@@ -28,9 +28,9 @@ def run(report: Report, bed: TestBed, folder: Path) -> None:
         asyncio.run(measure(report, node, name, folder))
 
 
-async def measure(report: Report, node: Node, name: BackendName, folder: Path) -> None:
+async def measure(report: Report, node: Node, name: str, folder: Path) -> None:
     async with open_link(node, folder) as connection:
-        provider = LxcProvider(connection, "bench", backend=name)
+        provider = Daemon(connection, "bench", name)
         try:
             await provider.push_image(IMAGE, folder / "root.tar", ignore_progress)
             await create_and_start(report, provider, node, name)
@@ -41,7 +41,7 @@ async def measure(report: Report, node: Node, name: BackendName, folder: Path) -
             await provider.close()
 
 
-async def create_and_start(report: Report, provider: LxcProvider, node: Node, name: BackendName) -> None:
+async def create_and_start(report: Report, provider: Daemon, node: Node, name: str) -> None:
     async def ours() -> None:
         called = f"b{next(NUMBERS)}"
         await provider.create(called, InstanceSpec(image=IMAGE), ignore_progress)
@@ -56,7 +56,7 @@ async def create_and_start(report: Report, provider: LxcProvider, node: Node, na
     report.at_most(f"{name}: create and start over SSH, against the native command", mine / native, 1.25, "x")
 
 
-async def listing(report: Report, provider: LxcProvider, name: BackendName) -> None:
+async def listing(report: Report, provider: Daemon, name: str) -> None:
     for first in range(0, MANY, 10):
         names = [f"l{number}" for number in range(first, first + 10)]
         await asyncio.gather(*(provider.create(one, InstanceSpec(image=IMAGE), ignore_progress) for one in names))

@@ -15,7 +15,6 @@ from tests.contract.sites import (
     Site,
     Spec,
     bind_docker,
-    bind_lxc,
     daemon_site,
     docker_site,
     engine_restart,
@@ -31,6 +30,7 @@ from tests.testbed import Node, TestBed
 from tests.testbed.guests import build_guest, missing_guests
 
 from vendetta.providers.base import Provider
+from vendetta.providers.lxc import Classic
 
 PODMAN_SOCKET = "/run/podman/podman.sock"
 
@@ -132,9 +132,7 @@ def classic_node(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Node
 
 @pytest.fixture(scope="module")
 async def lxc(classic_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    async with ssh_site(
-        classic_node, tmp_path_factory.mktemp("lxc"), bind_lxc("classic"), snatch_lxc(classic_node)
-    ) as site:
+    async with ssh_site(classic_node, tmp_path_factory.mktemp("lxc"), Classic, snatch_lxc(classic_node)) as site:
         yield site
 
 

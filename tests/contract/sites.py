@@ -19,7 +19,7 @@ from tests.testbed import Node
 from vendetta.models import InstanceSpec, Progress
 from vendetta.providers.base import Provider
 from vendetta.providers.docker import DockerProvider
-from vendetta.providers.lxc import BackendName, LxcProvider
+from vendetta.providers.lxc import Classic, Daemon
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.powers import POWERS, capabilities
 from vendetta.providers.qemu import QemuProvider
@@ -40,9 +40,9 @@ SITES: Mapping[str, type[Provider]] = {
     "docker": DockerProvider,
     "ssh": DockerProvider,
     "podman": DockerProvider,
-    "incus": LxcProvider,
-    "lxd": LxcProvider,
-    "lxc": LxcProvider,
+    "incus": Daemon,
+    "lxd": Daemon,
+    "lxc": Classic,
     "qemu": QemuProvider,
 }
 """The technology of each site. What it can do is read from the class."""
@@ -52,7 +52,7 @@ WITHOUT: Mapping[str, frozenset[str]] = {
     "docker": frozenset({"ssh", "restarts"}),
     "incus": frozenset({"commands", "resize"}),
     "lxd": frozenset({"commands", "resize"}),
-    "lxc": frozenset({"commands", "restarts", "direct", "resize", "move"}),
+    "lxc": frozenset({"commands", "restarts"}),
     # a VM runs what its image starts, on processors and a network of its own
     "qemu": frozenset({"restarts", "commands", "addresses", "pids", "fractions", "mounts"}),
 }
@@ -197,9 +197,9 @@ def snatch_from(socket_path: str) -> Callable[[str], Awaitable[None]]:
     return snatch
 
 
-def bind_lxc(backend: BackendName) -> Bind:
+def bind_daemon(dialect: str) -> Bind:
     def bind(transport: Transport, owner: str) -> Provider:
-        return LxcProvider(transport, owner, backend=backend)
+        return Daemon(transport, owner, dialect)
 
     return bind
 
@@ -213,10 +213,12 @@ async def daemon_site(node: Node, directory: Path, name: Literal["incus", "lxd"]
         await asyncio.to_thread(node.run, [program, "delete", "--force", f"vendetta-{instance}"])
 
     restart = engine_restart(node, name)
-    async with ssh_site(node, directory, bind_lxc(name), snatch, restart=restart, absent_image="no-such-image") as site:
+    async with ssh_site(
+        node, directory, bind_daemon(name), snatch, restart=restart, absent_image="no-such-image"
+    ) as site:
         root = directory / "root.tar"
         root.write_bytes(build_system_root())
-        provider = LxcProvider(site.transport, "images", backend=name)
+        provider = Daemon(site.transport, "images", name)
         await provider.push_image(IMAGE, root, ignore_progress)
         await provider.close()
         yield site
@@ -227,7 +229,7 @@ async def prepare_lxc(node: Node, directory: Path) -> None:
     file = directory / f"{IMAGE}.tar"
     file.write_bytes(build_root())
     async with open_link(node, directory) as connection:
-        await LxcProvider(connection, "images").push_image(IMAGE, file, ignore_progress)
+        await Classic(connection, "images").push_image(IMAGE, file, ignore_progress)
 
 
 def snatch_lxc(node: Node) -> Callable[[str], Awaitable[None]]:

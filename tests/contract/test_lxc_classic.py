@@ -24,7 +24,9 @@ from vendetta.errors import (
 )
 from vendetta.models import InstanceSpec, Progress
 from vendetta.providers.base import Provider
-from vendetta.providers.lxc import LxcProvider
+from vendetta.providers.lxc import Classic
+from vendetta.providers.lxc.choice import choose
+from vendetta.providers.powers import Direct, Moving, Resizing, require
 from vendetta.transport import Terminal
 
 CONTAINERS = "/var/lib/lxc"
@@ -37,14 +39,14 @@ async def site(lxc: Site) -> AsyncIterator[Site]:
 
 
 @pytest.fixture
-def provider(site: Site) -> LxcProvider:
+def provider(site: Site) -> Classic:
     provider = site.provider()
-    assert isinstance(provider, LxcProvider)
+    assert isinstance(provider, Classic)
     return provider
 
 
 @pytest.fixture
-async def root_file(provider: LxcProvider, tmp_path: Path) -> AsyncIterator[Path]:
+async def root_file(provider: Classic, tmp_path: Path) -> AsyncIterator[Path]:
     """A root file system in a file; what is made of it under the name `given` is taken away again."""
     path = tmp_path / "root.tar.gz"
     path.write_bytes(gzip.compress(build_root(), mtime=0))
@@ -59,14 +61,14 @@ async def say(provider: Provider, name: str, words: str) -> None:
     assert (await finish(await provider.exec(name, ["sh", "-c", f"echo {words} >/dev/console"])))[2] == 0
 
 
-async def seen_in(provider: LxcProvider, name: str, words: bytes) -> bytes:
+async def seen_in(provider: Classic, name: str, words: bytes) -> bytes:
     async with asyncio.timeout(20):
         while words not in (seen := await gather_output(provider.logs(name))):
             await asyncio.sleep(0.02)
     return seen
 
 
-async def test_what_its_console_shows_is_its_log(provider: LxcProvider) -> None:
+async def test_what_its_console_shows_is_its_log(provider: Classic) -> None:
     await started(provider, "web", InstanceSpec(image=IMAGE))
     await say(provider, "web", "one")
     await say(provider, "web", "two")
@@ -77,7 +79,7 @@ async def test_what_its_console_shows_is_its_log(provider: LxcProvider) -> None:
         await gather_output(provider.logs("web", since=0))
 
 
-async def test_a_log_goes_on_after_a_restart_and_ends_with_a_stop(provider: LxcProvider) -> None:
+async def test_a_log_goes_on_after_a_restart_and_ends_with_a_stop(provider: Classic) -> None:
     await started(provider, "web", InstanceSpec(image=IMAGE))
     await say(provider, "web", "before")
     await seen_in(provider, "web", b"before")
@@ -91,7 +93,7 @@ async def test_a_log_goes_on_after_a_restart_and_ends_with_a_stop(provider: LxcP
         assert (await following).splitlines() == [b"before", b"after"]
 
 
-async def test_following_leaves_nothing_behind(provider: LxcProvider, processes: Callable[[], str]) -> None:
+async def test_following_leaves_nothing_behind(provider: Classic, processes: Callable[[], str]) -> None:
     await started(provider, "web", InstanceSpec(image=IMAGE))
     await say(provider, "web", "here")
     logs = provider.logs("web", follow=True)
@@ -103,7 +105,7 @@ async def test_following_leaves_nothing_behind(provider: LxcProvider, processes:
             await asyncio.sleep(0.02)
 
 
-async def test_a_signal_ends_the_program_alone(provider: LxcProvider) -> None:
+async def test_a_signal_ends_the_program_alone(provider: Classic) -> None:
     await started(provider, "web", InstanceSpec(image=IMAGE))
     for name, status in (("INT", 130), ("TERM", 143), ("KILL", 137)):
         process = await provider.exec("web", ["sleep", "1000"])
@@ -114,7 +116,7 @@ async def test_a_signal_ends_the_program_alone(provider: LxcProvider) -> None:
         await (await provider.exec("web", ["true"])).signal("0; reboot")
 
 
-async def test_what_is_let_go_of_is_ended(provider: LxcProvider, processes: Callable[[], str]) -> None:
+async def test_what_is_let_go_of_is_ended(provider: Classic, processes: Callable[[], str]) -> None:
     await started(provider, "web", InstanceSpec(image=IMAGE))
     process = await provider.exec("web", ["sleep", "4321"])
     await process.close()
@@ -123,7 +125,7 @@ async def test_what_is_let_go_of_is_ended(provider: LxcProvider, processes: Call
             await asyncio.sleep(0.02)
 
 
-async def test_a_user_is_known_by_the_name_in_there(provider: LxcProvider) -> None:
+async def test_a_user_is_known_by_the_name_in_there(provider: Classic) -> None:
     await started(provider, "web", InstanceSpec(image=IMAGE))
     for user, told in (("worker", b"1000 1000\n"), ("1000", b"1000 1000\n"), ("7:8", b"7 8\n"), ("root", b"0 0\n")):
         stdout, _, _ = await finish(await provider.exec("web", ["sh", "-c", "echo $(id -u) $(id -g)"], user=user))
@@ -132,7 +134,7 @@ async def test_a_user_is_known_by_the_name_in_there(provider: LxcProvider) -> No
         await provider.exec("web", ["true"], user="nobody-knows")
 
 
-async def test_a_terminal_ends_its_lines_once_and_takes_keys(provider: LxcProvider) -> None:
+async def test_a_terminal_ends_its_lines_once_and_takes_keys(provider: Classic) -> None:
     await started(provider, "web", InstanceSpec(image=IMAGE))
     process = await provider.exec("web", ["cat"], terminal=Terminal())
     await process.write(b"hello\n")
@@ -147,7 +149,7 @@ async def test_a_terminal_ends_its_lines_once_and_takes_keys(provider: LxcProvid
     await process.close()
 
 
-async def test_a_console_is_where_init_writes(provider: LxcProvider) -> None:
+async def test_a_console_is_where_init_writes(provider: Classic) -> None:
     await started(provider, "web", InstanceSpec(image=IMAGE))
     console = await provider.open_console("web", Terminal())
     await say(provider, "web", "hello")
@@ -163,7 +165,7 @@ async def test_a_console_is_where_init_writes(provider: LxcProvider) -> None:
         await provider.open_console("web", Terminal())
 
 
-async def test_a_template_makes_an_image_once(provider: LxcProvider) -> None:
+async def test_a_template_makes_an_image_once(provider: Classic) -> None:
     """Its init asks for an address by DHCP."""
     told: list[Progress] = []
     await provider.create("web", InstanceSpec(image="busybox"), told.append)
@@ -185,7 +187,7 @@ async def test_a_template_makes_an_image_once(provider: LxcProvider) -> None:
 
 
 @pytest.mark.parametrize("image", ["download:debian/12", "oci:/no/such/folder:latest", "local:nothing", "nothing"])
-async def test_an_image_that_is_nowhere_leaves_nothing(provider: LxcProvider, image: str) -> None:
+async def test_an_image_that_is_nowhere_leaves_nothing(provider: Classic, image: str) -> None:
     with pytest.raises(ImageNotFound) as caught:
         await provider.create("web", InstanceSpec(image=image), ignore_progress)
     assert caught.value.hint
@@ -193,7 +195,7 @@ async def test_an_image_that_is_nowhere_leaves_nothing(provider: LxcProvider, im
     assert [one.name for one in await provider.list_images()] == [IMAGE]
 
 
-async def test_a_root_file_system_becomes_an_image(provider: LxcProvider, root_file: Path) -> None:
+async def test_a_root_file_system_becomes_an_image(provider: Classic, root_file: Path) -> None:
     seen: list[Progress] = []
     image = await provider.push_image("given", root_file, seen.append)
     assert (image.name, seen[-1].current, seen[-1].total) == ("given", root_file.stat().st_size, seen[-1].current)
@@ -206,7 +208,7 @@ async def test_a_root_file_system_becomes_an_image(provider: LxcProvider, root_f
 
 
 async def test_another_content_takes_the_name_and_the_old_stays_while_it_is_used(
-    provider: LxcProvider, root_file: Path, files_in: Callable[[str], list[Path]]
+    provider: Classic, root_file: Path, files_in: Callable[[str], list[Path]]
 ) -> None:
     first = await provider.push_image("given", root_file, ignore_progress)
     await started(provider, "web", InstanceSpec(image="given"))
@@ -220,7 +222,7 @@ async def test_another_content_takes_the_name_and_the_old_stays_while_it_is_used
     assert len(files_in("images")) == 1
 
 
-async def test_the_file_that_incus_takes_is_taken(provider: LxcProvider, root_file: Path) -> None:
+async def test_the_file_that_incus_takes_is_taken(provider: Classic, root_file: Path) -> None:
     root_file.write_bytes(build_unified())
     await provider.push_image("given", root_file, ignore_progress)
     await started(provider, "web", InstanceSpec(image="given"))
@@ -237,7 +239,7 @@ def build_unified() -> bytes:
     return buffer.getvalue()
 
 
-async def test_what_is_no_image_is_refused(provider: LxcProvider, tmp_path: Path) -> None:
+async def test_what_is_no_image_is_refused(provider: Classic, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not a tar")
     with pytest.raises(InvalidInput):
         await provider.push_image("given", tmp_path / "text", ignore_progress)
@@ -250,7 +252,7 @@ async def test_what_is_no_image_is_refused(provider: LxcProvider, tmp_path: Path
         await provider.pull_image("given", ignore_progress)
 
 
-async def test_each_has_an_address_of_its_own(provider: LxcProvider) -> None:
+async def test_each_has_an_address_of_its_own(provider: Classic) -> None:
     names = [f"web-{number}" for number in range(5)]
     await asyncio.gather(*(started(provider, name, InstanceSpec(image=IMAGE)) for name in names))
     addresses = {instance.address for instance in await provider.list()}
@@ -258,7 +260,7 @@ async def test_each_has_an_address_of_its_own(provider: LxcProvider) -> None:
     assert None not in addresses
 
 
-async def test_what_a_broken_create_left_is_made_anew(provider: LxcProvider, classic_node: Node) -> None:
+async def test_what_a_broken_create_left_is_made_anew(provider: Classic, classic_node: Node) -> None:
     left = f"{CONTAINERS}/.vendetta/new/vendetta-web"
     classic_node.run(["sh", "-c", f"mkdir -p {left}/delta && echo nonsense >{left}/config"])
     assert list(await provider.list()) == []
@@ -266,15 +268,15 @@ async def test_what_a_broken_create_left_is_made_anew(provider: LxcProvider, cla
     assert not classic_node.path(left).exists()
 
 
-async def test_what_has_no_size_has_none_to_change(provider: LxcProvider) -> None:
-    await provider.create("web", InstanceSpec(image=IMAGE), ignore_progress)
-    with pytest.raises(Unsupported):
-        await provider.resize_disk("web", 2**30)
-    with pytest.raises(Unsupported):
-        await provider.open_socket()
+async def test_it_is_chosen_where_there_is_no_daemon_and_lacks_what_needs_one(site: Site) -> None:
+    provider = await choose(site.transport, "us")
+    assert isinstance(provider, Classic)
+    for power in (Resizing, Moving, Direct):
+        with pytest.raises(Unsupported):
+            require(provider, power)
 
 
-async def test_without_a_bridge_it_is_told(provider: LxcProvider, classic_node: Node) -> None:
+async def test_without_a_bridge_it_is_told(provider: Classic, classic_node: Node) -> None:
     with pytest.raises(EngineUnavailable) as caught:
         await provider.create("web", InstanceSpec(image=IMAGE, options={"network": "nobr0"}), ignore_progress)
     assert "nobr0" in caught.value.message
@@ -292,7 +294,7 @@ async def test_without_a_bridge_it_is_told(provider: LxcProvider, classic_node: 
 
 async def test_without_sudo_the_engine_is_forbidden(make_node: Callable[..., Node], tmp_path: Path) -> None:
     async with open_link(make_node(engines=["lxc"], sudo="password"), tmp_path) as connection:
-        provider = LxcProvider(connection, "us")
+        provider = Classic(connection, "us")
         with pytest.raises(EngineForbidden) as caught:
             await provider.list()
         assert caught.value.hint

@@ -51,7 +51,8 @@ MAY_IMPORT: Mapping[str, str] = {
     "providers.identity": "models errors",
     "providers.archives": GROUND,
     "providers.relay": "errors transport",
-    "providers.registry": f"providers.base providers.options providers.powers {GROUND}",
+    "providers.technology": f"providers.base providers.powers {GROUND}",
+    "providers.registry": f"providers.base providers.options providers.powers providers.technology {GROUND}",
     "coordination": COORDINATION_GROUND,
     "coordination.operations": f"coordination.operations {COORDINATION_GROUND}",
     "coordination.cluster": f"coordination.cluster private_socket {COORDINATION_GROUND}",
@@ -74,8 +75,8 @@ MAY_IMPORT: Mapping[str, str] = {
 """Each part with all that it may import of ours; the longest name counts. A technology gets its line by rule."""
 
 PROVIDER_MAY_IMPORT = (
-    "providers.base providers.powers providers.options providers.identity providers.archives providers.relay "
-    "models errors tasks transport"
+    "providers.base providers.powers providers.options providers.technology providers.identity providers.archives "
+    "providers.relay models errors tasks transport"
 )
 
 HOMES: Mapping[str, str] = {

@@ -43,9 +43,10 @@ from vendetta.coordination.workspaces.snapshots import Snapshotting
 from vendetta.models import ServerStatus
 from vendetta.paths import Paths, describe_location
 from vendetta.providers.docker import DockerProvider
-from vendetta.providers.lxc import LxcProvider
+from vendetta.providers.lxc import LXC
 from vendetta.providers.qemu import QemuProvider
 from vendetta.providers.registry import Registry
+from vendetta.providers.technology import Technology
 from vendetta.settings import ServerConfig
 from vendetta.ssh.identity import HostKeys, Keys
 from vendetta.ssh.identity.succession import Succession
@@ -186,12 +187,11 @@ def build_ssh(paths: Paths, config: ServerConfig) -> tuple[HostKeys, Keys, Conne
 
 def build_registry() -> Registry:
     """The providers that there are."""
+    docker_config = Path.home() / ".docker" / "config.json"
     return Registry(
-        {
-            DockerProvider: partial(DockerProvider, docker_config=Path.home() / ".docker" / "config.json"),
-            LxcProvider: LxcProvider,
-            QemuProvider: QemuProvider,
-        },
+        Technology.of(DockerProvider, partial(DockerProvider, docker_config=docker_config)),
+        LXC,
+        Technology.of(QemuProvider),
     )
 
 

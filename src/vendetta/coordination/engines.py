@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 import stamina
 import structlog
 
-from vendetta.errors import InvalidInput, LinkError, Unsupported
-from vendetta.models import Node, Way
+from vendetta.errors import EngineUnavailable, InvalidInput, LinkError, ProviderError, Unsupported
+from vendetta.models import Node, ProviderStatus, Way
 from vendetta.providers.base import Provider
 from vendetta.providers.registry import Registry
 from vendetta.ssh.breaker import HOPELESS
@@ -45,6 +45,7 @@ class Engines:
         self._pool = pool
         self.registry = registry
         self._bound: WeakKeyDictionary[Connection, dict[str, Provider]] = WeakKeyDictionary()
+        self._binding: WeakKeyDictionary[Connection, dict[str, asyncio.Lock]] = WeakKeyDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -71,22 +72,40 @@ class Engines:
 
     @asynccontextmanager
     async def provider(self, node_name: str, kind: str) -> AsyncIterator[Provider]:
-        """A provider on the node's leased connection. Raises `UnknownProvider`, `NodeNotFound`, `LinkError`."""
+        """A provider on the node's leased connection.
+
+        Raises `UnknownProvider`, `NodeNotFound`, `LinkError`, and `EngineUnavailable` where the node has none.
+        """
         self.registry.check(kind)
         async with self.connection(node_name) as connection:
-            yield self.bind(connection, kind)
+            yield await self.bind(connection, kind)
 
-    def bind(self, connection: Connection, kind: str) -> Provider:
-        """The provider of that kind on a connection that the caller holds."""
-        if connection not in self._bound:
-            self._bound[connection] = {}
-            task = asyncio.create_task(self._close_with(connection))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
-        bound = self._bound[connection]
-        if kind not in bound:
-            bound[kind] = self.registry.bind(kind, connection, self._store.server_id)
-        return bound[kind]
+    async def bind(self, connection: Connection, kind: str) -> Provider:
+        """Return the provider of that kind on a connection that the caller holds; the node is asked the first time.
+
+        Raises as `Registry.bind`: a node that had none is asked again the next time.
+        """
+        if (provider := self.bound(connection, kind)) is not None:
+            return provider
+        async with self._binding.setdefault(connection, {}).setdefault(kind, asyncio.Lock()):
+            if (provider := self.bound(connection, kind)) is None:
+                provider = await self.registry.bind(kind, connection, self._store.server_id)
+                self._keep(connection, provider)
+        return provider
+
+    def bound(self, connection: Connection, kind: str) -> Provider | None:
+        """Return the provider of that kind if the connection has one by now."""
+        return self._bound.get(connection, {}).get(kind)
+
+    async def probe(self, connection: Connection, kind: str) -> ProviderStatus:
+        """Return what the provider says of its engine; `undetected` where the node has none. Raises `LinkError`."""
+        try:
+            provider = await self.bind(connection, kind)
+        except EngineUnavailable as exc:
+            return ProviderStatus(state="undetected", reason=exc.message)
+        except ProviderError as exc:
+            return ProviderStatus(state="unhealthy", reason=exc.message)
+        return await provider.probe()
 
     async def able(self, node_name: str, power: str) -> Sequence[str]:
         """The technologies that run on the node and have the power. Raises `NodeNotFound`, `Unsupported` for none."""
@@ -94,7 +113,7 @@ class Engines:
         able = [
             kind
             for kind, status in found.items()
-            if status.state == "healthy" and power in self.registry.capabilities(kind)
+            if status.state == "healthy" and power in self.registry.capabilities(kind, status.version)
         ]
         if not able:
             raise Unsupported(
@@ -156,6 +175,15 @@ class Engines:
                     exc.details["sent"] = sent
                     raise
         raise AssertionError("unreachable")  # pragma: no cover - the last attempt returns or raises
+
+    def _keep(self, connection: Connection, provider: Provider) -> None:
+        """Closed with its connection."""
+        if connection not in self._bound:
+            self._bound[connection] = {}
+            task = asyncio.create_task(self._close_with(connection))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        self._bound[connection][provider.kind] = provider
 
     async def _close_with(self, connection: Connection) -> None:
         try:

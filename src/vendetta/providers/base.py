@@ -33,8 +33,12 @@ class Provider(Protocol):
     lacks: ClassVar[Mapping[str, str]]
     """The fields of a spec (`disk`, `command` …) that it can't honour, and what is said to who asks for one."""
 
-    conditions: ClassVar[Mapping[str, str]]
-    """What a power takes of a node, by the power's name, where not every node with this technology has it."""
+    needs: ClassVar[Mapping[str, str]]
+    """What a power needs of a node, by the power's name, where the engine alone isn't enough for it."""
+
+    @property
+    def title(self) -> str:
+        """What people call the engine that it speaks to: the kind, or which of the kind's back ends ("Incus")."""
 
     # describe
 

@@ -1,8 +1,8 @@
 """The rarer powers: what some technologies can do and others can't, each a protocol of its own.
 
-A provider has a power when its class has the methods, and never a stub. Where a power hangs on what is found on a node
-(one back end has it, another doesn't), the method raises `Unsupported` with the reason. What `providers.base` says of
-words, errors and repetition holds here too: each method may be repeated after a lost answer.
+A provider has a power when its class has the methods, and never a stub. Where a power needs more of a node than the
+engine (`Provider.needs`: a storage pool that limits disks), the method raises `Unsupported` with the reason. What
+`providers.base` says of words, errors and repetition holds here too: each method may be repeated after a lost answer.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -285,4 +285,4 @@ def require(provider: Provider, power: type[T]) -> T:
         return provider
     names = {protocol: name for name, protocol in POWERS.items()}
     has = ", ".join(sorted(capabilities(type(provider)))) or "none"
-    raise Unsupported(f"provider {provider.kind} has no {names[power]}", hint=f"Of the rarer powers it has: {has}.")
+    raise Unsupported(f"provider {provider.title} has no {names[power]}", hint=f"Of the rarer powers it has: {has}.")

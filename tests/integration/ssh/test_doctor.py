@@ -22,7 +22,8 @@ from vendetta.errors import EngineUnavailable, NodeNotFound
 from vendetta.models import Check, DoctorReport, Node, ProviderStatus
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.memory import MemoryEngine, MemoryProvider
-from vendetta.providers.registry import Factory, Registry
+from vendetta.providers.registry import Registry
+from vendetta.providers.technology import Technology
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store
 from vendetta.transport import Transport
@@ -114,8 +115,8 @@ Opening = Callable[..., AbstractAsyncContextManager[Surgery]]
 @pytest.fixture
 def opened(side: Side, tmp_path: Path) -> Opening:
     @asynccontextmanager
-    async def opened(providers: Mapping[Any, Factory] | None = None) -> AsyncIterator[Surgery]:
-        registry = Registry(providers or {Healthy: Healthy})
+    async def opened(*providers: Any) -> AsyncIterator[Surgery]:
+        registry = Registry(*(Technology.of(one, one) for one in providers or (Healthy,)))
         async with (
             Store.open(str(tmp_path / "state.db")) as store,
             Pool(side.connector(), Told()) as pool,
@@ -135,7 +136,7 @@ async def surgery(opened: Opening) -> AsyncIterator[Surgery]:
 
 @pytest.fixture
 async def docker_surgery(opened: Opening) -> AsyncIterator[Surgery]:
-    async with opened({DockerProvider: DockerProvider}) as surgery:
+    async with opened(DockerProvider) as surgery:
         yield surgery
 
 
@@ -225,7 +226,7 @@ async def test_startup_files_that_hang_are_the_failure_of_the_shell_alone(
 
 
 async def test_a_hung_check_is_a_failure_of_that_check(opened: Opening, make_sshd: MakeSshd) -> None:
-    async with opened({Hanging: Hanging, Broken: Broken, Plain: Plain}) as surgery:
+    async with opened(Hanging, Broken, Plain) as surgery:
         await surgery.take(make_sshd())
         found = await surgery.examine()
         assert (found["hanging"].state, "no answer within" in found["hanging"].detail) == ("failure", True)

@@ -67,6 +67,7 @@ from vendetta.models import (
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.registry import Registry
+from vendetta.providers.technology import Technology
 from vendetta.store import Page
 from vendetta.transport import Output, Terminal
 
@@ -505,7 +506,9 @@ def build_services() -> Services:
         "bulk": FakeBulk(),
         "draining": FakeDraining(),
         "changes": FakeSubmitter(),
-        "descriptions": Descriptions(Registry({DockerProvider: DockerProvider, MemoryProvider: MemoryEngines().bind})),
+        "descriptions": Descriptions(
+            Registry(Technology.of(DockerProvider), Technology.of(MemoryProvider, MemoryEngines().bind))
+        ),
         "dispatcher": FakeDispatcher(),
         "operations": FakeOperations(),
         "events": FakeEvents([replace(EVENT, sequence=number) for number in (1, 2, 3)]),

@@ -18,6 +18,7 @@ from vendetta.paths import Paths
 from vendetta.providers.memory import MemoryEngine, MemoryProvider
 from vendetta.providers.powers import BEGUN, InstanceEvent
 from vendetta.providers.registry import Registry
+from vendetta.providers.technology import Technology
 from vendetta.settings import ServerConfig
 from vendetta.ssh.endpoint import Endpoint, Login
 from vendetta.ssh.identity import HostKeys, Keys
@@ -248,7 +249,7 @@ async def serving(folder: Path, machines: Mapping[str, Machine], **settings: Any
         host_keys, keys = HostKeys(folder / "pins"), Keys(folder / "keys", folder / "ssh")
         return host_keys, keys, MemoryConnector(machines, host_keys, keys)
 
-    registry = Registry({LinkedProvider: LinkedProvider})  # type: ignore[dict-item]
+    registry = Registry(Technology.of(LinkedProvider, LinkedProvider))  # type: ignore[arg-type]
     paths = Paths(config_dir=folder, state_dir=folder, runtime_dir=folder)
     config = ServerConfig(state_file=str(folder / "state.db"), **settings)
     with (

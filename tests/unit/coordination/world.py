@@ -27,6 +27,7 @@ from vendetta.models import Event, Node, Operation, ProviderStatus, Resources, W
 from vendetta.providers.base import Provider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.registry import Registry
+from vendetta.providers.technology import Technology
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store
 
@@ -39,7 +40,7 @@ class MemoryLinks(Engines):
     """Without a pool: every node is reached, but for those in `down`."""
 
     def __init__(self, store: Store, memory: MemoryEngines) -> None:
-        super().__init__(store, cast(Pool, None), Registry({MemoryProvider: memory.bind}))
+        super().__init__(store, cast(Pool, None), Registry(Technology.of(MemoryProvider, memory.bind)))
         self.down: set[str] = set()
         self._memory = memory
 

@@ -6,11 +6,12 @@ from vendetta.models import InstanceSpec
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.registry import Registry
+from vendetta.providers.technology import Technology
 
 
 @pytest.fixture
 def registry() -> Registry:
-    return Registry({DockerProvider: DockerProvider, MemoryProvider: MemoryEngines().bind})
+    return Registry(Technology.of(DockerProvider), Technology.of(MemoryProvider, MemoryEngines().bind))
 
 
 def test_kinds_and_their_powers(registry: Registry) -> None:
@@ -20,12 +21,12 @@ def test_kinds_and_their_powers(registry: Registry) -> None:
 
 
 async def test_binding_makes_a_provider_of_the_kind(registry: Registry) -> None:
-    assert isinstance(registry.bind("docker", LocalTransport(), "us"), DockerProvider)
-    assert isinstance(registry.bind("memory", LocalTransport(), "us"), MemoryProvider)
+    assert isinstance(await registry.bind("docker", LocalTransport(), "us"), DockerProvider)
+    assert isinstance(await registry.bind("memory", LocalTransport(), "us"), MemoryProvider)
 
 
 def test_an_unknown_kind_names_what_there_is(registry: Registry) -> None:
-    for use in (registry.check, registry.capabilities, lambda kind: registry.bind(kind, LocalTransport(), "us")):
+    for use in (registry.check, registry.capabilities, registry.options):
         with pytest.raises(UnknownProvider, match='Did you mean "docker"') as caught:
             use("dokcer")
         assert caught.value.hint == "Known providers: docker, memory."

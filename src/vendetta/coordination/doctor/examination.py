@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from vendetta.coordination.engines import Engines, build_endpoint
-from vendetta.errors import ForwardingRefused, LinkError, LinkTimeout, VendettaError
+from vendetta.errors import EngineUnavailable, ForwardingRefused, LinkError, LinkTimeout, VendettaError
 from vendetta.models import Check, DoctorReport, Node
 from vendetta.providers.powers import Checkup
 from vendetta.ssh.channel import Connection
@@ -205,11 +205,13 @@ class Examination:
         return [checks.check_sessions(await self._abilities.count_sessions(), self._survey)]
 
     async def _check_engine(self, kind: str) -> list[Check]:
-        provider = self._engines.bind(self._connection, kind)
         try:
+            provider = await self._engines.bind(self._connection, kind)
             if isinstance(provider, Checkup):
                 return list(await provider.checks())
             return [checks.check_engine(kind, await provider.probe())]
+        except EngineUnavailable as exc:  # the node has no back end of the kind
+            return [Check(name=kind, state="skipped", detail=exc.message, mend=exc.details.get("mend"))]
         except ForwardingRefused:
             await self._survey.ready.wait()
             return [checks.check_refused_socket(kind, self._survey, tcp=self._forwards_tcp)]

@@ -29,7 +29,7 @@ class Watching(Provider, Watch, Protocol):
     """A provider that has the power to watch."""
 
 
-def is_followed(provider: Provider, connection: Connection) -> TypeGuard[Watching]:
+def is_followed(provider: Provider | None, connection: Connection) -> TypeGuard[Watching]:
     """Whether events of it can be had there, and may be."""
     # where sessions are short they belong to those who ask; everything is read again at times anyway
     return isinstance(provider, Watch) and not connection.spares_sessions
@@ -91,8 +91,9 @@ class Following:
         """Those that are worth it and aren't followed yet: whether there were any. Others are followed no longer."""
         begun = False
         for kind, status in node.providers.items():
-            provider = self._engines.bind(connection, kind) if status.state == "healthy" else None
-            if provider and is_followed(provider, connection) and await is_worth_it(provider, kinds):
+            # bound by the reading that found it healthy: nothing is asked here
+            provider = self._engines.bound(connection, kind) if status.state == "healthy" else None
+            if is_followed(provider, connection) and await is_worth_it(provider, kinds):
                 if kind not in self._tasks:
                     self._tasks[kind] = asyncio.create_task(self._follow(node.name, provider))
                     begun = True

@@ -43,7 +43,7 @@ async def probe(connection: Connection, engines: Engines) -> Findings:
     facts, latency, statuses = await asyncio.gather(
         connection.run(["sh", "-c", FACTS], timeout_seconds=20.0),
         connection.ping(),
-        asyncio.gather(*(engines.bind(connection, kind).probe() for kind in kinds)),
+        asyncio.gather(*(engines.probe(connection, kind) for kind in kinds)),
     )
     providers = dict(zip(kinds, statuses, strict=True))
     values = parse_facts(facts.stdout)

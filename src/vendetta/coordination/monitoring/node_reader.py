@@ -83,7 +83,7 @@ class NodeReader:
 
     def _is_left(self, kind: str, followed: Collection[str], connection: Connection) -> bool:
         """To its events."""
-        return kind in followed and is_followed(self._engines.bind(connection, kind), connection)
+        return kind in followed and is_followed(self._engines.bound(connection, kind), connection)
 
     async def _write(self, before: Node, findings: Findings, claim: NodeClaim) -> Node:
         name = before.name
@@ -117,7 +117,8 @@ class NodeReader:
 
     async def _survey(self, node: Node, connection: Connection, claim: NodeClaim, kind: str) -> None:
         """What became of the node's workspaces. Raises as `list` does."""
-        await self._observation.under(claim).survey(node.name, kind, self._engines.bind(connection, kind))
+        provider = await self._engines.bind(connection, kind)
+        await self._observation.under(claim).survey(node.name, kind, provider)
 
     async def _lose(self, node: Node, claim: NodeClaim, kind: str) -> None:
         """They are unknown: their engine can't be asked."""

@@ -85,7 +85,7 @@ class EngineSockets:
 
     def _choose(self, node: Node) -> str:
         for kind, status in node.providers.items():
-            if status.state == "healthy" and "direct" in self._engines.registry.capabilities(kind):
+            if status.state == "healthy" and "direct" in self._engines.registry.capabilities(kind, status.version):
                 return kind
         raise Unsupported(
             f"node {node.name} has no engine that runs and can be spoken to",

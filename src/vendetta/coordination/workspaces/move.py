@@ -28,7 +28,7 @@ from vendetta.errors import (
     VendettaError,
     WorkspaceNotFound,
 )
-from vendetta.models import MoveResult, Operation, Progress, Workspace
+from vendetta.models import MoveResult, Node, Operation, Progress, Workspace
 from vendetta.providers.base import Provider
 from vendetta.providers.powers import Moving, require
 from vendetta.store import Store
@@ -151,12 +151,19 @@ class Moves:
         if here.resources:
             arch = here.resources.arch
             candidates = [one for one in candidates if one.resources is None or one.resources.arch == arch]
+        candidates = [one for one in candidates if self._takes_moved(one, workspace.provider)]
         if not candidates:
             raise OutOfResources(
                 f"there is no other node for {workspace.name}",
-                hint="It takes another node of the same architecture: vendetta node add NAME USER@HOST",
+                hint="It takes another node of the same architecture, whose engine can take it in: "
+                "vendetta node add NAME USER@HOST",
             )
         return choose(candidates, promised, provider=workspace.provider, spec=workspace.spec, labels=labels).name
+
+    def _takes_moved(self, node: Node, kind: str) -> bool:
+        """Whether the node's back end has the power, as far as its last reading tells."""
+        status = node.providers.get(kind)
+        return "move" in self._engines.registry.capabilities(kind, status.version if status else None)
 
     async def _promised(self) -> dict[str, Any]:
         return dict(await self._store.workspaces.promised(without=ENDED))
@@ -257,9 +264,11 @@ class Moves:
         steps.progress(Progress(message=f"going back to {plan.source}"))
 
         async def forget(node: str) -> None:
-            await self._engines.call(
-                node, workspace.provider, lambda provider: require(provider, Moving).forget_move(name, mark)
-            )
+            async def forget_on(provider: Provider) -> None:
+                if isinstance(provider, Moving):  # without the power no move has begun there
+                    await provider.forget_move(name, mark)
+
+            await self._engines.call(node, workspace.provider, forget_on)
 
         left: list[str] = []
         try:

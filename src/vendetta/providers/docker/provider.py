@@ -52,10 +52,11 @@ class DockerProvider:
     `docker_config` is docker's config.json with the registries' logins, on this side; None: anonymous pulls.
     """
 
+    title: ClassVar[str] = "docker"
     kind: ClassVar[str] = "docker"
     rules: ClassVar[Rules] = RULES
     lacks: ClassVar[Mapping[str, str]] = LACKS
-    conditions: ClassVar[Mapping[str, str]] = {}
+    needs: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """LXC: system containers, by whichever back end a node has: Incus, LXD, or the classic `lxc-*` commands."""
 
-from .choice import BackendName
-from .provider import LxcProvider
+from .choice import LXC
+from .classic import Classic
+from .daemon import Daemon
 
-__all__ = ["BackendName", "LxcProvider"]
+__all__ = ["LXC", "Classic", "Daemon"]

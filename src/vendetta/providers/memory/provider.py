@@ -44,10 +44,11 @@ class MemoryEngines:
 
 
 class MemoryProvider:
+    title: ClassVar[str] = "memory"
     kind: ClassVar[str] = "memory"
     rules: ClassVar[Rules] = {"autostart": boolean("it is started again after the node was restarted")}
     lacks: ClassVar[Mapping[str, str]] = {}
-    conditions: ClassVar[Mapping[str, str]] = {}
+    needs: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, engine: MemoryEngine, owner: str) -> None:
         self._engine = engine

@@ -44,10 +44,11 @@ QUIT_SECONDS = 10
 
 
 class QemuProvider:
+    title: ClassVar[str] = "qemu"
     kind: ClassVar[str] = "qemu"
     rules: ClassVar[Rules] = RULES
     lacks: ClassVar[Mapping[str, str]] = LACKS
-    conditions: ClassVar[Mapping[str, str]] = {}
+    needs: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, transport: Transport, owner: str) -> None:
         self._transport = transport

@@ -15,8 +15,9 @@ from vendetta.errors import OutOfResources
 from vendetta.models import CleanupResult, Problem
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.registry import Registry
+from vendetta.providers.technology import Technology
 
-DOCKER = Descriptions(Registry({DockerProvider: DockerProvider})).get("docker")
+DOCKER = Descriptions(Registry(Technology.of(DockerProvider))).get("docker")
 USED = replace(BELONGING, kind="instance", id="c1", name="vendetta-web", workspace="web", in_use=True)
 CLEANUP = "/nodes/gpu/cleanup"
 

@@ -9,7 +9,7 @@ from tests.unit.coordination.world import ACTOR, ASK, World, open_world
 
 from vendetta.coordination.requests import MoveRequest
 from vendetta.errors import ConnectionLost, OutOfResources, WrongState
-from vendetta.models import Operation
+from vendetta.models import Operation, ProviderStatus
 from vendetta.providers.memory import MemoryEngines
 
 DISK = b"what it held"
@@ -68,6 +68,19 @@ async def test_where_it_is_already_nothing_happens(world: World) -> None:
     done = await move(world, node="a")
     assert (done.error, standing(world.memory)) == (None, {"a": "running"})
     assert await world.told("workspace.moved") == []
+
+
+async def test_a_node_whose_back_end_takes_none_in_is_not_chosen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = world.engines.registry
+    powers = registry.capabilities("memory")
+    monkeypatch.setattr(
+        registry, "capabilities", lambda kind, version=None: powers - {"move"} if version == "plain 1" else powers
+    )
+    await world.store.nodes.update("b", providers={"memory": ProviderStatus(state="healthy", version="plain 1")})
+    done = await move(world, node="b")
+    assert done.error is not None
+    assert done.error.code == OutOfResources.code
+    assert standing(world.memory) == {"a": "running"}
 
 
 async def test_it_goes_where_there_is_room_and_nowhere_else(world: World) -> None:

@@ -1,5 +1,5 @@
 """Classic LXC: the `lxc-*` commands of a node, by scripts that are run there as root."""
 
-from .backend import Classic
+from .provider import Classic
 
 __all__ = ["Classic"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from vendetta.errors import InvalidInput
 from vendetta.models import InstanceSpec, Mount
+from vendetta.providers.lxc.options import check_spec as check_common
 from vendetta.providers.lxc.options import parse
 
 LOG_SIZE = "4MB"
@@ -27,6 +28,7 @@ _DAEMONS_ONLY = ("pool", "profiles", "project")
 
 def check_spec(spec: InstanceSpec) -> dict[str, Any]:
     """The options. Raises `InvalidInput` for what classic LXC can't take, though another back end might."""
+    check_common(spec)
     options = parse(spec)
     for option in _DAEMONS_ONLY:
         if option in options:

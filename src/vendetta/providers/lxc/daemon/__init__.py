@@ -1,5 +1,6 @@
 """Incus and LXD: their REST API through the node's unix socket."""
 
-from .backend import Daemon
+from .dialects import DIALECTS
+from .provider import Daemon
 
-__all__ = ["Daemon"]
+__all__ = ["DIALECTS", "Daemon"]

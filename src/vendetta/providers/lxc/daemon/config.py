@@ -40,6 +40,7 @@ class Surroundings:
 
 def check_spec(spec: InstanceSpec) -> None:
     """Raises `InvalidInput` for what Incus and LXD can't take."""
+    options.check_spec(spec)
     wanted = options.parse(spec)
     if wanted.get("type") == "vm":
         for name in _CONTAINERS_ONLY:

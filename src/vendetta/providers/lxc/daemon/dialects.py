@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`remotes` are the image servers that its own program knows by name, all of the protocol simplestreams."""
+    """`socket_path` is where its package puts it; a snap's is elsewhere, see `lxc.choice`.
+
+    `remotes` are the image servers that its own program knows by name, all of the protocol simplestreams.
+    """
 
     name: str
     title: str
+    socket_path: str
     header: str
     group: str
     program: str
@@ -25,6 +29,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "incus": Dialect(
         name="incus",
         title="Incus",
+        socket_path="/var/lib/incus/unix.socket",
         header="X-Incus",
         group="incus-admin",
         program="incus",
@@ -36,6 +41,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "lxd": Dialect(
         name="lxd",
         title="LXD",
+        socket_path="/var/lib/lxd/unix.socket",
         header="X-LXD",
         group="lxd",
         program="lxc",

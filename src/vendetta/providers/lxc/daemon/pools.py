@@ -10,6 +10,9 @@ from .lookup import Found
 from .marks import OWNER
 from .stats import parse_amount
 
+LIMITING = ("btrfs", "lvm", "zfs")
+"""Drivers of pools that limit a disk."""
+
 UNLIMITED = "dir"
 """Plain folders: a limit would be taken, and passed over without a word."""
 
@@ -43,7 +46,7 @@ class Pools:
         if found["driver"] == UNLIMITED:
             raise Unsupported(
                 f'disk: the storage pool "{pool}" on node {self._engine.node} is of plain folders, without limits',
-                hint="Leave the disk out, or name a pool of btrfs, lvm or zfs by the option pool.",
+                hint=f"Leave the disk out, or name a pool of {', '.join(LIMITING)} by the option pool.",
             )
 
     async def ensure_volume(self, pool: str, volume: str, project: str) -> None:

@@ -1,4 +1,4 @@
-"""Classic LXC as a back end of the provider: the contract over scripts that are run on the node.
+"""The provider for a node with classic LXC: the contract over scripts that are run on the node.
 
 Each action is one script, so one session of the link; only create needs more, for an image that isn't there yet.
 """
@@ -15,7 +15,6 @@ from vendetta.errors import (
     ImageNotFound,
     NameTaken,
     ProviderError,
-    Unsupported,
 )
 from vendetta.models import Belonging, Check, Image, Instance, InstanceSpec, PathStat, ProviderStatus, Snapshot, Stats
 from vendetta.providers import archives
@@ -43,10 +42,11 @@ LXC_SECONDS = 60.0
 
 
 class Classic:
+    title: ClassVar[str] = "classic LXC"
     kind: ClassVar[str] = "lxc"
     rules: ClassVar[Rules] = RULES
     lacks: ClassVar[Mapping[str, str]] = LACKS
-    conditions: ClassVar[Mapping[str, str]] = {}
+    needs: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, transport: Transport, owner: str) -> None:
         self._transport = transport
@@ -74,8 +74,8 @@ class Classic:
 
     @staticmethod
     def validate(spec: InstanceSpec) -> None:
-        parse_image(spec.image)
         check_spec(spec)
+        parse_image(spec.image)
 
     async def list(self) -> Sequence[Instance]:
         said = await self._host.ask("list workspaces", "list")
@@ -87,8 +87,8 @@ class Classic:
     # lifecycle
 
     async def create(self, name: str, spec: InstanceSpec, on_progress: OnProgress) -> Instance:
-        source = parse_image(spec.image)
         bridge = check_spec(spec).get("network", "")
+        source = parse_image(spec.image)
         arguments = [
             build_mark(name, spec, self._owner, secrets.token_hex(16)),
             source.key,
@@ -148,9 +148,6 @@ class Classic:
 
     async def open_console(self, name: str, terminal: Terminal) -> Process:
         return await attach_console(self._host, name, terminal)
-
-    async def open_socket(self) -> Stream:
-        raise Unsupported(f"node {self._host.node} has classic LXC, which has no daemon, and so no socket")
 
     # observe
 
@@ -212,30 +209,6 @@ class Classic:
 
     async def resume(self, name: str) -> None:
         await self._host.ask(f"resume {name}", "resume", name)
-
-    async def resize_disk(self, name: str, size_bytes: int) -> None:
-        raise Unsupported(f"the disk of {name} has no size of its own: classic LXC takes the room that the node has")
-
-    async def check_movable(self, name: str) -> None:
-        raise self._immovable(name)
-
-    async def export_instance(self, name: str, mark: str) -> AsyncGenerator[bytes, None]:
-        raise self._immovable(name)
-        yield b""  # pragma: no cover - makes it a generator
-
-    async def import_instance(
-        self, name: str, spec: InstanceSpec, mark: str, content: AsyncIterator[bytes]
-    ) -> Instance:
-        raise self._immovable(name)
-
-    async def forget_move(self, name: str, mark: str) -> None:
-        """None ever began."""
-
-    def _immovable(self, name: str) -> Unsupported:
-        return Unsupported(
-            f"{name} can't be moved: classic LXC on node {self._host.node} writes no file that another node could read",
-            hint="Stop it instead. With Incus or LXD it could be.",
-        )
 
     async def list_belongings(self) -> Sequence[Belonging]:
         return await self._belongings.list()

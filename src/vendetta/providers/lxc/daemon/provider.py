@@ -1,4 +1,4 @@
-"""The back end for Incus and LXD: the contract of `providers.base` over their REST API."""
+"""The provider for a node with Incus or LXD: the contract of `providers.base` over their REST API."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ from .images import Images
 from .instances import parse_instance, parse_state
 from .lookup import Found, Lookup
 from .moving import Moves
-from .pools import Pools
+from .pools import LIMITING, Pools
 from .probe import probe
 from .process import DaemonProcess
 from .snapshots import Snapshots
@@ -37,17 +37,17 @@ from .stats import SAMPLE_SECONDS, parse_stats
 
 
 class Daemon:
-    """`dialect` is "incus" or "lxd"."""
+    """`dialect` is "incus" or "lxd"; its usual socket is used unless `socket_path` names another."""
 
     kind: ClassVar[str] = "lxc"
     rules: ClassVar[Rules] = RULES
     lacks: ClassVar[Mapping[str, str]] = LACKS
-    conditions: ClassVar[Mapping[str, str]] = {}
+    needs: ClassVar[Mapping[str, str]] = {"resize": f"a storage pool that limits disks ({', '.join(LIMITING)})"}
 
-    def __init__(self, transport: Transport, owner: str, dialect: str, socket_path: str) -> None:
+    def __init__(self, transport: Transport, owner: str, dialect: str, socket_path: str | None = None) -> None:
         self._transport = transport
         self._owner = owner
-        self._engine = Engine(transport, DIALECTS[dialect], socket_path)
+        self._engine = Engine(transport, DIALECTS[dialect], socket_path or DIALECTS[dialect].socket_path)
         self._lookup = Lookup(self._engine, owner)
         self._addresses = Addresses(self._engine)
         self._states = States(self._engine, self._lookup)
@@ -58,6 +58,10 @@ class Daemon:
         self._belongings = Belongings(self._engine, self._lookup, owner)
 
     # describe
+
+    @property
+    def title(self) -> str:
+        return self._engine.dialect.title
 
     async def probe(self) -> ProviderStatus:
         return await probe(self._engine)
@@ -152,6 +156,15 @@ class Daemon:
 
     async def open_socket(self) -> Stream:
         return await self._engine.open_stream()
+
+    @staticmethod
+    def engine_names() -> Sequence[str]:
+        return tuple(DIALECTS)
+
+    @staticmethod
+    def build_environment(path: str) -> Mapping[str, str]:
+        """Each daemon's program reads a variable of its own."""
+        return {"INCUS_SOCKET": path, "LXD_SOCKET": path}
 
     # the rarer powers
 
