@@ -14,13 +14,13 @@ import aiohttp
 from tests.contract.images import build_root, build_system_root, import_image
 from tests.contract.links import open_link
 from tests.contract.local_transport import LocalTransport
+from tests.doubles.memory import MemoryEngines, MemoryProvider
 from tests.testbed import Node
 
 from vendetta.models import InstanceSpec, Progress
 from vendetta.providers.base import Provider
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.lxc import Classic, Daemon
-from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.powers import POWERS, capabilities
 from vendetta.providers.qemu import QemuProvider
 from vendetta.transport import Output, Process, Transport

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
+from tests.doubles.memory import MemoryEngine, MemoryProvider
 from tests.unit.store.samples import make_node, make_workspace
 
 from vendetta.coordination.events import Events
 from vendetta.coordination.monitoring import Observation
 from vendetta.models import InstanceSpec, Operation, Progress, Workspace
-from vendetta.providers.memory import MemoryEngine, MemoryProvider
 from vendetta.store import LeaseLost, OperationLease, Store
 
 FIRST = OperationLease(operation="one", holder="first")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import NodeFactory
+from tests.doubles.memory import MemoryEngine, MemoryProvider
 from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, Told
 from tests.integration.ssh.sshd import Sshd, free_port
 from tests.testbed import Node as Machine
@@ -21,7 +22,6 @@ from vendetta.coordination.engines import Engines, build_endpoint
 from vendetta.errors import EngineUnavailable, NodeNotFound
 from vendetta.models import Check, DoctorReport, Node, ProviderStatus
 from vendetta.providers.docker import DockerProvider
-from vendetta.providers.memory import MemoryEngine, MemoryProvider
 from vendetta.providers.registry import Registry
 from vendetta.providers.technology import Technology
 from vendetta.ssh.pool import Pool

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.doubles.memory import MemoryEngines, MemoryProvider
 from tests.unit.client.samples import (
     BELONGING,
     DRAINED,
@@ -65,7 +66,6 @@ from vendetta.models import (
     Workspace,
 )
 from vendetta.providers.docker import DockerProvider
-from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.registry import Registry
 from vendetta.providers.technology import Technology
 from vendetta.store import Page

@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.doubles.memory import MemoryEngines
 from tests.unit.coordination.world import World, open_world
-
-from vendetta.providers.memory import MemoryEngines
 
 
 @pytest.fixture

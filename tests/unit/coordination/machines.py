@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from tests.doubles.memory import MemoryEngine, MemoryProvider
+
 from vendetta.api import composition
 from vendetta.api.services import Services
 from vendetta.coordination.monitoring.observation import STATES
 from vendetta.errors import ConnectFailed, ConnectionLost, EngineUnavailable, VendettaError
 from vendetta.models import HostKey, Instance, ProviderStatus
 from vendetta.paths import Paths
-from vendetta.providers.memory import MemoryEngine, MemoryProvider
 from vendetta.providers.powers import BEGUN, InstanceEvent
 from vendetta.providers.registry import Registry
 from vendetta.providers.technology import Technology

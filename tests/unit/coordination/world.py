@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from tests.doubles.memory import MemoryEngines, MemoryProvider
 from tests.unit.fakes import FakeTransport
 
 from vendetta.coordination.ask import Ask
@@ -25,7 +26,6 @@ from vendetta.coordination.workspaces.node_slots import NodeSlots
 from vendetta.errors import ConnectFailed
 from vendetta.models import Event, Node, Operation, ProviderStatus, Resources, Workspace
 from vendetta.providers.base import Provider
-from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.registry import Registry
 from vendetta.providers.technology import Technology
 from vendetta.ssh.pool import Pool

@@ -1,10 +1,10 @@
 import pytest
 from tests.contract.local_transport import LocalTransport
+from tests.doubles.memory import MemoryEngines, MemoryProvider
 
 from vendetta.errors import InvalidInput, UnknownProvider
 from vendetta.models import InstanceSpec
 from vendetta.providers.docker import DockerProvider
-from vendetta.providers.memory import MemoryEngines, MemoryProvider
 from vendetta.providers.registry import Registry
 from vendetta.providers.technology import Technology
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.doubles.memory import MemoryEngine, MemoryProvider
 from tests.unit.store.samples import make_node, make_workspace
 
 from vendetta.coordination.events import Events
 from vendetta.coordination.monitoring import Observation
 from vendetta.models import Event, Instance, InstanceSpec, Progress, Workspace
-from vendetta.providers.memory import MemoryEngine, MemoryProvider
 from vendetta.store import Store
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.doubles.memory import MemoryEngines
 from tests.unit.coordination.world import ACTOR, ASK, World, open_world
 
 from vendetta.coordination.operations import Steps
@@ -13,7 +14,6 @@ from vendetta.coordination.operations import children as asked_for
 from vendetta.coordination.requests import DrainRequest, StopRequest
 from vendetta.errors import OutOfResources, ServerUnavailable
 from vendetta.models import Drained, DrainResult, Operation, Progress
-from vendetta.providers.memory import MemoryEngines
 
 SLEEP = ["sleep", "infinity"]
 

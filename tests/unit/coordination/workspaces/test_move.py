@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.doubles.memory import MemoryEngines
 from tests.unit.coordination.world import ACTOR, ASK, World, open_world
 
 from vendetta.coordination.requests import MoveRequest
 from vendetta.errors import ConnectionLost, OutOfResources, WrongState
 from vendetta.models import Operation, ProviderStatus
-from vendetta.providers.memory import MemoryEngines
 
 DISK = b"what it held"
 SLEEP = ["sleep", "infinity"]

@@ -3,10 +3,10 @@
 import pytest
 from tests.contract.local_transport import LocalTransport
 from tests.contract.sites import finish, ignore_progress
+from tests.doubles.memory import MemoryEngine, MemoryEngines, MemoryProvider
 
 from vendetta.errors import ConnectionLost, EngineForbidden, EngineUnavailable, InvalidInput
 from vendetta.models import InstanceSpec, Progress, ProviderStatus
-from vendetta.providers.memory import MemoryEngine, MemoryEngines, MemoryProvider
 
 SPEC = InstanceSpec(image="busybox")
 

@@ -1,4 +1,4 @@
-"""A provider whose engine is a few objects in this process: for tests, and for trying things out without a node.
+"""A provider whose engine is a few objects in this process: for tests that need no node.
 
 It keeps the whole contract of `providers.base`. Its instances run the few programs of `programs.py`.
 """
