@@ -61,7 +61,7 @@ async def put_archive(run: Run, directory: str, archive: AsyncIterator[bytes]) -
     """As `Files.put_archive`."""
     check_path(directory)
     process = await run(["sh", "-c", _UNPACK, "vendetta", directory])
-    listening = asyncio.create_task(_hear(process))
+    listening = asyncio.create_task(_read_to_end(process))
     try:
         async for piece in archive:
             if listening.done():
@@ -106,8 +106,8 @@ def check_path(path: str) -> None:
         raise InvalidInput(f'"{path}" is not an absolute path')
 
 
-async def _hear(process: Process) -> tuple[int, bytes]:
-    """The exit status, and the beginning of what was said."""
+async def _read_to_end(process: Process) -> tuple[int, bytes]:
+    """Return the exit status, and the first 4096 bytes of the output."""
     said = bytearray()
     while (piece := await process.read()) is not None:
         said += piece.data[: 4096 - len(said)]

@@ -38,39 +38,46 @@ class Provider(Protocol):
 
     @property
     def title(self) -> str:
-        """What people call the engine that it speaks to: the kind, or which of the kind's back ends ("Incus")."""
+        """Return what people call the engine that it speaks to: the kind, or the back end of a kind ("Incus")."""
 
     # describe
 
     async def probe(self) -> ProviderStatus:
-        """Is the engine there, which version, is it healthy. "Absent" is an answer; only a `LinkError` is raised."""
+        """Return whether the engine is there and healthy, and its version.
+
+        "Absent" is an answer; raises `LinkError` alone.
+        """
 
     @staticmethod
     def validate(spec: InstanceSpec) -> None:
-        """Raises `InvalidInput` for options this technology doesn't know or values it can't take. No I/O."""
+        """Raise `InvalidInput` for options this technology doesn't know or values it can't take. No I/O."""
 
     async def list(self) -> Sequence[Instance]:
-        """Ours alone, in one round trip however many there are."""
+        """Return ours alone, in one round trip however many there are."""
 
     async def inspect(self, name: str) -> Instance:
-        """Raises `InstanceNotFound`."""
+        """Return the instance as it is now. Raises `InstanceNotFound`."""
 
     # lifecycle
 
     async def create(self, name: str, spec: InstanceSpec, on_progress: OnProgress) -> Instance:
-        """Makes it, not running; fetches the image where it is absent. The same name and spec again: what is there.
+        """Make it, not running; fetch the image where it is absent.
 
+        The same name and spec again: returns what is there.
         Raises `NameTaken` where the name stands for another spec or isn't ours, `ImageNotFound`, `OutOfResources`.
         """
 
     async def start(self, name: str) -> None:
-        """Already running: success. Raises `InstanceNotFound`, `ProviderError` when the engine can't start it."""
+        """Start it.
+
+        Already running: success. Raises `InstanceNotFound`, `ProviderError` when the engine can't start it.
+        """
 
     async def stop(self, name: str, *, timeout_seconds: float = 10.0) -> None:
-        """Asks it to end, and ends it after `timeout_seconds`. Already stopped: success. Raises `InstanceNotFound`."""
+        """Ask it to end, and end it after `timeout_seconds`. Already stopped: success. Raises `InstanceNotFound`."""
 
     async def remove(self, name: str, *, force: bool = False) -> None:
-        """Absent: success. Running: `WrongState`, unless `force`."""
+        """Remove it. Absent: success. Raises `WrongState` when it is running, unless `force`."""
 
     # act
 
@@ -84,14 +91,17 @@ class Provider(Protocol):
         cwd: str | None = None,
         user: str | None = None,
     ) -> Process:
-        """Runs in a running instance; an empty `argv` is a login shell, whichever it has.
+        """Start a program in a running instance; an empty `argv` is a login shell, whichever it has.
 
         Raises `InstanceNotFound`, `WrongState` when it isn't running.
         A program that isn't there is a process that ends with 127, one that may not be run 126, as shells say it.
         """
 
     async def dial(self, name: str, port: int) -> Stream:
-        """A TCP stream to a port inside. Raises `InstanceNotFound`, `WrongState`, `ConnectFailed` if none listens."""
+        """Open a TCP stream to a port inside.
+
+        Raises `InstanceNotFound`, `WrongState`, `ConnectFailed` if none listens.
+        """
 
     async def close(self) -> None:
-        """Lets go of what was opened on this side; nothing on the node changes."""
+        """Close what was opened on this side; nothing on the node changes."""

@@ -19,7 +19,7 @@ def check_name(name: str) -> None:
 
 
 def engine_name(name: str) -> str:
-    """What the engine calls our `name`. Raises `InvalidInput`."""
+    """Return what the engine calls our `name`. Raises `InvalidInput`."""
     check_name(name)
     return f"{ENGINE_PREFIX}{name}"
 

@@ -26,7 +26,7 @@ Rules = Mapping[str, Rule]
 
 
 def parse_options(kind: str, rules: Rules, options: Mapping[str, str]) -> dict[str, Any]:
-    """The values, by option. Raises `InvalidInput` that names the option, its value, and what would be right."""
+    """Return the values, by option. Raises `InvalidInput` that names the option, its value, and what would be right."""
     parsed = {}
     for name, text in options.items():
         if name not in rules:
@@ -42,7 +42,7 @@ def parse_options(kind: str, rules: Rules, options: Mapping[str, str]) -> dict[s
 
 
 def check_fields(lacks: Mapping[str, str], spec: InstanceSpec) -> None:
-    """`lacks` is `Provider.lacks`. Raises `InvalidInput` for the first that the spec asks for all the same."""
+    """Raise `InvalidInput` for the first field of `lacks` (as `Provider.lacks`) that the spec asks for."""
     for field, reason in lacks.items():
         if getattr(spec, _ATTRIBUTES.get(field, field)):
             raise InvalidInput(f"{field}: {reason}", hint=f"Leave {field} out.")

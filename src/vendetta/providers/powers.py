@@ -28,7 +28,7 @@ class InstanceEvent:
 
     @property
     def begins(self) -> bool:
-        """Says that the stream has begun, and nothing else."""
+        """Whether it says that the stream has begun, and nothing else."""
         return self == BEGUN
 
 
@@ -42,8 +42,9 @@ class Logs(Protocol):
     def logs(
         self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
     ) -> AsyncIterator[Output]:
-        """`since` is seconds since the epoch. With `follow` it goes on until the instance ends.
+        """Yield what it wrote, since `since` (seconds since the epoch).
 
+        With `follow` it goes on until the instance ends.
         Raises `InstanceNotFound` on the first step.
         """
 
@@ -53,7 +54,7 @@ class Measured(Protocol):
     """The power to tell what an instance uses."""
 
     async def stats(self, name: str) -> Stats:
-        """Raises `InstanceNotFound`, `WrongState` when it isn't running."""
+        """Return what it uses now. Raises `InstanceNotFound`, `WrongState` when it isn't running."""
 
 
 @runtime_checkable
@@ -61,13 +62,13 @@ class Watch(Protocol):
     """The power to be told of changes rather than ask."""
 
     def watch(self) -> AsyncIterator[InstanceEvent]:
-        """Ours alone, as they happen, until the engine or the link ends it with an error.
+        """Yield changes of ours, as they happen, until the engine or the link ends it with an error.
 
         The first is `BEGUN`: whatever happens from then on is told.
         """
 
     async def watch_takes_session(self) -> bool:
-        """Whether one of the link's sessions is held for as long as it lasts, rather than a socket, which is free."""
+        """Return whether `watch` holds one of the link's sessions while it lasts, not a socket, which is free."""
 
 
 @runtime_checkable
@@ -75,7 +76,7 @@ class Checkup(Protocol):
     """The power to say what is the matter with an engine, and how it is mended."""
 
     async def checks(self) -> Sequence[Check]:
-        """The engine's own part of a node's examination: socket, permission, version, storage, whatever it needs.
+        """Return the engine's part of a node's examination: socket, permission, version, storage, whatever it needs.
 
         The first check, named by the provider's kind, says whether the engine can be used; `skipped` where there is
         none. Further ones are named `KIND-…`, and left out where the engine can't be asked. All but `ok` come with the
@@ -89,15 +90,15 @@ class Direct(Protocol):
     """The power to be spoken to in the engine's own API, by its own programs."""
 
     async def open_socket(self) -> Stream:
-        """A connection of the caller's own to the engine's socket."""
+        """Open a connection of the caller's own to the engine's socket."""
 
     @staticmethod
     def engine_names() -> Sequence[str]:
-        """What may stand behind the socket, as people call it (`docker`, `podman`): one technology, several engines."""
+        """Return the engines that may listen at the socket, as people call them (`docker`, `podman`)."""
 
     @staticmethod
     def build_environment(path: str) -> Mapping[str, str]:
-        """The variables that make the engine's programs use the socket at `path`, on their own machine."""
+        """Return the variables that make the engine's programs use the socket at `path`, on their own machine."""
 
 
 @runtime_checkable
@@ -105,22 +106,23 @@ class Snapshots(Protocol):
     """The power to keep what an instance's disk holds, and to go back to it."""
 
     async def list_snapshots(self, name: str) -> Sequence[Snapshot]:
-        """The oldest first. Raises `InstanceNotFound`."""
+        """Return its snapshots, the oldest first. Raises `InstanceNotFound`."""
 
     async def create_snapshot(self, name: str, snapshot: str) -> Snapshot:
-        """Of the disk alone, of a running instance too; it goes on running. One that is there is what is returned.
+        """Keep the disk, of a running instance too, which goes on running.
 
+        A snapshot of the name that is there is returned.
         Raises `InstanceNotFound`, `OutOfResources`.
         """
 
     async def restore_snapshot(self, name: str, snapshot: str) -> None:
-        """The disk is as it was; the instance stays, with its name and spec, stopped. The snapshot stays too.
+        """Put the disk back as it was; the instance stays, with its name and spec, stopped. The snapshot stays too.
 
         Raises `InstanceNotFound`, `WrongState` when it runs, `SnapshotNotFound`.
         """
 
     async def remove_snapshot(self, name: str, snapshot: str) -> None:
-        """Absent: success. All of them go with the instance. Raises `InstanceNotFound`."""
+        """Remove one. Absent: success. All of them are removed with the instance. Raises `InstanceNotFound`."""
 
 
 @runtime_checkable
@@ -128,17 +130,17 @@ class Files(Protocol):
     """The power to copy files and trees in and out. Archives are tar streams (POSIX.1-2001 "pax", or GNU)."""
 
     async def stat_path(self, name: str, path: str) -> PathStat | None:
-        """What stands at `path`, links not followed; None where nothing does. Raises as `get_archive`."""
+        """Return what is at `path`, links not followed; None where nothing is. Raises as `get_archive`."""
 
     async def put_archive(self, name: str, directory: str, archive: AsyncIterator[bytes]) -> None:
-        """Unpacks the archive in a directory that is there, over what is in its way; owners are numbers.
+        """Unpack the archive in a directory that is there, over what is in its way; owners are numbers.
 
         Raises `InstanceNotFound`, `WrongState` where a technology can only write into what runs, `PathNotFound`,
         `OutOfResources`. Where it fails in the middle, what was unpacked stays.
         """
 
     def get_archive(self, name: str, path: str) -> AsyncIterator[bytes]:
-        """What stands at `path`, links not followed, under the last part of its name.
+        """Yield an archive of what is at `path`, links not followed, under the last part of its name.
 
         Raises, on the first step, `InstanceNotFound`, `WrongState` (see `put_archive`), `PathNotFound`.
         """
@@ -149,23 +151,23 @@ class Images(Protocol):
     """The power to hold images on the node, given or fetched before anybody asks for an instance."""
 
     async def list_images(self) -> Sequence[Image]:
-        """All that an instance could be made from here, by name."""
+        """Return all that an instance could be made from here, by name."""
 
     async def push_image(self, name: str, file: Path, on_progress: OnProgress) -> Image:
-        """Gives the node the image in a file of this machine, under `name`; the same content again is not sent.
+        """Give the node the image in a file of this machine, under `name`; the same content again is not sent.
 
         What formats `file` may have is the technology's. Raises `InvalidInput` where it isn't one of them,
         `OutOfResources`.
         """
 
     async def pull_image(self, name: str, on_progress: OnProgress) -> Image:
-        """Fetches it to the node from where its name says; there already: looks whether it is still the same.
+        """Fetch it to the node from where its name says; there already: look whether it is still the same.
 
         Raises `ImageNotFound`, `OutOfResources`, `InvalidInput` for a name that says no place.
         """
 
     async def remove_image(self, name: str) -> None:
-        """Absent: success. Raises `WrongState` where an instance needs it."""
+        """Remove it. Absent: success. Raises `WrongState` where an instance needs it."""
 
 
 @runtime_checkable
@@ -181,7 +183,7 @@ class Builds(Protocol):
         arguments: Mapping[str, str] | None = None,
         platform: str | None = None,
     ) -> AsyncIterator[str]:
-        """`context` is a tar of the folder, on this machine. Yields what the builder says, as it comes.
+        """Build it, and yield what the builder writes, as it comes. `context` is a tar of the folder, on this machine.
 
         Raises `BuildFailed`, `ImageNotFound`, `OutOfResources`.
         """
@@ -192,10 +194,10 @@ class Pausing(Protocol):
     """The power to freeze an instance in memory, and to let it go on."""
 
     async def pause(self, name: str) -> None:
-        """Paused already: success. Raises `InstanceNotFound`, `WrongState` when it isn't running."""
+        """Freeze it. Paused already: success. Raises `InstanceNotFound`, `WrongState` when it isn't running."""
 
     async def resume(self, name: str) -> None:
-        """Running already: success. Raises `InstanceNotFound`, `WrongState` when it is neither."""
+        """Let it go on. Running already: success. Raises `InstanceNotFound`, `WrongState` when it is neither."""
 
 
 @runtime_checkable
@@ -203,7 +205,10 @@ class Console(Protocol):
     """The power to sit at an instance's own console: what it shows as it boots, and its login."""
 
     async def open_console(self, name: str, terminal: Terminal) -> Process:
-        """Closing the process leaves the instance as it is. Raises `InstanceNotFound`, `WrongState`."""
+        """Open its console.
+
+        Closing the process leaves the instance as it is. Raises `InstanceNotFound`, `WrongState`.
+        """
 
 
 @runtime_checkable
@@ -211,7 +216,10 @@ class Resizing(Protocol):
     """The power to give a disk more room while the instance is used."""
 
     async def resize_disk(self, name: str, size_bytes: int) -> None:
-        """As large already: success. Raises `InstanceNotFound`, `InvalidInput` for less than it has."""
+        """Enlarge its disk.
+
+        As large already: success. Raises `InstanceNotFound`, `InvalidInput` for less than it has.
+        """
 
 
 @runtime_checkable
@@ -222,10 +230,10 @@ class Moving(Protocol):
     """
 
     async def check_movable(self, name: str) -> None:
-        """Raises `Unsupported` where something of it would be left behind, and says what; `InstanceNotFound`."""
+        """Raise `Unsupported` where something of it would be left behind, and says what; `InstanceNotFound`."""
 
     def export_instance(self, name: str, mark: str) -> AsyncIterator[bytes]:
-        """All that it holds, for `import_instance` elsewhere; it stays as it is.
+        """Yield all that it holds, for `import_instance` elsewhere; it stays as it is.
 
         Raises, on the first step, `InstanceNotFound`, `WrongState` when it runs, `Unsupported` (see `check_movable`).
         """
@@ -233,13 +241,13 @@ class Moving(Protocol):
     async def import_instance(
         self, name: str, spec: InstanceSpec, mark: str, content: AsyncIterator[bytes]
     ) -> Instance:
-        """Makes it, not running, of what was exported. There already with this mark: what is there; nothing is read.
+        """Make it, not running, of what was exported. There already with this mark: what is there; nothing is read.
 
         Raises `NameTaken` where the name stands for anything else, `OutOfResources`, and what `content` raises.
         """
 
     async def forget_move(self, name: str, mark: str) -> None:
-        """Removes what carries the mark: an instance that was made so, running or not, and what an export put aside.
+        """Remove what carries the mark: an instance that was made so, running or not, and what an export put aside.
 
         Anything else stays. Nothing carries it: success.
         """
@@ -250,10 +258,10 @@ class Belongings(Protocol):
     """The power to say everything of ours that is on the node, instances or not, and to take it away."""
 
     async def list_belongings(self) -> Sequence[Belonging]:
-        """Whatever carries our owner, and what we keep for it: instances, snapshots, volumes, files."""
+        """Return whatever carries our owner, and what we keep for it: instances, snapshots, volumes, files."""
 
     async def remove_belonging(self, belonging: Belonging) -> None:
-        """Running or not; absent: success. Nothing that isn't ours is touched, whatever `belonging` says."""
+        """Remove it, running or not. Absent: success. Nothing that isn't ours is touched, whatever `belonging` says."""
 
 
 POWERS: Mapping[str, type] = {
@@ -275,12 +283,12 @@ POWERS: Mapping[str, type] = {
 
 
 def capabilities(provider: type) -> frozenset[str]:
-    """The rarer powers that a provider's class implements, by name."""
+    """Return the rarer powers that a provider's class implements, by name."""
     return frozenset(name for name, protocol in POWERS.items() if issubclass(provider, protocol))
 
 
 def require(provider: Provider, power: type[T]) -> T:
-    """The provider as one that has `power`, a protocol of `POWERS`. Raises `Unsupported`, naming what it has."""
+    """Return the provider as one that has `power`, a protocol of `POWERS`. Raises `Unsupported`, naming what it has."""
     if isinstance(provider, power):
         return provider
     names = {protocol: name for name, protocol in POWERS.items()}

@@ -69,12 +69,12 @@ class RelayStream:
 
 
 def build_relay(port: int) -> list[str]:
-    """The argv to run in the instance; `open_relay` understands what it writes."""
+    """Return the argv to run in the instance; `open_relay` understands what it writes."""
     return ["/bin/sh", "-c", _FIND + _CONNECT, "relay", str(port)]
 
 
 async def open_relay(process: Process, what: str) -> RelayStream:
-    """The stream, once the relay has said that it is open. Raises `ConnectFailed`, with the process closed.
+    """Return the stream, once the relay has opened the port. Raises `ConnectFailed`, with the process closed.
 
     `what` is the port for messages ("port 80 of web on node gpu").
     """
@@ -93,7 +93,7 @@ async def open_relay(process: Process, what: str) -> RelayStream:
 
 
 async def _read_answer(process: Process) -> tuple[bytes, bytes]:
-    """The relay's first line, and what came after it; empty where there is no shell to run it."""
+    """Return the relay's first line, and what came after it; empty where there is no shell to run it."""
     answer = b""
     while b"\n" not in answer and (piece := await process.read()) is not None:
         if piece.channel == "stdout":

@@ -39,7 +39,7 @@ class Technology:
 
     @classmethod
     def of(cls, provider: type[Provider], make: Callable[[Transport, str], Provider] | None = None) -> "Technology":
-        """A kind with one class on every node. `make` builds it, by default the class itself."""
+        """Return a kind with one class on every node. `make` builds it, by default the class itself."""
         build: Callable[[Transport, str], Provider] = make or provider
 
         async def bind(transport: Transport, owner: str) -> Provider:
@@ -49,16 +49,16 @@ class Technology:
 
     @property
     def provider(self) -> type[Provider]:
-        """The first back end's class: `kind`, `rules` and `lacks` are the same for each."""
+        """Return the first back end's class: `kind`, `rules` and `lacks` are the same for each."""
         return self.back_ends[0].provider
 
     def capabilities(self, version: str | None = None) -> frozenset[str]:
-        """The rarer powers of the back end that a node has by the `version` of its status, else of any back end."""
+        """Return the rarer powers of the back end that `version` (of a node's status) names, else of any back end."""
         found = [one for one in self.back_ends if version is not None and version.startswith(f"{one.name} ")]
         return frozenset[str]().union(*(capabilities(one.provider) for one in found or self.back_ends))
 
     def conditions(self) -> Mapping[str, str]:
-        """What a node needs for a power that not every one has: a back end with it, and what that back end needs."""
+        """Return what a node needs for a power that not every one has: which back end, and what that needs."""
         found = {}
         for power in sorted(self.capabilities()):
             able = [one for one in self.back_ends if issubclass(one.provider, POWERS[power])]

@@ -20,7 +20,7 @@ from vendetta.coordination.doctor import examination as module
 from vendetta.coordination.doctor.login_failures import STAGES
 from vendetta.coordination.engines import Engines, build_endpoint
 from vendetta.errors import EngineUnavailable, NodeNotFound
-from vendetta.models import Check, DoctorReport, Node, ProviderStatus
+from vendetta.models import Check, DoctorReport, InstanceSpec, Node, ProviderStatus
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.registry import Registry
 from vendetta.providers.technology import Technology
@@ -63,6 +63,9 @@ class Plain:
     kind = "plain"
 
     def __init__(self, transport: Transport, owner: str) -> None: ...
+
+    @staticmethod
+    def validate(spec: InstanceSpec) -> None: ...
 
     async def probe(self) -> ProviderStatus:
         return ProviderStatus(state="healthy", version="1.0")

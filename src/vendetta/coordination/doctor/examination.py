@@ -206,12 +206,13 @@ class Examination:
 
     async def _check_engine(self, kind: str) -> list[Check]:
         try:
-            provider = await self._engines.bind(self._connection, kind)
+            try:
+                provider = await self._engines.bind(self._connection, kind)
+            except EngineUnavailable as exc:  # the node has no back end of the kind
+                return [Check(name=kind, state="skipped", detail=exc.message, mend=exc.details.get("mend"))]
             if isinstance(provider, Checkup):
                 return list(await provider.checks())
             return [checks.check_engine(kind, await provider.probe())]
-        except EngineUnavailable as exc:  # the node has no back end of the kind
-            return [Check(name=kind, state="skipped", detail=exc.message, mend=exc.details.get("mend"))]
         except ForwardingRefused:
             await self._survey.ready.wait()
             return [checks.check_refused_socket(kind, self._survey, tcp=self._forwards_tcp)]

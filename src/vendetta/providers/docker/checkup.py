@@ -111,7 +111,7 @@ async def _free_bytes(transport: Transport, path: str) -> int | None:
 
 
 def parse_free(output: bytes) -> int | None:
-    """Of `df -Pk`'s last line the fourth field, in bytes. None: that is not what it is."""
+    """Return the free bytes from `df -Pk`; None if the output has another form."""
     fields = output.decode(errors="replace").strip().rpartition("\n")[2].split()
     with suppress(IndexError, ValueError):
         return int(fields[3]) * 1024

@@ -65,7 +65,7 @@ class Containers:
         return container
 
     async def delete(self, container: str, what: str, *, force: bool = False, volumes: bool = True) -> None:
-        """With its anonymous volumes. Absent: success; where it is being removed already: waits for the end of that.
+        """Remove it with its anonymous volumes. Absent: success. If it is being removed already, wait for that to end.
 
         `what` is verb and object ("remove web").
         """

@@ -17,12 +17,12 @@ from vendetta.providers.identity import engine_name, spec_hash
 from .config import OwnCommand, build_config
 from .containers import Container, Containers
 from .engine import Engine
+from .ignored_options import check_ignored, parse_warnings
 from .images import Images
 from .instances import parse_container
 from .keeper import SHELL, is_kept
 from .labels import IMAGE, SPEC, image_of
 from .podman import is_taken
-from .silences import check_silences, parse_warnings
 
 _CONFLICT_TRIES, _CONFLICT_SECONDS = 100, 0.05
 
@@ -55,7 +55,7 @@ class Creation:
         """Raises `NameTaken`, `ImageNotFound`, `OutOfResources`."""
         container = await self._containers.lookup(self.name)
         if container is None:
-            await check_silences(self._engine, self._spec)
+            await check_ignored(self._engine, self._spec)
             image = await self._images.ensure(self._spec.image, on_progress, self._spec.options.get("platform"))
             own = OwnCommand(image, self._spec) if self._spec.command is None else None
             container = await self._make(build_config(self.name, self._spec, self._owner, own))
@@ -67,17 +67,17 @@ class Creation:
         return parse_container(container)
 
     async def make_again(self, config: Mapping[str, Any], image: str, labels: Mapping[str, str]) -> Container:
-        """A container with a configuration that another has (`GET /containers/{id}/json`), from another image.
+        """Make a container with a configuration that another has (`GET /containers/{id}/json`), from another image.
 
         What it may use of the node is as the spec says. The one that somebody made meanwhile under its name, else.
         """
-        await check_silences(self._engine, self._spec)
+        await check_ignored(self._engine, self._spec)
         limits = build_config(self.name, self._spec, self._owner, None)["HostConfig"]
         merged = {**config["Labels"], IMAGE: image_of(config["Labels"], config["Image"]), **labels}
         return await self._make({**config, "Image": image, "Labels": merged, "HostConfig": limits})
 
     async def _make(self, config: dict[str, Any]) -> Container:
-        """The container made, or the one that somebody made under this name in the meantime."""
+        """Return the container made, or the one that another request made under this name in the meantime."""
         params = {"name": engine_name(self.name)}
         if platform := self._spec.options.get("platform"):
             params["platform"] = platform

@@ -35,7 +35,7 @@ class Images:
         self._credentials = credentials
 
     async def ensure(self, image: str, on_progress: OnProgress, platform: str | None = None) -> Mapping[str, Any]:
-        """What the engine says of `image`, pulled where it is absent, or there for another platform than `platform`.
+        """Return the engine's record of `image`, pulled where it is absent or of another platform than `platform`.
 
         Raises `ImageNotFound`, `OutOfResources`.
         """
@@ -48,7 +48,7 @@ class Images:
         return found
 
     async def list(self) -> Sequence[Image]:
-        """Those that have a name, without the snapshots of workspaces."""
+        """Return those that have a name, without the snapshots of workspaces."""
         async with (
             self._engine.doing("list images"),
             self._engine.stream("GET", "images/json") as response,

@@ -28,7 +28,7 @@ def build_kept(argv: Sequence[str], stop_signal: str | None) -> list[str]:
 
 
 def needs_first_place(argv: Sequence[str]) -> bool:
-    """An init refuses to run, or misbehaves, as anything but process 1; and it stays up by itself."""
+    """Return whether `argv` is an init, which has to be process 1, and stays up by itself."""
     return bool(argv) and basename(argv[0]) in {"init", "systemd"}
 
 

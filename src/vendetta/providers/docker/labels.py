@@ -34,7 +34,7 @@ def is_ours(labels: Mapping[str, str] | None, name: str, owner: str) -> bool:
 
 
 def users_own(labels: Mapping[str, str] | None) -> dict[str, str]:
-    """What is left without our marks."""
+    """Return the labels without our marks."""
     return {key: value for key, value in (labels or {}).items() if not key.startswith(PREFIX)}
 
 

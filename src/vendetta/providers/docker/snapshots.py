@@ -96,7 +96,7 @@ class Snapshots:
                 await self._delete_childless(image["Id"])
 
     async def remove_all(self, name: str) -> None:
-        """With what a restore left behind that broke off and was never repeated."""
+        """Remove every snapshot, and what a restore left behind that broke off and was never repeated."""
         what = f"remove {name}"
         successor = await self._containers.lookup_engine_name(_successor(name), what)
         if successor is not None and self._containers.owns(successor, name):
@@ -146,7 +146,7 @@ class Snapshots:
 
 
 async def delete_image(engine: Engine, image: str) -> None:
-    """Its name at once, and the rest when no instance is made of it any more. Absent: success."""
+    """Remove the image's name at once, and the rest when no instance is made of it any more. Absent: success."""
     async with engine.doing(f"remove snapshot {image}") as docker:
         try:
             # by force, Podman would remove the instances too

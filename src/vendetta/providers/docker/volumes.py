@@ -15,7 +15,7 @@ from .podman import has_labels
 
 
 async def list_volumes(engine: Engine, owner: str) -> Sequence[Mapping[str, Any]]:
-    """Ours alone: `GET /volumes`."""
+    """Return ours alone: `GET /volumes`."""
     filters = msgspec.json.encode({"label": [f"{OWNER}={owner}"]}).decode()
     async with (
         engine.doing("list volumes"),
@@ -26,14 +26,14 @@ async def list_volumes(engine: Engine, owner: str) -> Sequence[Mapping[str, Any]
 
 
 async def remove_volumes(engine: Engine, owner: str, name: str) -> None:
-    """Those that go with the workspace. One that something else uses by now stays."""
+    """Remove those that go with the workspace. One that something else uses by now stays."""
     marks = {WORKSPACE: name, GOES: None}
     going = [volume["Name"] for volume in await list_volumes(engine, owner) if has_labels(volume["Labels"], marks)]
     await asyncio.gather(*(_remove(engine, volume) for volume in going))
 
 
 async def remove_volume(engine: Engine, volume: str) -> None:
-    """Absent: success. Raises `WrongState` where it is in use."""
+    """Remove one. Absent: success. Raises `WrongState` where it is in use."""
     async with engine.doing(f"remove volume {volume}"):
         try:
             async with engine.stream("DELETE", f"volumes/{volume}") as response:

@@ -24,7 +24,7 @@ FIND = f'for path; do [ -S "$path" ] && echo "$path"; done; command -v lxc-start
 
 
 async def choose(transport: Transport, owner: str) -> Daemon | Classic:
-    """The provider of the node. Raises `EngineUnavailable` where there is no back end, `LinkError`."""
+    """Return the provider of the node. Raises `EngineUnavailable` where there is no back end, `LinkError`."""
     result = await transport.run(["sh", "-c", FIND, "find", *SOCKETS], timeout_seconds=20.0)
     paths, has_classic = parse_found(result.stdout)
     others = len(paths) + has_classic > 1
@@ -49,7 +49,10 @@ def _build_daemon(transport: Transport, owner: str, path: str) -> Daemon:
 
 
 async def _answers(transport: Transport, path: str) -> bool:
-    """Whether a daemon listens there: its socket stays behind when it is stopped. One that is closed to us counts."""
+    """Return whether a daemon listens there: its socket stays behind when it is stopped.
+
+    One that is closed to us counts.
+    """
     try:
         stream = await transport.open_unix(path)
     except EngineUnavailable:
@@ -61,7 +64,7 @@ async def _answers(transport: Transport, path: str) -> bool:
 
 
 def parse_found(output: bytes) -> tuple[list[str], bool]:
-    """The sockets in the order of preference, and whether the classic commands are there.
+    """Return the sockets in the order of preference, and whether the classic commands are there.
 
     Lines of a talkative login are passed over.
     """

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from vendetta.models import InstanceSpec
 from vendetta.providers.identity import engine_name
 
+from .cloud_init import READY_PORT
 from .options import DEFAULT_MEMORY_BYTES, NO_IMAGE, Choices
-from .seed import READY_PORT
 
 QMP, WATCHING, BOOTING, CONSOLE, AGENT = "qmp", "mon", "evt", "tty", "qga"
 """The VM's sockets: qemu serves one client at a time on each, so what lasts has one of its own."""

@@ -39,7 +39,10 @@ class Boot:
         return f"start {self._found.record.name}"
 
     async def wait(self) -> Guest:
-        """The login, once it is possible. Raises `ProviderError` with the end of its console where it isn't in time."""
+        """Return the login, once it is possible.
+
+        Raises `ProviderError` with the end of its console where it isn't in time.
+        """
         seconds = self._found.record.boot_seconds or (KVM_SECONDS if self._found.how == "kvm" else TCG_SECONDS)
         listening = asyncio.create_task(self._listen())
         logging_in = asyncio.create_task(self._log_in())
@@ -62,7 +65,7 @@ class Boot:
         return not any(found.alive for found in parse_found(output))
 
     async def _listen(self) -> None:
-        """Until qemu ends."""
+        """Read qemu's events until it ends."""
         with suppress(EngineUnavailable):
             async with open_qmp(self._transport, f"{self._found.folder}/{BOOTING}", self._what) as qmp:
                 while event := await qmp.next_event():
@@ -113,7 +116,7 @@ class Boot:
         return False
 
     async def _fail(self, reason: str) -> VendettaError:
-        """With the end of its console."""
+        """Return the error, with the end of its console."""
         record = self._found.record
         said = await self._scripts.run(
             "read the console", VMS, "logs", record.owner, record.name, "no", TAIL_LINES, "0"

@@ -31,7 +31,7 @@ async def examine(scripts: Scripts) -> list[Check]:
 
 
 def parse_facts(output: bytes) -> dict[str, str]:
-    """By key; the programs that are there have each a key of its own."""
+    """Return facts by key; each program that is there has a key of its own."""
     facts = {}
     for line in output.decode(errors="replace").splitlines():
         key, _, value = line.partition(" ")

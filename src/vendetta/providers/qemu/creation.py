@@ -15,12 +15,12 @@ from vendetta.providers.identity import check_name, spec_hash
 from vendetta.transport import Transport
 
 from .argv import build_argv, build_settings
+from .cloud_init import build_cloud_config, build_seed, build_user_data, parse_type
 from .images import Images, image_key
 from .keys import generate_key
 from .options import DEFAULT_MEMORY_BYTES, NO_IMAGE, Choices, check_spec, is_address
 from .records import Record
 from .scripts import CREATE, Found, Scripts, parse_found
-from .seed import build_cloud_config, build_seed, build_user_data, parse_type
 
 CREATE_SECONDS = 120.0
 NOTHING = "-"

@@ -66,7 +66,7 @@ class Guests:
         self._flights: dict[str, asyncio.Task[tuple[Found, Guest]]] = {}
 
     def held(self, name: str) -> tuple[Found, Guest] | None:
-        """One that stands."""
+        """Return the login that is open, if any."""
         found = self._held.get(name)
         if found and found[1].closed:
             del self._held[name]
@@ -157,7 +157,7 @@ class GuestProcess:
 def build_command(
     argv: Sequence[str], *, login: str, env: Mapping[str, str], cwd: str | None, user: str | None
 ) -> list[str]:
-    """What the login user runs, so that `argv` is run by `user` (root, unless said), who may be a number."""
+    """Return what the login user runs, so that `argv` is run by `user` (root, unless said), who may be a number."""
     wanted = user or "root"
     command = ["sh", "-c", _RUN, "vendetta", cwd or "", *argv]
     if env:

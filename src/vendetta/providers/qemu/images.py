@@ -117,7 +117,7 @@ class Images:
 
 
 def image_key(name: str) -> str:
-    """The file that stands for a name, which may be an address."""
+    """Return the name of the file in the store, for an image's name, which may be an address."""
     return hashlib.sha256(name.encode()).hexdigest()[:40]
 
 
@@ -167,6 +167,6 @@ def _find(images: Sequence[Image], name: str) -> Image:
 
 
 def _measure(file: Path) -> tuple[str, int]:
-    """Its SHA-256 and size."""
+    """Return its SHA-256 and size in bytes."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest(), file.stat().st_size

@@ -8,7 +8,7 @@ from vendetta.errors import InvalidInput
 from vendetta.models import InstanceSpec
 from vendetta.providers.options import Rule, Rules, boolean, check_fields, choice, matching, parse_options, text, whole
 
-from .seed import parse_type
+from .cloud_init import parse_type
 
 ARCHITECTURES = ("x86_64", "aarch64", "riscv64")
 NO_IMAGE = "none"

@@ -23,6 +23,7 @@ from .boot import Boot
 from .console import ConsoleProcess
 from .creation import Creation
 from .disks import resize_disk
+from .events import watch
 from .forwards import open_forward
 from .guest import LOOPBACK, Guests, run_in
 from .images import Images
@@ -32,7 +33,6 @@ from .qmp import Qmp, open_qmp
 from .scripts import VMS, Found, Scripts, parse_found, parse_found_with_key, parse_found_with_rest
 from .snapshots import Snapshots
 from .stats import parse_network, parse_stats
-from .watching import watch
 
 T = TypeVar("T")
 START_SECONDS = 60.0
@@ -106,7 +106,7 @@ class QemuProvider:
             self._guests.keep(name, found, guest)
 
     async def stop(self, name: str, *, timeout_seconds: float = 10.0) -> None:
-        """By the power button; by QMP's quit after the time; by signals if even qemu doesn't listen."""
+        """Press the power button; after the time quit by QMP, and by signals if qemu doesn't answer."""
         found = await self._find(name)
         if not found.alive:
             return
@@ -336,7 +336,7 @@ class QemuProvider:
         return run
 
     async def _network(self, name: str) -> tuple[int, int]:
-        """Nothing where it can't be asked just now."""
+        """Return what passed its network; nothing where the guest can't be asked just now."""
         held = self._guests.held(name)
         if held is None:
             return 0, 0

@@ -42,7 +42,10 @@ class Qmp:
         return self
 
     async def execute(self, command: str, **arguments: Any) -> Any:
-        """What it returns. Underscores in names stand for hyphens. Raises `ProviderError` with qemu's reason."""
+        """Return the command's result.
+
+        Underscores in names stand for hyphens. Raises `ProviderError` with qemu's reason.
+        """
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 number = await self._send(command, arguments)
@@ -59,7 +62,7 @@ class Qmp:
         return message.get("return")
 
     async def next_event(self) -> QmpEvent | None:
-        """None once qemu has ended. Raises `LinkError`."""
+        """Return the next event; None once qemu has ended. Raises `LinkError`."""
         while not self._events:
             if await self._receive() is None:
                 return None

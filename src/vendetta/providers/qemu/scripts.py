@@ -77,7 +77,7 @@ class Scripts:
     async def run(
         self, what: str, script: str, *arguments: str, input: bytes | None = None, timeout_seconds: float = 60.0
     ) -> bytes:
-        """What it said. Raises what its last word stands for."""
+        """Return its output. Raises the error that its last word stands for."""
         result = await self.try_run(script, *arguments, input=input, timeout_seconds=timeout_seconds)
         if result.exit_status:
             raise self.explain(what, result)
@@ -100,7 +100,7 @@ def build_argv(script: str, arguments: Sequence[str]) -> list[str]:
 
 
 def explain(what: str, result: CommandResult) -> VendettaError:
-    """The error that a script's status and last line stand for."""
+    """Return the error that a script's status and last line stand for."""
     said = result.stderr.decode(errors="replace").strip()
     last = said.rpartition("\n")[2]
     word, _, rest = last.partition(" ") if result.exit_status == _FAILED else ("", "", "")

@@ -13,10 +13,10 @@ from pycdlib import PyCdlib
 
 from vendetta.models import InstanceSpec
 from vendetta.providers.qemu.argv import build_argv, build_settings
+from vendetta.providers.qemu.cloud_init import build_cloud_config, build_seed, build_user_data, parse_type
 from vendetta.providers.qemu.creation import build_record, build_tar
 from vendetta.providers.qemu.keys import generate_key
 from vendetta.providers.qemu.options import check_spec
-from vendetta.providers.qemu.seed import build_cloud_config, build_seed, build_user_data, parse_type
 
 MIB = 2**20
 ID = "0123456789ab"

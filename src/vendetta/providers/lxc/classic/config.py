@@ -27,7 +27,7 @@ _DAEMONS_ONLY = ("pool", "profiles", "project")
 
 
 def check_spec(spec: InstanceSpec) -> dict[str, Any]:
-    """The options. Raises `InvalidInput` for what classic LXC can't take, though another back end might."""
+    """Return the options. Raises `InvalidInput` for what classic LXC can't take, though another back end might."""
     check_common(spec)
     options = parse(spec)
     for option in _DAEMONS_ONLY:
@@ -52,7 +52,7 @@ def check_spec(spec: InstanceSpec) -> dict[str, Any]:
 
 
 def build_config(name: str, spec: InstanceSpec) -> str:
-    """Of a spec that `check_spec` has let pass."""
+    """Return the lines of the configuration, of a spec that `check_spec` has let pass."""
     return "\n".join(_build_lines(name, spec, parse(spec)))
 
 
@@ -95,7 +95,7 @@ def build_mount(mount: Mount) -> str:
 
 
 def _octal(path: str) -> str:
-    """What would part the words, as fstab writes it."""
+    """Return a character that would separate words, as fstab escapes it."""
     return "".join(f"\\{ord(letter):03o}" if letter in " \t\\#" else letter for letter in path)
 
 

@@ -44,7 +44,7 @@ _NO_BRIDGE = f"On the node: {START_BRIDGE}. Or name another bridge with the opti
 _SHORT = ("no space left", "disk quota exceeded", "cannot allocate memory")
 _NO_COMMAND = 127
 
-_GREETING = b"vendetta\n"
+GREETING = b"vendetta\n"
 _SECONDS = 60.0
 # As root at once, otherwise by sudo, which must not ask. A terminal only carries bytes: that in the container minds
 # lines, echo and keys; sudo gives its command another one with the settings of this.
@@ -75,13 +75,13 @@ class Host:
         *arguments: str,
         timeout_seconds: float = _SECONDS,
     ) -> str:
-        """What the script says. `doing` is verb and object ("start web"), `name` our name of an instance."""
+        """Return what the script writes. `doing` is verb and object ("start web"), `name` our name of an instance."""
         argv = self.build_argv(script, name, arguments)
         result = await self.transport.run(argv, timeout_seconds=timeout_seconds)
         return self.parse(doing, name, result)
 
     async def open(self, script: str, name: str, *arguments: str, terminal: Terminal | None = None) -> Process:
-        """The script as a process. What every script says first is left in what it says."""
+        """Start the script as a process; its greeting is left in its output."""
         return await self.transport.open_process(self.build_argv(script, name, arguments), terminal=terminal)
 
     def build_argv(self, script: str, name: str, arguments: Sequence[str]) -> list[str]:
@@ -90,8 +90,8 @@ class Host:
         return ["sh", "-c", _BECOME_ROOT, "vendetta", *run]
 
     def parse(self, doing: str, name: str, result: CommandResult) -> str:
-        """What the script said, without its greeting. Raises what its exit status stands for."""
-        _, greeting, said = result.stdout.partition(_GREETING)
+        """Return the script's output, without its greeting. Raises what its exit status stands for."""
+        _, greeting, said = result.stdout.partition(GREETING)
         if not greeting:
             raise self.forbidden(doing, result.stderr)
         if result.exit_status:
@@ -142,7 +142,7 @@ class Host:
 
 
 def _recognise(what: str, status: int, errors: str) -> VendettaError:
-    """By the words of a command of the node."""
+    """Return the error that the words of a command of the node stand for."""
     if "bridge" in errors or "gateway addresses" in errors:
         return ProviderError(f"{what}: its network bridge isn't there", hint=_NO_BRIDGE)
     if any(word in errors.lower() for word in _SHORT):

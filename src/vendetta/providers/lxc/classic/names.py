@@ -42,7 +42,7 @@ def parse_image(image: str) -> Source:
 
 
 def parse_key(key: str) -> str:
-    """The name again."""
+    """Return the name of the image, from its key."""
     return unquote(key)
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from vendetta.errors import InvalidInput, VendettaError
 from vendetta.transport import Output, Process, Terminal
 
-from .host import Host
+from .host import GREETING, Host
 
 SHELL = "/bin/sh"
 
@@ -36,7 +36,7 @@ class AttachedProcess:
         self._closed = False
 
     async def wait_until_ready(self, word: str) -> None:
-        """Until there is a line that begins with `word`: what is typed before is forgotten. Or until it has ended."""
+        """Wait for a line that begins with `word` (what is typed before is lost), or for the end of the process."""
         _, self._pending = await _read_until(self.read, word)
         if not self._ended:
             await self._host.ask("settle a terminal", "settle", "", self._pid)
@@ -135,6 +135,8 @@ async def _begin(
         said, rest = await _read_until(process.read, word)
         match said.split():
             case ["run", pid]:
+                if terminal is None:
+                    rest = await drop_greeting(process.read, rest)
                 return AttachedProcess(host, process, terminal, pid, rest)
             case ["absent"]:
                 raise host.absent(name)
@@ -151,7 +153,10 @@ async def _begin(
 
 
 async def _read_until(read: Callable[[], Awaitable[Output | None]], word: str) -> tuple[str, list[Output]]:
-    """The rest of the line that begins with `word`, and what came after it. Without one: nothing, and all there was."""
+    """Return the rest of the line that begins with `word`, and what came after it, or on the other channel.
+
+    Without such a line: nothing, and all there was.
+    """
     seen: list[Output] = []
     heard = {"stdout": b"", "stderr": b""}
     while (piece := await read()) is not None:
@@ -160,9 +165,26 @@ async def _read_until(read: Callable[[], Awaitable[Output | None]], word: str) -
         _, found, after = heard[piece.channel].partition(f"{word} ".encode())
         line, newline, rest = after.partition(b"\n")
         if found and newline:
-            # on the other channel there is only what every script says first, and a login's own words
-            return line.decode().strip(), [Output(piece.channel, rest)] if rest else []
+            # sshd doesn't keep the order of two channels: the program's first output may be here already
+            others = [one for one in seen if one.channel != piece.channel]
+            return line.decode().strip(), [*others, *([Output(piece.channel, rest)] if rest else [])]
     return "", seen
+
+
+async def drop_greeting(read: Callable[[], Awaitable[Output | None]], pieces: Sequence[Output]) -> list[Output]:
+    """Return the pieces without the script's greeting on stdout, and a login's own words before it.
+
+    The greeting is waited for where it isn't there yet.
+    """
+    seen = list(pieces)
+    while True:
+        _, greeting, rest = b"".join(one.data for one in seen if one.channel == "stdout").partition(GREETING)
+        if greeting:
+            errors = [one for one in seen if one.channel == "stderr"]
+            return [*([Output("stdout", rest)] if rest else []), *errors]
+        if (piece := await read()) is None:
+            return seen
+        seen.append(piece)
 
 
 def _make_word() -> str:

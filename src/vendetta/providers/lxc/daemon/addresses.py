@@ -69,7 +69,7 @@ def state_of(found: Found) -> Place:
 
 
 def nics_of(found: Found) -> list[tuple[str, str]]:
-    """The network and the hardware address of each of its interfaces."""
+    """Return the network and the hardware address of each of its interfaces."""
     return [
         (network, hardware)
         for name, device in found.said["expanded_devices"].items()

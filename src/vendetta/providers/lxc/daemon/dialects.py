@@ -1,4 +1,4 @@
-"""Incus and LXD, which come from one house: all that differs between them."""
+"""All that differs between Incus and LXD, whose APIs are otherwise the same."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -70,7 +70,7 @@ class Engine:
         headers: Mapping[str, str] | None = None,
         timeout: ClientTimeout = PROMPT,
     ) -> Any:
-        """The answer's `metadata`. Raises `Refused`."""
+        """Return the answer's `metadata`. Raises `Refused`."""
         async with self._session.request(
             method, f"{BASE}{_below(path)}", params=params, json=json, data=data, headers=headers, timeout=timeout
         ) as response:
@@ -90,7 +90,7 @@ class Engine:
             raise
 
     async def read(self, path: str, /, **params: str) -> bytes:
-        """A file or a log as it is. Raises `Refused`."""
+        """Return a file or a log, as bytes. Raises `Refused`."""
         async with self._session.get(f"{BASE}{_below(path)}", params=params) as response:
             body = await response.read()
         if response.status >= 400:
@@ -99,7 +99,7 @@ class Engine:
 
     @asynccontextmanager
     async def download(self, path: str, /, **params: str) -> AsyncIterator[StreamReader]:
-        """A file as it comes. Raises `Refused`."""
+        """Yield a file in pieces. Raises `Refused`."""
         async with self._session.get(f"{BASE}{_below(path)}", params=params, timeout=SENDING) as response:
             if response.status >= 400:
                 raise Refused(response.status, str(parse_reply(await response.read(), response.status).get("error")))
@@ -110,7 +110,7 @@ class Engine:
         return await self.wait(await self.ask(method, path, **request))
 
     async def wait(self, operation: Reply) -> Reply:
-        """The end of an operation, in one long question. Raises `Refused` where it failed."""
+        """Return the operation at its end, in one long request. Raises `Refused` where it failed."""
         while operation["status_code"] < _ENDED:
             try:
                 operation = await self.ask(
@@ -127,7 +127,7 @@ class Engine:
         return operation
 
     async def wait_for_others(self, project: str, engine_name: str) -> None:
-        """Until the operations that somebody began on an instance have ended, however they do."""
+        """Wait for the end of the operations that others began on an instance, however they end."""
         running = await self.ask("GET", "operations", params={"recursion": "1", "project": project})
         for operation in (one for group in (running or {}).values() for one in group):
             touched = (operation.get("resources") or {}).get("instances") or ()

@@ -89,7 +89,7 @@ class Refused(Exception):
 
     @property
     def is_absent(self) -> bool:
-        """There is none: known at once, or only by the operation that was to change it."""
+        """Whether there is no such thing: known at once, or only by the operation that was to change it."""
         return self.status == 404 or _NO_INSTANCE.search(self.words) is not None
 
     @property

@@ -90,7 +90,7 @@ class Images:
         return await self._describe(name)
 
     async def remove(self, name: str) -> None:
-        """Of an image with several names only this one."""
+        """Remove the name; the image goes with its last one."""
         check_image(name)
         fingerprint = await self._resolve(name, "default")
         if fingerprint is None:

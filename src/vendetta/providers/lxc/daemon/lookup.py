@@ -47,7 +47,7 @@ class Lookup:
         return await self.lookup_engine_name(engine_name(name), f"inspect {name}", state=state)
 
     async def lookup_engine_name(self, called: str, what: str, *, state: bool = False) -> Found | None:
-        """The same, for a name of the daemon's. `what` is verb and object ("inspect web")."""
+        """Return the same, for a name of the daemon's. `what` is verb and object ("inspect web")."""
         path, params = f"instances/{called}", {"recursion": "1"} if state else {}
         async with self._engine.doing(what):
             said = await self._engine.find(path, **params)

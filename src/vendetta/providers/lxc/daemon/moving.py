@@ -100,7 +100,7 @@ class Moves:
             await self._engine.change("POST", path, params=params, json={"name": engine_name(name)})
 
     async def _discard(self, name: str, mark: str) -> None:
-        """What began to arrive."""
+        """Remove what began to arrive."""
         found = await self._lookup.lookup_engine_name(build_name(name, mark), f"look what came of {name}")
         if found is None or not is_ours(found.config, name, self._owner):
             return

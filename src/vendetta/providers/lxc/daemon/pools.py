@@ -23,7 +23,10 @@ class Pools:
         self._owner = owner
 
     async def of_profiles(self, profiles: Sequence[str] | None, project: str) -> str:
-        """Where these profiles (None: `default`) put the disk. Raises `InvalidInput` where they say nothing."""
+        """Return the pool that these profiles (None: `default`) put the disk in.
+
+        Raises `InvalidInput` where they name none.
+        """
         for profile in reversed(profiles or ["default"]):
             async with self._engine.doing(f"look for profile {profile}"):
                 found = await self._engine.find(f"profiles/{profile}", project=project)
@@ -50,7 +53,7 @@ class Pools:
             )
 
     async def ensure_volume(self, pool: str, volume: str, project: str) -> None:
-        """There afterwards, whoever made it; one that we make is marked as ours."""
+        """Make the volume if there is none of the name; one that we make is marked as ours."""
         path = f"storage-pools/{pool}/volumes/custom"
         async with self._engine.doing(f"make volume {volume}"):
             if await self._engine.find(f"{path}/{volume}", project=project) is not None:

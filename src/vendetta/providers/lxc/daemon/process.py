@@ -177,7 +177,7 @@ class DaemonProcess:
         await self._output.put(None)
 
     async def _pump(self, socket: ClientWebSocketResponse, channel: Channel) -> None:
-        """Up to the daemon's sign for the end, an empty text, or the end of the connection."""
+        """Pass output on up to the daemon's sign for the end, an empty text, or the end of the connection."""
         while (message := await receive(socket)).type is WSMsgType.BINARY:
             self._silent = False
             await self._output.put(Output(channel, message.data))

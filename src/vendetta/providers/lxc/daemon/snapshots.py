@@ -89,7 +89,7 @@ class Snapshots:
         raise AssertionError("unreachable")  # pragma: no cover - the last turn returns or raises
 
     async def _turns(self, found: Found) -> AsyncIterator[bool]:
-        """One for each try, true for the last: begun when what others do to the instance has ended."""
+        """Yield whether it is the last, for each try: once what others do to the instance has ended."""
         for left in reversed(range(_TRIES)):
             await self._engine.wait_for_others(found.project, found.engine_name)
             yield not left

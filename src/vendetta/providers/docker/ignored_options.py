@@ -1,4 +1,4 @@
-"""What an engine would pass over in silence, and a workspace must not: refused before, or right after it was made."""
+"""Fields and options that the engine would ignore without an error: refused before, or right after it was made."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ _LIMITS = {"memory": "memory_bytes", "cpu": "cpus", "pids": "pids"}
 """Words of the engine's warnings, and the fields of a spec that they are about."""
 
 
-async def check_silences(engine: Engine, spec: InstanceSpec) -> None:
+async def check_ignored(engine: Engine, spec: InstanceSpec) -> None:
     """Raises `InvalidInput`, `Unsupported`."""
     async with engine.doing("create"):
         if engine.is_podman:
@@ -66,7 +66,7 @@ async def check_sources(transport: Transport, spec: InstanceSpec) -> None:
 
 
 def parse_warnings(warnings: Sequence[str], spec: InstanceSpec) -> Unsupported | None:
-    """What to raise where a limit of the spec was thrown away: the kernel lacks it, or nobody gave the engine it."""
+    """Return what to raise where the engine dropped a limit of the spec: the node has no cgroup controller for it."""
     for warning in warnings:
         words = warning.lower()
         limit = next((limit for limit in _LIMITS if f"{limit} " in words and getattr(spec, _LIMITS[limit])), None)

@@ -7,7 +7,7 @@ from tests.unit.fakes import FakeTransport
 
 from vendetta.errors import InvalidInput, Unsupported
 from vendetta.models import InstanceSpec, Mount
-from vendetta.providers.docker.silences import _LOOK, check_mapping, check_podman, check_sources, parse_warnings
+from vendetta.providers.docker.ignored_options import _LOOK, check_mapping, check_podman, check_sources, parse_warnings
 
 NO_MEMORY = "Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded."
 NO_SWAP = "Your kernel does not support swap limit capabilities. Memory limited without swap."

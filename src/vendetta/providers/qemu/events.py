@@ -50,7 +50,7 @@ class Watching:
         self.news: asyncio.Queue[InstanceEvent | VendettaError] = asyncio.Queue()
 
     async def read(self) -> None:
-        """The journal, until it ends; VMs that run are listened to."""
+        """Read the journal until it ends, and the events of VMs that run."""
         try:
             process = await self._scripts.open(VMS, "watch", self._owner)
             try:
@@ -104,7 +104,7 @@ class Watching:
 
 
 async def read_lines(process: Process) -> AsyncGenerator[str, None]:
-    """Of its stdout, without their ends."""
+    """Yield the lines of its stdout without newlines."""
     buffer = b""
     while (piece := await process.read()) is not None:
         if piece.channel == "stdout":
