@@ -44,7 +44,10 @@ class Engine(MemoryEngine):
 
 
 class Machine:
-    """`seen` are the states that each workspace has truly been in since it was cleared."""
+    """`seen` are the states that each workspace has truly been in since it was cleared.
+
+    `untold_boot` are those that stood still when the machine was started again, until it can be asked.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -54,6 +57,7 @@ class Machine:
         self.boot = 1
         self.lag = 0
         self.seen: defaultdict[str, set[str]] = defaultdict(set)
+        self.untold_boot: set[str] = set()
         self.disturbed = False
         self.links: set[MemoryLink] = set()
 
@@ -74,6 +78,10 @@ class Machine:
         for name in names:  # what can't be asked just now is told later
             self.note(name)
         self.disturbed = not self.answers
+        if self.answers:
+            self.untold_boot.clear()
+        for name in self.untold_boot:
+            self.seen[name].add("stopped")
 
     def cut(self) -> None:
         self.linked, self.disturbed = False, True
@@ -104,6 +112,7 @@ class Machine:
                 self.note(name)
             # what ended a moment before nobody can tell from what ended by it
             self.seen[name].add("stopped")
+            self.untold_boot.add(name)
         self.boot += 1
         self.start_engine()
         self.mend()

@@ -290,3 +290,19 @@ def test_what_is_said_is_what_is() -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_a_machine_that_is_started_again_and_answers_only_later() -> None:
+    """What had died before is told as stopped by the boot, once the engine can be asked."""
+    world = Vendetta()
+    try:
+        world.begin(lag=0, safety=900.0)
+        world.kill_by_hand("two", "db")
+        world.settle()
+        world.reboot("two")
+        world.stop_engine("two")
+        world.settle()
+        world.start_engine("two")
+        world.settle()
+    finally:
+        world.teardown()
