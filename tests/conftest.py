@@ -7,6 +7,9 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
 import pytest
+from tests.preloaded import OFF, preloaded
+from tests.suite import groups, parts
+from tests.suite.durations import Durations, planned
 from tests.testbed import Node, Postgres, Registry, TestBed, missing
 
 NodeFactory = Callable[..., Node]
@@ -16,6 +19,10 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def pytest_unconfigure() -> None:
+    preloaded.close()
 
 
 @pytest.fixture(scope="session")
@@ -75,8 +82,30 @@ def database_url(postgres: Postgres) -> Iterator[str]:
     postgres.drop_database(url)
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("vendetta")
+    group.addoption("--thorough", action="store_true", help="run the tests marked thorough too")
+    group.addoption("--slice", metavar="NUMBER/COUNT", help="run only this slice of the tests marked thorough")
+    group.addoption("--slowest", action="store_true", help="show the slowest groups in the end")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seconds = planned()
+    parts.select(config, items, seconds)
+    if hasattr(config, "workerinput"):
+        groups.sort_by_time(items, seconds)
+        groups.name_groups(items)
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """A shell's background jobs ignore Ctrl-C, and so would every program that a test sends one."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Durations(config))
+    elif not config.getoption("thorough"):
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)  # what the tests start is measured in the thorough part alone
+    if config.getoption("thorough") or config.getoption("slice"):
+        os.environ[OFF] = "1"
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -5,6 +5,7 @@ A site is made for a module: its connection, and the instance that its tests sha
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from tests.contract import local_engine
@@ -33,6 +34,23 @@ from vendetta.providers.base import Provider
 from vendetta.providers.lxc import Classic
 
 PODMAN_SOCKET = "/run/podman/podman.sock"
+
+DIALECTS = frozenset({"docker", "podman", "lxd"})
+"""Sites with the provider of another one, behind another door or in front of another engine's dialect of one API.
+
+Every run holds them to what is marked `every_engine`, the thorough part to everything.
+"""
+
+NODES = {
+    "engine": "docker",
+    "ssh_node": "ssh",
+    "podman_node": "podman",
+    "incus_node": "incus",
+    "lxd_node": "lxd",
+    "classic_node": "lxc",
+    "qemu_node": "qemu",
+}
+"""The site of each fixture that takes long to start."""
 
 
 @pytest.fixture(scope="session")
@@ -105,20 +123,26 @@ async def podman(podman_node: Node, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def lxc_node(bed: TestBed) -> Node:
-    """A machine with each of the daemons. They may be restarted."""
-    return bed.node(engines=["incus", "lxd"], groups=["incus-admin", "lxd"])
+def incus_node(bed: TestBed) -> Node:
+    """A machine of its own. Its daemon may be restarted."""
+    return bed.node(engines=["incus"], groups=["incus-admin"])
 
 
 @pytest.fixture(scope="module")
-async def incus(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    async with daemon_site(lxc_node, tmp_path_factory.mktemp("incus"), "incus") as site:
+async def incus(incus_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with daemon_site(incus_node, tmp_path_factory.mktemp("incus"), "incus") as site:
         yield site
 
 
+@pytest.fixture(scope="session")
+def lxd_node(bed: TestBed) -> Node:
+    """A machine of its own. Its daemon may be restarted."""
+    return bed.node(engines=["lxd"], groups=["lxd"])
+
+
 @pytest.fixture(scope="module")
-async def lxd(lxc_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    async with daemon_site(lxc_node, tmp_path_factory.mktemp("lxd"), "lxd") as site:
+async def lxd(lxd_node: Node, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with daemon_site(lxd_node, tmp_path_factory.mktemp("lxd"), "lxd") as site:
         yield site
 
 
@@ -162,7 +186,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test runs at all sites that have what it needs: `@pytest.mark.needs("logs", "commands")`."""
     if "standing_site" in metafunc.fixturenames:
         needs = [need for marker in metafunc.definition.iter_markers("needs") for need in marker.args]
-        metafunc.parametrize("standing_site", sites_with(needs), indirect=True)
+        everywhere = metafunc.definition.get_closest_marker("every_engine") is not None
+        sites = [mark_site(name, thorough=name in DIALECTS and not everywhere) for name in sites_with(needs)]
+        metafunc.parametrize("standing_site", sites, indirect=True)
+
+
+def mark_site(name: str, thorough: bool) -> Any:
+    """A site's tests are run by one worker, which has it. `thorough`: only where the thorough part is run."""
+    marks = [pytest.mark.xdist_group(name)]
+    return pytest.param(name, marks=[*marks, pytest.mark.thorough] if thorough else marks)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What is about one engine alone is run by the worker that has it."""
+    for fixture in getattr(item, "fixturenames", ()):
+        if fixture in NODES and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(NODES[fixture]))
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from tests.contract.sites import IMAGE, QUIET_IMAGE, Site, Spec, ignore_progress
 from vendetta.errors import ImageNotFound, InstanceNotFound, InvalidInput, NameTaken, WrongState
 from vendetta.providers.base import Provider
 
+pytestmark = pytest.mark.every_engine
+
 FIELDS = {"env": {"A": "1"}, "labels": {"team": "blue"}}
 
 

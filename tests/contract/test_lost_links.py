@@ -1,6 +1,7 @@
 """The contract: the link breaks in the middle of an action, at each point of it, and the action is repeated.
 
-It ends as if nothing had happened: what was wanted is there once, and nothing else.
+It ends as if nothing had happened: what was wanted is there once, and nothing else. Every run breaks it at two points
+of each action, the thorough part at many.
 """
 
 import asyncio
@@ -31,16 +32,17 @@ async def nothing(_: Provider) -> None:
 
 
 class Trial:
-    """Holds one action to it."""
+    """Holds one action to it. With `few` it is cut off at the first piece it sends and at the one in the middle."""
 
-    def __init__(self, site: Site, directory: Path) -> None:
+    def __init__(self, site: Site, directory: Path, few: bool) -> None:
         self._site = site
         self._directory = directory
+        self._few = few
 
     async def __call__(self, act: Step, *, before: Step = nothing, after: Step) -> None:
         """`before` makes the state that `act` begins from, `after` looks at what came of it."""
         pieces = await self._uncut(act, before, after)
-        for point in points(pieces, self._site.cuts):
+        for point in {1, (pieces + 1) // 2} if self._few else points(pieces, self._site.cuts):
             await before(self._site.provider())
             async with self.link() as (link, provider):
                 link.arm(point)
@@ -100,8 +102,11 @@ def points(pieces: int, most: int) -> list[int]:
 
 
 @pytest.fixture
-def trial(site: Site, tmp_path: Path) -> Trial:
-    return Trial(site, tmp_path)
+def trial(site: Site, tmp_path: Path, request: pytest.FixtureRequest) -> Trial:
+    return Trial(site, tmp_path, few=getattr(request, "param", "few") == "few")
+
+
+each_cut = pytest.mark.parametrize("trial", ["few", pytest.param("many", marks=pytest.mark.thorough)], indirect=True)
 
 
 @pytest.fixture
@@ -125,18 +130,22 @@ def is_there(state: str) -> Step:
     return check
 
 
+@each_cut
 async def test_create(trial: Trial, made: Step) -> None:
     await trial(made, after=is_there("created"))
 
 
+@each_cut
 async def test_start(trial: Trial, made: Step) -> None:
     await trial(lambda provider: provider.start("web"), before=made, after=is_there("running"))
 
 
+@each_cut
 async def test_stop(trial: Trial, run: Step) -> None:
     await trial(lambda provider: provider.stop("web", timeout_seconds=5), before=run, after=is_there("stopped"))
 
 
+@each_cut
 async def test_remove(trial: Trial, run: Step) -> None:
     async def gone(provider: Provider) -> None:
         assert list(await provider.list()) == []
@@ -145,11 +154,13 @@ async def test_remove(trial: Trial, run: Step) -> None:
 
 
 @pytest.mark.needs("pause")
+@each_cut
 async def test_pause(trial: Trial, run: Step) -> None:
     await trial(lambda provider: provider.pause("web"), before=run, after=is_there("paused"))
 
 
 @pytest.mark.needs("pause")
+@each_cut
 async def test_resume(trial: Trial, run: Step) -> None:
     async def paused(provider: Provider) -> None:
         await run(provider)
@@ -159,6 +170,7 @@ async def test_resume(trial: Trial, run: Step) -> None:
 
 
 @pytest.mark.needs("snapshots")
+@each_cut
 async def test_snapshot(trial: Trial, run: Step) -> None:
     async def kept(provider: Provider) -> None:
         assert [snapshot.name for snapshot in await provider.list_snapshots("web")] == ["first"]
@@ -171,6 +183,7 @@ async def test_snapshot(trial: Trial, run: Step) -> None:
 
 
 @pytest.mark.needs("snapshots")
+@each_cut
 async def test_restore(trial: Trial, run: Step) -> None:
     async def changed(provider: Provider) -> None:
         await run(provider)
@@ -191,6 +204,7 @@ async def test_restore(trial: Trial, run: Step) -> None:
 
 
 @pytest.mark.needs("snapshots")
+@each_cut
 async def test_remove_snapshot(trial: Trial, run: Step) -> None:
     async def kept(provider: Provider) -> None:
         await run(provider)
@@ -204,6 +218,7 @@ async def test_remove_snapshot(trial: Trial, run: Step) -> None:
 
 
 @pytest.mark.needs("files")
+@each_cut
 async def test_put(trial: Trial, run: Step) -> None:
     content = bytes(range(256)) * 4096
     buffer = io.BytesIO()

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tests.preloaded import preloaded
 from tests.testbed import Node
 
 from vendetta.client import Client
@@ -80,9 +81,10 @@ class Vendetta:
 
     def env(self) -> Mapping[str, str]:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("VENDETTA", "SSH", "XDG"))}
-        # coverage's own variables are among the inherited ones: what the server runs counts too
+        # coverage's own variables may be among the inherited ones: what the server runs counts too, then
         return {
             **inherited,
+            **preloaded.environment(),
             "HOME": str(self.home / "user"),
             "VENDETTA_HOME": str(self.home / "v"),
             "NO_COLOR": "1",

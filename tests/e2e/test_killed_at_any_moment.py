@@ -15,7 +15,7 @@ LONGEST_SECONDS = 1.5
 """About what a change takes here as a whole process: later kills would hit a server at rest."""
 
 
-@pytest.mark.parametrize("seed", [11, 23])
+@pytest.mark.parametrize("seed", [11, pytest.param(23, marks=pytest.mark.thorough)])
 def test_killing_the_server_loses_nothing_that_was_reported(
     vendetta: Vendetta, docker_node: Node, name: str, seed: int
 ) -> None:

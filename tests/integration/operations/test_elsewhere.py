@@ -11,7 +11,7 @@ TICK_SECONDS = 0.05
 PROMISED_SECONDS = 15.0
 """Within which what a killed replica held goes on elsewhere."""
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]
 
 Pair = list[Replica]
 

@@ -17,7 +17,7 @@ from tests.testbed.images import build_root
 
 from vendetta.providers.docker.labels import OWNER, WORKSPACE
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600), pytest.mark.alone]
 
 RANDOM_KILLS = 20
 LONGEST_SECONDS = 0.8
@@ -211,6 +211,7 @@ def test_the_servers_key_is_changed(make_node: NodeFactory) -> None:
             assert node.authorized_keys().replace(own, "").split()[:2] == public.split()[:2]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_killed_at_random_moments(docker_node: Node, name: str, seed: int) -> None:
     chance = random.Random(seed)

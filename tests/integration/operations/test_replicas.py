@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from tests.integration.operations.small_replicas import PATIENCE_SECONDS, Replica, replicas
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]
 
 
 def settle(replica: Replica) -> None:

@@ -9,7 +9,7 @@ from tests.integration.replicas.conftest import add
 from tests.integration.replicas.servers import Server, wait_until
 from tests.integration.ssh.sshd import Sshd
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 Pair = tuple[Server, Server]
 

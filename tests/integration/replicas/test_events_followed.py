@@ -14,7 +14,7 @@ from tests.integration.replicas.servers import Server, wait_until
 
 from vendetta.client.sse import parse_sse
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(240), pytest.mark.alone]
 
 Pair = tuple[Server, Server]
 Numbers = list[int]

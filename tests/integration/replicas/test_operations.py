@@ -10,7 +10,7 @@ from tests.integration.replicas.balancer import Balancer
 from tests.integration.replicas.servers import Server, wait_until
 from tests.testbed import Node, TestBed
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(240), pytest.mark.alone]
 
 Pair = tuple[Server, Server]
 PROMISED_SECONDS = 15.0

@@ -16,7 +16,7 @@ from tests.e2e.harness import PATIENCE_SECONDS
 from tests.integration.replicas.balancer import Balancer
 from tests.integration.replicas.servers import Server
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(240), pytest.mark.alone]
 
 Pair = tuple[Server, Server]
 REASON = "error: the server is stopping\nhint: "

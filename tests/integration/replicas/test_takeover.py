@@ -18,7 +18,7 @@ from tests.integration.ssh.sshd import Sshd
 
 from vendetta.coordination.cluster.membership import LEASE_SECONDS
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 PROMISED_SECONDS = 15.0
 """Within which another watches what a killed one did."""
