@@ -8,7 +8,7 @@ from contextlib import suppress
 from vendetta.errors import InvalidInput, VendettaError
 from vendetta.transport import Output, Process, Terminal
 
-from .host import GREETING, Host
+from .host import Host
 
 SHELL = "/bin/sh"
 
@@ -36,8 +36,8 @@ class AttachedProcess:
         self._closed = False
 
     async def wait_until_ready(self, word: str) -> None:
-        """Wait for a line that begins with `word` (what is typed before is lost), or for the end of the process."""
-        _, self._pending = await _read_until(self.read, word)
+        """Until there is a line that begins with `word`: what is typed before is forgotten. Or until it has ended."""
+        _, self._pending, _ = await _read_until(self.read, word)
         if not self._ended:
             await self._host.ask("settle a terminal", "settle", "", self._pid)
 
@@ -132,11 +132,11 @@ async def _begin(
 ) -> AttachedProcess:
     """Once the script has said that it runs. Raises what it says otherwise, with the process closed."""
     try:
-        said, rest = await _read_until(process.read, word)
+        said, rest, before = await _read_until(process.read, word)
         match said.split():
             case ["run", pid]:
                 if terminal is None:
-                    rest = await drop_greeting(process.read, rest)
+                    rest = await _skip_to(process.read, word, before, rest)
                 return AttachedProcess(host, process, terminal, pid, rest)
             case ["absent"]:
                 raise host.absent(name)
@@ -152,10 +152,10 @@ async def _begin(
         raise
 
 
-async def _read_until(read: Callable[[], Awaitable[Output | None]], word: str) -> tuple[str, list[Output]]:
-    """Return the rest of the line that begins with `word`, and what came after it, or on the other channel.
+async def _read_until(read: Callable[[], Awaitable[Output | None]], word: str) -> tuple[str, list[Output], bytes]:
+    """Return the rest of the line that begins with `word`, what came after it, and what the other channel had by then.
 
-    Without such a line: nothing, and all there was.
+    Without such a line: "", all there was, b"".
     """
     seen: list[Output] = []
     heard = {"stdout": b"", "stderr": b""}
@@ -165,26 +165,29 @@ async def _read_until(read: Callable[[], Awaitable[Output | None]], word: str) -
         _, found, after = heard[piece.channel].partition(f"{word} ".encode())
         line, newline, rest = after.partition(b"\n")
         if found and newline:
-            # sshd doesn't keep the order of two channels: the program's first output may be here already
-            others = [one for one in seen if one.channel != piece.channel]
-            return line.decode().strip(), [*others, *([Output(piece.channel, rest)] if rest else [])]
-    return "", seen
+            other = heard["stderr" if piece.channel == "stdout" else "stdout"]
+            return line.decode().strip(), [Output(piece.channel, rest)] if rest else [], other
+    return "", seen, b""
 
 
-async def drop_greeting(read: Callable[[], Awaitable[Output | None]], pieces: Sequence[Output]) -> list[Output]:
-    """Return the pieces without the script's greeting on stdout, and a login's own words before it.
+async def _skip_to(
+    read: Callable[[], Awaitable[Output | None]], word: str, heard: bytes, rest: list[Output]
+) -> list[Output]:
+    """Return what stdout has after its line `word`, behind `rest`, which is what stderr has had since.
 
-    The greeting is waited for where it isn't there yet.
+    Two streams come in no order: the program's own output may be `heard` before the line on stderr that says that it
+    runs. Before the line on stdout there is only what every script says first, and a login's own words.
     """
-    seen = list(pieces)
     while True:
-        _, greeting, rest = b"".join(one.data for one in seen if one.channel == "stdout").partition(GREETING)
-        if greeting:
-            errors = [one for one in seen if one.channel == "stderr"]
-            return [*([Output("stdout", rest)] if rest else []), *errors]
+        _, found, after = heard.partition(f"{word}\n".encode())
+        if found:
+            return [*rest, Output("stdout", after)] if after else rest
         if (piece := await read()) is None:
-            return seen
-        seen.append(piece)
+            return rest
+        if piece.channel == "stdout":
+            heard = heard[-_MOST_BEFORE:] + piece.data
+        else:
+            rest = [*rest, piece]
 
 
 def _make_word() -> str:
