@@ -10,6 +10,7 @@ import pytest
 from tests.preloaded import OFF, preloaded
 from tests.suite import groups, parts
 from tests.suite.durations import Durations, planned
+from tests.suite.schedule import Groups
 from tests.testbed import Node, Postgres, Registry, TestBed, missing
 
 NodeFactory = Callable[..., Node]
@@ -89,17 +90,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--slowest", action="store_true", help="show the slowest groups in the end")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     seconds = planned()
     parts.select(config, items, seconds)
     if hasattr(config, "workerinput"):
         groups.sort_by_time(items, seconds)
-        groups.name_groups(items)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """A shell's background jobs ignore Ctrl-C, and so would every program that a test sends one."""
+    config.pluginmanager.register(Groups())
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Durations(config))
     elif not config.getoption("thorough"):

@@ -187,13 +187,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "standing_site" in metafunc.fixturenames:
         needs = [need for marker in metafunc.definition.iter_markers("needs") for need in marker.args]
         everywhere = metafunc.definition.get_closest_marker("every_engine") is not None
-        sites = [mark_site(name, thorough=name in DIALECTS and not everywhere) for name in sites_with(needs)]
+        apart = metafunc.definition.get_closest_marker("apart") is not None
+        sites = [
+            mark_site(name, f"{name} apart" if apart else name, thorough=name in DIALECTS and not everywhere)
+            for name in sites_with(needs)
+        ]
         metafunc.parametrize("standing_site", sites, indirect=True)
 
 
-def mark_site(name: str, thorough: bool) -> Any:
+def mark_site(name: str, group: str, thorough: bool) -> Any:
     """A site's tests are run by one worker, which has it. `thorough`: only where the thorough part is run."""
-    marks = [pytest.mark.xdist_group(name)]
+    marks = [pytest.mark.xdist_group(group)]
     return pytest.param(name, marks=[*marks, pytest.mark.thorough] if thorough else marks)
 
 

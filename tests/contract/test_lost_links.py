@@ -20,7 +20,7 @@ from vendetta.providers.base import Provider
 from vendetta.providers.powers import Belongings
 from vendetta.transport import Process
 
-pytestmark = [pytest.mark.needs("ssh"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("ssh"), pytest.mark.timeout(600), pytest.mark.apart]
 
 ACT_SECONDS = 120.0
 
@@ -197,7 +197,7 @@ async def test_restore(trial: Trial, run: Step) -> None:
     async def as_it_was(provider: Provider) -> None:
         assert [instance.name for instance in await provider.list()] == ["web"]
         await provider.start("web")
-        assert (await finish(await provider.exec("web", ["cat", "/work/state"])))[0] == b"before\n"
+        assert await finish(await provider.exec("web", ["cat", "/work/state"])) == (b"before\n", b"", 0)
         assert [snapshot.name for snapshot in await provider.list_snapshots("web")] == ["first"]
 
     await trial(lambda provider: provider.restore_snapshot("web", "first"), before=changed, after=as_it_was)

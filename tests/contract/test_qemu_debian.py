@@ -1,6 +1,7 @@
 """A whole Debian in a VM: what cloud-init, systemd, OpenSSH and sudo really make of what we give them.
 
-Without KVM it takes minutes to boot, so that everything is looked at in one go.
+Without KVM it takes minutes to boot, so that everything is looked at in one go, and in the thorough part. Every run has
+the small guest of test_qemu_instances.py, which reads the same seed.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.testbed.guests import APPEND, DEBIAN
 from vendetta.models import InstanceSpec
 from vendetta.providers.qemu import QemuProvider
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1500), pytest.mark.thorough]
 
 MIB = 2**20
 USER_DATA = """\

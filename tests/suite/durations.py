@@ -6,18 +6,21 @@ tests/durations.json.
 
 import argparse
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.suite.groups import report_key
+from tests.suite.groups import file_of
+from tests.suite.schedule import KEYS
 
 ROOT = Path(__file__).parents[2]
 PLANNED = ROOT / "tests" / "durations.json"
 CACHE = "vendetta/durations"
 """What pytest's cache keeps: the seconds of each test, by key and by test."""
 
+WRITTEN_EVERY_SECONDS = 20.0
 SLOWEST = 25
 LEAST_SECONDS = 1.0
 """Shorter ones aren't kept in tests/durations.json: they don't matter to the plan."""
@@ -37,17 +40,24 @@ class Durations:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._recorded: Recorded = {}
+        self._written = time.monotonic()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add its set-up, its call and its tear-down."""
-        tests = self._recorded.setdefault(report_key(report), {})
+        key = self._config.stash.get(KEYS, {}).get(report.nodeid, file_of(report.nodeid))
+        tests = self._recorded.setdefault(key, {})
         name = report.nodeid.split("::", 1)[-1]
         tests[name] = tests.get(name, 0.0) + report.duration
+        if time.monotonic() - self._written > WRITTEN_EVERY_SECONDS:
+            self.pytest_sessionfinish()
 
     def pytest_sessionfinish(self) -> None:
-        if self._config.cache is not None and self._recorded:
-            before: Recorded = self._config.cache.get(CACHE, {})
-            self._config.cache.set(CACHE, {**before, **self._recorded})
+        """Write down what is known. A run that is killed has done so a while before."""
+        self._written = time.monotonic()
+        cache: pytest.Cache | None = getattr(self._config, "cache", None)
+        if cache is not None and self._recorded:
+            before: Recorded = cache.get(CACHE, {})
+            cache.set(CACHE, {**before, **self._recorded})
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the slowest where the whole suite was run."""

@@ -32,14 +32,6 @@ def item_key(item: pytest.Item) -> str:
     return key_of(item.nodeid, group_of(item), item.get_closest_marker("thorough") is not None)
 
 
-def report_key(report: pytest.TestReport) -> str:
-    """Return the key of the test that was reported. With pytest-xdist its name ends with `@GROUP`."""
-    nodeid, separator, group = report.nodeid.rpartition("@")
-    if not separator or "]" in group:
-        nodeid, group = report.nodeid, file_of(report.nodeid)
-    return key_of(nodeid, group, "thorough" in report.keywords)
-
-
 def sort_by_time(items: list[pytest.Item], seconds: Mapping[str, float]) -> None:
     """Put groups together, the longest first. A group that was never run is taken for a short one."""
     keys: dict[str, set[str]] = {}
@@ -52,10 +44,3 @@ def sort_by_time(items: list[pytest.Item], seconds: Mapping[str, float]) -> None
 
 def total(keys: Iterable[str], seconds: Mapping[str, float]) -> float:
     return sum(seconds.get(key, 1.0) for key in keys)
-
-
-def name_groups(items: Iterable[pytest.Item]) -> None:
-    """Let pytest-xdist know the groups (`--dist loadgroup`)."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(group_of(item)))
