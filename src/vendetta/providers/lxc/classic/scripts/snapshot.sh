@@ -10,7 +10,7 @@ if [ ! -e "$target" ]; then
   mkdir -p "$dir/snapshots" "$dir/snapshots.new" || exit
   if [ "$(state)" = RUNNING ]; then
     trap 'lxc-unfreeze --name "$name"' EXIT
-    trap 'exit 1' HUP INT TERM
+    trap 'exit 1' HUP INT PIPE TERM # PIPE: the caller is gone, and nobody reads what it is told
     lxc-freeze --name "$name" || exit
   fi
   cp -a --reflink=auto "$dir/delta" "$dir/snapshots.new/delta" || exit
