@@ -24,8 +24,8 @@ class Preloaded:
     """One for a test process; it ends with it, however it ends."""
 
     def __init__(self) -> None:
-        self._folder = Path(mkdtemp(prefix="vdt-preloaded-", dir="/var/tmp"))
         self._process: subprocess.Popen[bytes] | None = None
+        self._socket = Path()
 
     def environment(self) -> dict[str, str]:
         """What to add to the environment of a process that may start a server. Starts the preloaded one if need be."""
@@ -40,16 +40,10 @@ class Preloaded:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             self._process.wait()
-        self._socket.unlink(missing_ok=True)
-        self._folder.rmdir()
-
-    @property
-    def _socket(self) -> Path:
-        return self._folder / "socket"
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        """It is ready when this returns, and ends when its standard input does."""
-        self._socket.unlink(missing_ok=True)
+        """It is ready when this returns. It ends when its standard input does, and takes its folder away."""
+        self._socket = Path(mkdtemp(prefix="vdt-preloaded-", dir="/var/tmp")) / "socket"
         argv = [sys.executable, str(HERE / "forking.py"), str(self._socket)]
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("VENDETTA", "SSH", "XDG"))}
         process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=inherited, cwd="/")
