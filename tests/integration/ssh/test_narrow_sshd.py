@@ -1,7 +1,6 @@
 """A node whose sshd allows the least: one session, and hardly two logins at a time. Everything works all the same."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from tests.conftest import NodeFactory
@@ -64,14 +63,13 @@ async def test_many_nodes_behind_one_such_door(services: Services, node: Node) -
     assert (await services.status()).connections == len(names)
 
 
-async def test_files_are_copied_while_commands_run(side: Side, node: Node, tmp_path: Path) -> None:
+async def test_much_is_carried_while_commands_run(side: Side, node: Node) -> None:
     connection = await side.connector().open(endpoint_of(node), ACCEPT)
-    (tmp_path / "file").write_bytes(bytes(5_000_000))
-    await asyncio.gather(
-        connection.put(tmp_path / "file", "/tmp/copy"),
+    much = bytes(5_000_000)
+    there, *_, back = await asyncio.gather(
+        connection.run(["cat"], input=much),
         *(connection.run(["true"]) for _ in range(10)),
-        connection.put(tmp_path / "file", "/tmp/other"),
+        connection.run(["cat"], input=much),
     )
-    await connection.get("/tmp/copy", tmp_path / "back")
-    assert (tmp_path / "back").stat().st_size == 5_000_000
+    assert (there.stdout, back.stdout) == (much, much)
     await connection.close()
