@@ -161,7 +161,10 @@ async def _read_until(read: Callable[[], Awaitable[Output | None]], word: str) -
     heard = {"stdout": b"", "stderr": b""}
     while (piece := await read()) is not None:
         seen.append(piece)
-        heard[piece.channel] = heard[piece.channel][-_MOST_BEFORE:] + piece.data
+        before = heard[piece.channel]
+        if f"{word}\n".encode() not in before:  # behind that line all is the program's own output
+            before = before[-_MOST_BEFORE:]
+        heard[piece.channel] = before + piece.data
         _, found, after = heard[piece.channel].partition(f"{word} ".encode())
         line, newline, rest = after.partition(b"\n")
         if found and newline:

@@ -37,3 +37,12 @@ async def test_nothing_of_it_is_lost(pieces: list[Output]) -> None:
 
 async def test_one_that_ends_before_it_has_begun_has_no_output() -> None:
     assert await _skip_to(Pieces([]).read, "word", b"login's own words\n", []) == []
+
+
+async def test_much_output_that_comes_before_the_line_on_stderr_is_kept_whole() -> None:
+    much = [Output("stdout", bytes([number]) * 32768) for number in range(8)]
+    source = Pieces([Output("stdout", b"word\n"), *much, SAYS_SO])
+    said, rest, before = await _read_until(source.read, "word")
+    rest = await _skip_to(source.read, "word", before, rest)
+    assert said == "run 12"
+    assert b"".join(piece.data for piece in rest if piece.channel == "stdout") == b"".join(one.data for one in much)
