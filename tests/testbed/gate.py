@@ -18,7 +18,7 @@ PASSED_ON = (
 )
 
 
-class LoginClient:
+class Gate:
     """Passes GET and HEAD on to the server at a unix socket, from a thread of its own."""
 
     def __init__(self, host: str, upstream: Path) -> None:
@@ -67,7 +67,7 @@ class LoginClient:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    gate: LoginClient
+    gate: Gate
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A caller that hung up, as callers in tests do: not worth a traceback on standard error."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import images
 from .files import hash_password
-from .gate import LoginClient
+from .gate import Gate
 from .images import UnixHTTPConnection
 from .keeper_client import KeeperClient
 
@@ -40,7 +40,7 @@ class Registry:
         log = directory / "registry.log"
         keeper.start(["docker-registry", "serve", str(directory / "config.yml")], log)
         self._wait_until_it_answers(log)
-        self._gate = LoginClient(host, self._socket)
+        self._gate = Gate(host, self._socket)
         self.address = self._gate.address
 
     def image(self, name: str = "busybox", *, blobs_held: bool = False, bytes_added: int = 1024) -> str:

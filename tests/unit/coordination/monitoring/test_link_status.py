@@ -21,7 +21,7 @@ LOST = ConnectionLost("the link was cut")
 
 
 @dataclass
-class OperationLease:
+class Held:
     """What is held, as the test says."""
 
     claims: dict[str, NodeClaim] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class OperationLease:
 class Side:
     store: Store
     links: LinkStatus
-    held: OperationLease
+    held: Held
     replica: str
 
     async def hold(self, name: str) -> NodeClaim:
@@ -49,7 +49,7 @@ class Side:
 
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Side]:
-    held = OperationLease()
+    held = Held()
     async with (
         Store.open(str(path)) as store,
         Membership(store.replicas, shared=False) as replicas,
