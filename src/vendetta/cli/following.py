@@ -23,6 +23,12 @@ from .session import Session
 
 T = TypeVar("T")
 Submit = Callable[[str], Operation]
+OnChange = Callable[[Operation], None]
+
+
+def _ignore(operation: Operation) -> None:
+    """Do nothing with the states of an operation."""
+
 
 _AT_ONCE = 16
 
@@ -50,7 +56,7 @@ class Following:
         session: Session,
         names: Sequence[str],
         submit: Submit,
-        on_change: Callable[[Operation], None] = lambda operation: None,
+        on_change: OnChange = _ignore,
     ) -> None:
         self._session = session
         self._client = session.client
@@ -151,9 +157,7 @@ class Following:
             self._session.note(f"{operation.kind} of {name}: {how}")
 
 
-def follow(
-    session: Session, name: str, submit: Submit, on_change: Callable[[Operation], None] = lambda operation: None
-) -> Operation:
+def follow(session: Session, name: str, submit: Submit, on_change: OnChange = _ignore) -> Operation:
     """Submit one operation and return it once it has succeeded. Raises the error that it failed with."""
     [outcome] = Following(session, [name], submit, on_change).run().values()
     if outcome.operation is None:
@@ -162,9 +166,9 @@ def follow(
     return outcome.operation
 
 
-def follow_result(session: Session, name: str, submit: Submit, type_: type[T]) -> T:
+def follow_result(session: Session, name: str, submit: Submit, type_: type[T], on_change: OnChange = _ignore) -> T:
     """Follow one operation as `follow` does, and return its result as a `type_`. Raises `UnexpectedReply`."""
-    operation = follow(session, name, submit)
+    operation = follow(session, name, submit, on_change)
     try:
         return msgspec.convert(operation.result, type_)
     except msgspec.ValidationError as exc:

@@ -27,10 +27,6 @@ class Ask:
         """Return the keyword arguments of `Operations.submit`."""
         return Terms(actor=self.actor, key=self.key, deadline_seconds=self.deadline_seconds)
 
-    def with_default(self, deadline_seconds: float | None) -> Self:
-        """Return the same with this deadline, unless it has one."""
-        return self if self.deadline_seconds else replace(self, deadline_seconds=deadline_seconds)
-
     def for_one(self, name: str) -> Self:
         """Return the ask for one of several: its key is made of this one's and the name."""
         return replace(self, key=f"{self.key}-{name}") if self.key else self

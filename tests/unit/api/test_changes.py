@@ -8,7 +8,7 @@ from tests.unit.api.fakes import build_services
 from vendetta.api.app import create_app
 from vendetta.api.metrics import Metrics
 from vendetta.coordination.ask import Ask
-from vendetta.coordination.changes import CHANGES, LONG_SECONDS, of_many
+from vendetta.coordination.changes import CHANGES, of_many
 
 PATHS = {
     "workspace.create": ("post", "/workspaces"),
@@ -74,11 +74,6 @@ async def test_a_deadline_that_makes_no_sense_changes_nothing(served: Served) ->
         answer = await served.local.post(f"/api/v1/nodes/gpu/drain?deadline={wrong}")
         assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (400, "deadline")
     assert served.services.changes.asked == []
-
-
-def test_an_ask_keeps_the_deadline_that_it_has() -> None:
-    assert Ask("me").with_default(LONG_SECONDS).deadline_seconds == LONG_SECONDS
-    assert Ask("me", deadline_seconds=5.0).with_default(LONG_SECONDS).deadline_seconds == 5.0
 
 
 def test_one_of_several_has_a_key_of_its_own() -> None:

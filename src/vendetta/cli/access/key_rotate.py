@@ -1,13 +1,13 @@
 """`vendetta key rotate`: a new key for the server, put on one node after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import click
 import msgspec
 
 from vendetta.cli import complete, exits
 from vendetta.cli.command import command, pass_session
-from vendetta.cli.following import Submit, follow
+from vendetta.cli.following import OnChange, Submit, follow_result
 from vendetta.cli.output import View, write_one
 from vendetta.cli.params import DEADLINE
 from vendetta.cli.session import Session
@@ -64,14 +64,13 @@ def rotate(session: Session, nodes: Sequence[str], type_: str | None, deadline: 
     return exits.FAILED if failed else exits.DONE
 
 
-def _follow(session: Session, submit: Submit, on_change: Callable[[Operation], None]) -> KeyRotation:
+def _follow(session: Session, submit: Submit, on_change: OnChange) -> KeyRotation:
     """Follow the rotation to its end. Ctrl-C cancels it."""
     try:
-        ended = follow(session, "server", submit, on_change)
+        return follow_result(session, "server", submit, KeyRotation, on_change)
     except click.exceptions.Exit:
         session.note("Nodes that have the new key keep it; for the rest, run: vendetta key rotate")
         raise
-    return msgspec.convert(ended.result, KeyRotation)
 
 
 def _note_outcome(session: Session, outcome: NodeRotation, noted: set[str]) -> None:

@@ -27,6 +27,7 @@ from vendetta.errors import InvalidInput, UnknownAction, VendettaError, nearest
 from vendetta.models import BulkResult, Node, Operation, Problem
 from vendetta.ssh.endpoint import Login
 from vendetta.store import Store
+from vendetta.tasks import cancel_and_wait
 
 from .submitter import Submitter
 
@@ -110,9 +111,7 @@ class Bulk:
             for outcome in asyncio.as_completed(tasks):
                 yield await outcome
         finally:
-            for waiting in tasks:
-                waiting.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_and_wait(*tasks)
 
     def _submitted(self, task: "asyncio.Task[Any]") -> None:
         self._submitting.discard(task)

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from vendetta.coordination.ask import Ask
-from vendetta.coordination.changes import CHANGES
 from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.coordination.operations.children import wait_for_child
 from vendetta.coordination.requests import (
@@ -80,7 +79,6 @@ class Draining:
 
     async def _submit(self, ask: Ask, kind: str, node: str, request: Request) -> Operation:
         await self._store.nodes.get(node)
-        ask = ask.with_default(CHANGES[kind].deadline_seconds)
         return await self._operations.submit(kind, node, request.build_input(), **ask.terms)
 
     async def plan(self, node: str, request: DrainRequest) -> DrainResult:

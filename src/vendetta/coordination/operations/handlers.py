@@ -17,4 +17,5 @@ def register_handlers(operations: Operations, *performers: Performs) -> None:
     """Register every handler of the use cases. Raises `KeyError` for a kind without a line in `CHANGES`."""
     for performer in performers:
         for kind, handler in performer.handlers().items():
-            operations.register(kind, handler, takes_turns=CHANGES[kind].takes_turns)
+            change = CHANGES[kind]
+            operations.register(kind, handler, takes_turns=change.takes_turns, deadline_seconds=change.deadline_seconds)

@@ -13,6 +13,7 @@ import structlog
 from vendetta.errors import Unsupported, VendettaError
 from vendetta.models import FINISHED, Operation, OperationState, Problem
 from vendetta.store import Store
+from vendetta.tasks import cancel_and_wait
 
 from .checkpoints import Durable, Json, build_location
 from .journal import Journal
@@ -123,9 +124,7 @@ class Runner:
                 await asyncio.wait(self._tasks, timeout=drain_seconds)
         finally:
             bodies = [run.body for run in self.runs if run.body]
-            for task in (*bodies, *self._tasks):
-                task.cancel()
-            await asyncio.gather(*bodies, *self._tasks, return_exceptions=True)
+            await cancel_and_wait(*bodies, *self._tasks)
 
     async def _live(self, run: LiveOperation) -> None:
         """From its place in the line to its end."""

@@ -53,6 +53,7 @@ class Operations:
         self._clock = clock
         self._drain_seconds = drain_seconds
         self._keep = keep
+        self._deadlines: dict[str, float] = {}
         self.waiting = LinkWaiters()
         self._records = Journal(store, events, group, stopping=self._is_stopping, clock=clock)
         self._lives = Runner(
@@ -66,9 +67,16 @@ class Operations:
         )
         self._takeover = Adoption(store, self._records, self._lives, group)
 
-    def register(self, kind: str, handler: Handler, *, takes_turns: bool = True) -> None:
-        """`kind` is noun and verb: operations of one noun on one target take turns, unless told otherwise."""
+    def register(
+        self, kind: str, handler: Handler, *, takes_turns: bool = True, deadline_seconds: float | None = None
+    ) -> None:
+        """Register what performs a kind, which is noun and verb.
+
+        Operations of one noun on one target take turns, unless `takes_turns` is false. `deadline_seconds` is for those
+        that are submitted without one; None: an hour.
+        """
         self._lives.handlers[kind] = handler
+        self._deadlines[kind] = deadline_seconds or DEADLINE_SECONDS
         if not takes_turns:
             self._lives.runs.side_by_side.add(kind)
 
@@ -111,7 +119,7 @@ class Operations:
     ) -> Operation:
         """Records it, and begins it when its turn comes. The same `key` again: the operation that it made.
 
-        What isn't done within `deadline_seconds` (an hour) from now fails.
+        What isn't done within `deadline_seconds` (None: those of its kind) from now fails.
 
         Raises `Conflict` where that one was asked for something else, `ServerUnavailable` while the server stops.
         """
@@ -128,7 +136,7 @@ class Operations:
             state="pending",
             actor=actor,
             created_at=now,
-            deadline=now + timedelta(seconds=deadline_seconds or DEADLINE_SECONDS),
+            deadline=now + timedelta(seconds=deadline_seconds or self._deadlines[kind]),
         )
         # its place in the line is taken before anything is awaited; a caller that goes away doesn't take it back
         run = self._lives.line_up(operation, msgspec.json.decode(msgspec.json.encode(input)))

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from vendetta.coordination.ask import Ask
-from vendetta.coordination.changes import CHANGES
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
 from vendetta.coordination.monitoring import Observation
@@ -81,7 +80,6 @@ class Moves:
             await self._store.workspaces.get(name)
             if request.node is not None:
                 check_open(await self._store.nodes.get(request.node))
-        ask = ask.with_default(CHANGES[KIND].deadline_seconds)
         return await self._operations.submit(KIND, name, request.build_input(), **ask.terms)
 
     async def check(self, workspace: Workspace) -> None:

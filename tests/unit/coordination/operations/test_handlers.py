@@ -23,19 +23,19 @@ class Registered:
     """What `Operations.register` was called with."""
 
     def __init__(self) -> None:
-        self.handlers: dict[str, tuple[Handler, bool]] = {}
+        self.handlers: dict[str, tuple[bool, float | None]] = {}
 
-    def register(self, kind: str, handler: Handler, *, takes_turns: bool) -> None:
+    def register(self, kind: str, handler: Handler, *, takes_turns: bool, deadline_seconds: float | None) -> None:
         assert kind not in self.handlers
-        self.handlers[kind] = (handler, takes_turns)
+        self.handlers[kind] = (takes_turns, deadline_seconds)
 
 
 def test_every_change_is_performed_by_one_use_case() -> None:
     registered: Any = Registered()
     # what performs is not called here
     register_handlers(registered, *(object.__new__(use_case) for use_case in PERFORMERS))
-    assert {kind: takes_turns for kind, (_, takes_turns) in registered.handlers.items()} == {
-        kind: change.takes_turns for kind, change in CHANGES.items()
+    assert registered.handlers == {
+        kind: (change.takes_turns, change.deadline_seconds) for kind, change in CHANGES.items()
     }
 
 

@@ -52,7 +52,7 @@ def open_operations(store: Store) -> Open:
     return opened
 
 
-class LoginClient:
+class Gate:
     """A handler whose one step says when it has begun, and ends when it is let through."""
 
     def __init__(self) -> None:
@@ -166,7 +166,7 @@ async def test_where_the_store_fails_the_operation_is_left_for_the_next_server(
     async def break_down(*args: object, **changes: object) -> None:
         raise OSError("disk full")
 
-    gate = LoginClient()
+    gate = Gate()
     with capture_logs() as logs:
         async with open_operations(go=gate) as operations:
             operation = await submit(operations, "thing.go")
@@ -217,7 +217,7 @@ async def test_the_same_key_is_the_same_operation(open_operations: Open) -> None
 
 
 async def test_one_target_is_served_in_order_and_others_at_once(open_operations: Open) -> None:
-    gate = LoginClient()
+    gate = Gate()
     async with open_operations(go=gate) as operations:
         for number in range(3):
             await submit(operations, "thing.go", "a", at="a", number=number)
@@ -232,7 +232,7 @@ async def test_one_target_is_served_in_order_and_others_at_once(open_operations:
 
 
 async def test_one_that_is_not_admitted_keeps_nobody_waiting_and_lets_nobody_pass(open_operations: Open) -> None:
-    gate = LoginClient()
+    gate = Gate()
     async with open_operations(go=gate) as operations:
         first = await operations.submit("thing.go", "t", {}, actor="me", key="key")
         again = await operations.submit("thing.go", "t", {}, actor="me", key="key")
@@ -255,7 +255,7 @@ async def test_a_failed_one_lets_the_next_go_on(open_operations: Open) -> None:
 
 
 async def test_waiting_ends_with_the_time(open_operations: Open) -> None:
-    gate = LoginClient()
+    gate = Gate()
     async with open_operations(go=gate) as operations:
         operation = await submit(operations, "thing.go")
         await gate.begun.get()
@@ -265,7 +265,7 @@ async def test_waiting_ends_with_the_time(open_operations: Open) -> None:
 
 async def test_everyone_who_watches_sees_progress_and_the_end(open_operations: Open) -> None:
     steps_of: list[Steps] = []
-    gate = LoginClient()
+    gate = Gate()
 
     async def go(steps: Steps, given: Input) -> Input:
         steps_of.append(steps)
@@ -293,7 +293,7 @@ async def test_everyone_who_watches_sees_progress_and_the_end(open_operations: O
 
 
 async def test_a_pending_one_is_cancelled_at_once(open_operations: Open, store: Store) -> None:
-    gate = LoginClient()
+    gate = Gate()
     async with open_operations(go=gate) as operations:
         first = await submit(operations, "thing.go", number=1)
         second = await submit(operations, "thing.go", number=2)
@@ -313,7 +313,7 @@ async def test_a_pending_one_is_cancelled_at_once(open_operations: Open, store: 
 
 
 async def test_a_running_one_is_stopped_and_cleans_up(open_operations: Open, store: Store) -> None:
-    gate = LoginClient()
+    gate = Gate()
     async with open_operations(go=gate) as operations:
         operation = await submit(operations, "thing.go")
         await gate.begun.get()
@@ -451,7 +451,7 @@ async def test_a_step_may_submit_another_operation_and_wait_for_it(open_operatio
 
 
 async def test_leaving_waits_for_what_runs_but_begins_nothing(open_operations: Open, store: Store) -> None:
-    gate = LoginClient()
+    gate = Gate()
     async with open_operations(go=gate) as operations:
         running = await submit(operations, "thing.go", number=1)
         pending = await submit(operations, "thing.go", number=2)
@@ -464,7 +464,7 @@ async def test_leaving_waits_for_what_runs_but_begins_nothing(open_operations: O
 
 
 async def test_what_is_not_done_in_time_is_left_and_gone_on_with(open_operations: Open, store: Store) -> None:
-    gate = LoginClient()
+    gate = Gate()
     async with open_operations(drain_seconds=0.0, go=gate) as operations:
         operation = await submit(operations, "thing.go", number=1)
         waiting = asyncio.create_task(operations.wait(operation.id, None))
@@ -525,7 +525,7 @@ async def test_a_crash_before_the_first_step_is_begun_again(open_operations: Ope
 
 
 async def test_a_crash_after_the_last_step_repeats_nothing(open_operations: Open, store: Store) -> None:
-    gate = LoginClient()
+    gate = Gate()
     gate.open.set()
     async with open_operations(go=gate) as operations:
         done = await operations.wait((await submit(operations, "thing.go", number=1)).id, None)
@@ -537,7 +537,7 @@ async def test_a_crash_after_the_last_step_repeats_nothing(open_operations: Open
 
 
 async def test_a_cancel_outlives_the_server(open_operations: Open) -> None:
-    gate = LoginClient()
+    gate = Gate()
     async with open_operations(drain_seconds=0.0, go=gate) as operations:
         operation = await submit(operations, "thing.go")
         await gate.begun.get()
@@ -548,7 +548,7 @@ async def test_a_cancel_outlives_the_server(open_operations: Open) -> None:
 
 
 async def test_stopping_right_after_the_start_harms_nothing(open_operations: Open) -> None:
-    gate = LoginClient()
+    gate = Gate()
     async with open_operations(drain_seconds=0.0, go=gate) as operations:
         operation = await submit(operations, "thing.go")
         await gate.begun.get()
@@ -571,7 +571,7 @@ async def test_what_this_program_does_not_know_fails(open_operations: Open, stor
                 await call("none")
         with pytest.raises(OperationNotFound):
             await operations.wait("none", None)
-    gate = LoginClient()
+    gate = Gate()
     async with open_operations(drain_seconds=0.0, go=gate) as operations:
         operation = await submit(operations, "thing.go")
     async with open_operations() as operations:
@@ -583,7 +583,7 @@ async def test_what_this_program_does_not_know_fails(open_operations: Open, stor
 async def test_what_another_version_of_the_steps_left_begins_again(
     open_operations: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = LoginClient()
+    gate = Gate()
     async with open_operations(drain_seconds=0.0, go=gate) as operations:
         operation = await submit(operations, "thing.go")
         await gate.begun.get()
@@ -619,7 +619,7 @@ def test_steps_are_kept_beside_the_state() -> None:
 
 
 async def test_kinds_that_take_no_turns_run_side_by_side(store: Store) -> None:
-    gate = LoginClient()
+    gate = Gate()
     async with Events(store) as events:
         operations = Operations(store, events)
         operations.register("node.execute", gate, takes_turns=False)
@@ -629,3 +629,14 @@ async def test_kinds_that_take_no_turns_run_side_by_side(store: Store) -> None:
             await gate.begun.get()
             await gate.begun.get()
             gate.open.set()
+
+
+async def test_the_deadline_of_a_kind_is_for_those_that_are_submitted_without_one(store: Store) -> None:
+    async with Events(store) as events:
+        operations = Operations(store, events)
+        operations.register("node.execute", echo, deadline_seconds=86400.0)
+        async with operations:
+            long = await operations.submit("node.execute", "gpu", {}, actor="me")
+            short = await operations.submit("node.execute", "gpu", {}, actor="me", deadline_seconds=5.0)
+    given = [(one.deadline - one.created_at).total_seconds() for one in (long, short) if one.deadline]
+    assert given == [86400.0, 5.0]

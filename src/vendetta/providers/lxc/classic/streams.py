@@ -7,9 +7,7 @@ from vendetta.errors import EngineUnavailable, Unsupported
 from vendetta.providers.powers import BEGUN, InstanceEvent
 from vendetta.transport import CommandResult, Output
 
-from .host import Host
-
-_GREETING = b"vendetta\n"
+from .host import GREETING, Host
 
 
 async def logs(
@@ -54,12 +52,12 @@ async def _read(host: Host, doing: str, script: str, name: str, *arguments: str)
                 yield piece.data
             else:
                 said += piece.data
-                _, greeting, rest = said.partition(_GREETING)
+                _, greeting, rest = said.partition(GREETING)
                 greeted = bool(greeting)
                 if rest:
                     yield rest
         status = await process.wait()
         if status or not greeted:
-            host.parse(doing, name, CommandResult(status, _GREETING if greeted else b"", complaint))
+            host.parse(doing, name, CommandResult(status, GREETING if greeted else b"", complaint))
     finally:
         await process.close()
