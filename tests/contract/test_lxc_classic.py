@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.images import build_root
-from tests.contract.links import open_link
+from tests.contract.links import FragileLink, open_link
 from tests.contract.sites import IMAGE, Site, finish, gather_output, ignore_progress, started
 from tests.testbed import Node
 
@@ -18,6 +18,7 @@ from vendetta.errors import (
     EngineUnavailable,
     ImageNotFound,
     InvalidInput,
+    LinkError,
     ProviderError,
     Unsupported,
     WrongState,
@@ -123,6 +124,66 @@ async def test_what_is_let_go_of_is_ended(provider: Classic, processes: Callable
     async with asyncio.timeout(20):
         while "sleep 4321" in processes():
             await asyncio.sleep(0.02)
+
+
+async def test_a_copy_that_was_cut_off_writes_nothing_over_the_next(
+    provider: Classic, classic_node: Node, tmp_path: Path
+) -> None:
+    """It has got all of it, and stands still for as long as it takes."""
+    await started(provider, "web", InstanceSpec(image=IMAGE))
+
+    def unpackers() -> list[str]:
+        listed = classic_node.run(["ps", "-eo", "pid,args"]).stdout
+        return [line.split()[0] for line in listed.splitlines() if line.split()[1:] == ["tar", "-x", "-p", "-f", "-"]]
+
+    async with FragileLink(classic_node) as link, open_link(classic_node, tmp_path, link) as connection:
+
+        async def old() -> AsyncIterator[bytes]:
+            async with asyncio.timeout(20):
+                while not (found := unpackers()):
+                    await asyncio.sleep(0.02)
+            classic_node.run(["kill", "-STOP", *found])
+            yield build_archive("file", b"old")
+            link.arm(1)
+
+        with pytest.raises(LinkError):
+            await Classic(connection, "us").put_archive("web", "/tmp", old())
+
+    async def new() -> AsyncIterator[bytes]:
+        yield build_archive("file", b"new")
+
+    await provider.put_archive("web", "/tmp", new())
+    for pid in unpackers():
+        classic_node.run(["kill", "-CONT", pid])
+    async with asyncio.timeout(20):
+        while unpackers():
+            await asyncio.sleep(0.02)
+    assert (await finish(await provider.exec("web", ["cat", "/tmp/file"])))[0] == b"new"
+
+
+async def test_a_copy_that_goes_on_is_not_ended_by_another(provider: Classic) -> None:
+    await started(provider, "web", InstanceSpec(image=IMAGE))
+
+    async def one() -> AsyncIterator[bytes]:
+        yield build_archive("one", b"1")
+
+    async def slow() -> AsyncIterator[bytes]:
+        archive = build_archive("slow", b"2")
+        yield archive[:600]
+        await provider.put_archive("web", "/tmp", one())
+        yield archive[600:]
+
+    await provider.put_archive("web", "/tmp", slow())
+    assert (await finish(await provider.exec("web", ["cat", "/tmp/one", "/tmp/slow"])))[0] == b"12"
+
+
+def build_archive(name: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 async def test_a_user_is_known_by_the_name_in_there(provider: Classic) -> None:

@@ -19,7 +19,9 @@ _ABSENT, _MISSING_PROGRAM = 66, 127
 _STAT = """\
 [ -e "$1" ] || [ -h "$1" ] || exit 66
 stat -c '%f %s' "$1" && if [ -h "$1" ]; then readlink "$1"; fi"""
-_UNPACK = 'cd "$1" || exit 66; exec tar -x -p -f -'
+UNPACK = 'cd "$1" || exit 66; exec tar -x -p -f -'
+"""The script of `put_archive`, which is given the directory."""
+
 _PACK = 'cd "$1" || exit 66; [ -e "$2" ] || [ -h "$2" ] || exit 66; exec tar -c -f - -- "$2"'
 
 _KINDS: dict[int, PathKind] = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
@@ -60,7 +62,7 @@ async def stat_path(run: Run, path: str) -> PathStat | None:
 async def put_archive(run: Run, directory: str, archive: AsyncIterator[bytes]) -> None:
     """As `Files.put_archive`."""
     check_path(directory)
-    process = await run(["sh", "-c", _UNPACK, "vendetta", directory])
+    process = await run(["sh", "-c", UNPACK, "vendetta", directory])
     listening = asyncio.create_task(_read_to_end(process))
     try:
         async for piece in archive:

@@ -186,6 +186,7 @@ class Classic:
         return await archives.stat_path(self._running(name), path)
 
     async def put_archive(self, name: str, directory: str, archive: AsyncIterator[bytes]) -> None:
+        await self._host.ask(f"end what was cut off in {name}", "end_unpackers", name, archives.UNPACK)
         await archives.put_archive(self._running(name), directory, archive)
 
     async def get_archive(self, name: str, path: str) -> AsyncGenerator[bytes, None]:
