@@ -32,7 +32,11 @@ class ServerConfig(BaseModel):
     )
     connection_timeout: float = Field(30.0, gt=0, description="the longest that one login to a node may take")
     keepalive_interval: float = Field(20.0, gt=0, description="how often an idle connection is checked")
-    max_connections: int = Field(1000, ge=1, description="connections held at once; beyond it the idlest goes")
+    max_connections: int | None = Field(
+        None,
+        ge=1,
+        description="connections held at once; beyond it the idlest goes; default: 3/4 of the limit of open files",
+    )
     max_idle: float = Field(3600.0, gt=0, description="a connection that nobody used for this long is closed")
     ssh_key_path: Path | None = Field(None, description="a private key to offer first on every node")
     state_file: str = Field(

@@ -55,6 +55,7 @@ from vendetta.ssh.pool import Pool
 from vendetta.store import Store
 from vendetta.store.events import TOPIC as EVENTS
 
+from .limits import count_connections
 from .services import Listener, Services
 
 
@@ -64,6 +65,7 @@ async def running_services(
 ) -> AsyncIterator[Services]:
     """Everything the server is made of, opened in order and closed in reverse."""
     host_keys, keys, connector = build_ssh(paths, config)
+    most_connections = config.max_connections or count_connections()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(config.state_file))
         credentials = await stack.enter_async_context(Credentials(store, host_keys, keys, paths.keys_dir))
@@ -73,7 +75,7 @@ async def running_services(
         shares = NodeAssignment(store, replicas)
         links = await stack.enter_async_context(LinkStatus(store, told, shares))
         pool = await stack.enter_async_context(
-            Pool(connector, links, max_connections=config.max_connections, max_idle_seconds=config.max_idle)
+            Pool(connector, links, max_connections=most_connections, max_idle_seconds=config.max_idle)
         )
         stack.callback(links.shut_down)
         registry = build_registry()
@@ -213,6 +215,7 @@ def build_status(
             nodes=await store.nodes.count(),
             workspaces=await store.workspaces.count(),
             connections=len(pool),
+            max_connections=pool.max_connections,
             operations_running=operations.running,
             memory_bytes=resident_bytes(),
             replicas=[replace(each, nodes=held.get(each.id, 0)) for each in await store.replicas.list()],

@@ -22,6 +22,8 @@ class ServerStatus:
     """`id` is of the state, `replica` of the process that answers; `replicas` are all that live.
 
     `requests_running` counts the HTTP requests and WebSockets that are being served, without the one that asks.
+    `max_connections` is how many of `connections` this replica holds at once: as configured, or else as many as its
+    limit of open files leaves room for.
     """
 
     id: str
@@ -37,6 +39,7 @@ class ServerStatus:
     operations_running: int
     memory_bytes: int
     requests_running: int = 0
+    max_connections: int = 0
     replicas: list[Replica] = field(default_factory=list)
 
 

@@ -11,7 +11,7 @@ from tests.integration.ssh.sshd import Sshd
 
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
-from vendetta.coordination.monitoring import monitor
+from vendetta.coordination.monitoring import monitor, resting
 from vendetta.coordination.monitoring import node_reader as reading
 from vendetta.coordination.requests import ExecRequest, NodeRequest
 from vendetta.errors import ConnectFailed
@@ -103,14 +103,16 @@ async def test_more_nodes_than_connections_are_not_connected_again_and_again(
     assert seen.logins.total() == before
     await use(services, NAMES[0])
     assert seen.logins.total() == before + 1
-    assert (await services.status()).connections <= PLACES
+    status = await services.status()
+    assert status.connections <= PLACES == status.max_connections
 
 
 async def test_every_node_stays_known_and_logins_stay_bounded(
     services: Services, sshd: Sshd, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "SAFETY_SECONDS", 0.5)
-    monkeypatch.setattr(monitor, "ROUND_SECONDS", 0.5)
+    monkeypatch.setattr(resting, "RESTING_SECONDS", 0.5)
+    monkeypatch.setattr(resting, "APART_SECONDS", 0.1)
     await add_all(services, sshd)
     used = NAMES[:2]
     for name in used:
@@ -144,7 +146,8 @@ async def test_one_that_went_away_while_it_rested_is_found_out(
     services: Services, make_sshd: Any, sshd: Sshd, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "SAFETY_SECONDS", 0.2)
-    monkeypatch.setattr(monitor, "ROUND_SECONDS", 0.2)
+    monkeypatch.setattr(resting, "RESTING_SECONDS", 0.2)
+    monkeypatch.setattr(resting, "APART_SECONDS", 0.1)
     other = make_sshd()
     request = NodeRequest(name="gone", address=f"root@127.0.0.1:{other.port}", identity=str(other.key))
     await services.nodes.add(request, Login(accept_new=True), actor="test")

@@ -121,6 +121,7 @@ SERVER = ServerStatus(
     connections=1,
     operations_running=0,
     memory_bytes=80 * 2**20,
+    max_connections=3000,
     replicas=[Replica(id="r1", host="here", version="0.1.0", pid=42, started_at=THEN, nodes=1)],
 )
 

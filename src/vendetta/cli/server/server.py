@@ -56,7 +56,7 @@ SERVER = View[ServerStatus](
         ("Started", format_time(status.started_at)),
         ("Listens on", status.listen_address),
         ("State", status.state_file),
-        ("Nodes", f"{status.nodes}, {status.connections} connected"),
+        ("Nodes", f"{status.nodes}, {status.connections} connected, {status.max_connections} at most"),
         ("Workspaces", str(status.workspaces)),
         ("Operations", f"{status.operations_running} running"),
         ("Memory", format_bytes(status.memory_bytes)),

@@ -4,7 +4,7 @@ One task a node, under the claim by which it is held: what is seen is written as
 with one node never touches another, and a lost link changes nothing but the link: workspaces become *unknown*.
 Durations are by the event loop's clock, which nobody sets.
 
-Beyond `max_connections` the idlest nodes rest: their link is closed, and they are visited in turn instead.
+Beyond `max_connections` the idlest nodes rest: their link is closed, and they are visited in turn instead (`resting`).
 """
 
 import asyncio
@@ -33,6 +33,7 @@ from .link_status import LinkStatus
 from .node_reader import NodeReader
 from .observation import Observation
 from .offline_detector import Heartbeats
+from .resting import RestingVisits
 from .silence import Silence
 from .watched_node import Watched, clock
 
@@ -45,7 +46,7 @@ FIRST_ROUND, LATER_ROUNDS = (0.0, 1.0), (0.8, 1.2)
 ASKED_AT_ONCE = 16
 """Of nodes: a thousand that are back at once would keep the store from each other until all gave up."""
 ROUND_SECONDS = 60.0
-"""How often, of a node whose events can't be listened to: one that rests, or spares its sessions.
+"""How often, of a node whose events can't be listened to because it spares its sessions.
 
 Sooner where an engine doesn't answer that did: after pauses that grow up to `LONGEST_SECONDS`.
 """
@@ -81,6 +82,7 @@ class Monitor:
             self._watched, pool, links, observation, node_timeout_seconds=node_timeout_seconds
         )
         self._asking = Limit(ASKED_AT_ONCE)
+        self._resting = RestingVisits()
         self._on_tried: Callable[[str], None] = lambda node: None
         self._closing = AsyncExitStack()
 
@@ -236,8 +238,8 @@ class Monitor:
     ) -> bool:
         """Until everything is to be read again: with the engines' events for as long as the link stands.
 
-        Raises `LinkError` where it is lost. Where it rests, whoever opens it ends the stay. False: an engine's events
-        ended before the time.
+        Raises `LinkError` where it is lost. Where it rests, its turn or whoever opens it ends the stay. False: an
+        engine's events ended before the time.
         """
         undisturbed = build_pause(setbacks) if setbacks else SAFETY_SECONDS
         seconds = ROUND_SECONDS if connection.spares_sessions else undisturbed
@@ -245,7 +247,7 @@ class Monitor:
         if connection.closed:
             if connection.error:
                 raise connection.error
-            await watched.nudged(ROUND_SECONDS * jitter)
+            await self._resting.wait_for_turn(watched)
             return True
         return listened
 

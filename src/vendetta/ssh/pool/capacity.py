@@ -24,6 +24,10 @@ class Capacity:
         self._watching: dict[str, Place] = {}
 
     @property
+    def limit(self) -> int:
+        return self._limit
+
+    @property
     def full(self) -> bool:
         return self._taken >= self._limit
 

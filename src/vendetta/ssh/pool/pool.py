@@ -16,6 +16,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from vendetta.errors import AuthFailed, Busy, ConnectionLost, HostKeyUnknown, LinkError, VendettaError
 from vendetta.ssh.breaker import Breaker
 from vendetta.ssh.channel import Connection
@@ -24,6 +26,8 @@ from vendetta.ssh.login import Connector
 
 from .capacity import Capacity
 from .slots import Link, LinkObserver, PendingLogin
+
+log = structlog.get_logger(__name__)
 
 ROOM_SECONDS = 60.0
 DRAIN_SECONDS = 10.0
@@ -64,6 +68,7 @@ class Pool:
         self._leases = 0
         self._unused = asyncio.Event()
         self._draining = False
+        self._said_that_nodes_rest = False
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -96,6 +101,11 @@ class Pool:
 
     def breakers_by_state(self) -> Mapping[str, int]:
         return Counter(breaker.state for breaker in self._breakers.values())
+
+    @property
+    def max_connections(self) -> int:
+        """How many there may be at once."""
+        return self._room.limit
 
     @property
     def waiting(self) -> int:
@@ -316,7 +326,15 @@ class Pool:
     def _evict(self, link: Link) -> None:
         del self._links[link.node]
         self._leaving += 1
-        tell = self._observer.rested if link.node in self._watched else self._observer.closed
+        rests = link.node in self._watched
+        if rests and not self._said_that_nodes_rest:
+            self._said_that_nodes_rest = True
+            log.warning(
+                "more nodes than max_connections: the idlest rest, and are asked in turn",
+                max_connections=self.max_connections,
+                nodes=len(self._watched),
+            )
+        tell = self._observer.rested if rests else self._observer.closed
         task = self._tasks.create_task(self._close(link, tell), name=f"close {link.node}")
         task.add_done_callback(self._evicted)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from vendetta.errors import AuthFailed, Busy, ConnectionLost, LinkTimeout, VendettaError
 from vendetta.ssh.endpoint import Endpoint, Login
@@ -334,6 +335,14 @@ async def test_what_is_watched_makes_room_and_is_told_to_rest(build: Callable[..
             await pool.connect(at("b"))
             assert pool.connection("a") is None
     assert heard[:4] == ["connecting a", "connected a", "rested a", "connecting b"]
+
+
+async def test_that_nodes_rest_is_logged_once(build: Callable[..., Pool]) -> None:
+    async with build(max_connections=1) as pool:
+        with capture_logs() as told, pool.watching("a"), pool.watching("b"):
+            for node in ("a", "b", "a", "b"):
+                await visit(pool, node)
+        assert [(line["max_connections"], line["nodes"]) for line in told] == [(1, 2)]
 
 
 async def test_a_visit_doesnt_count_as_use(build: Callable[..., Pool], clock: Clock) -> None:
