@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.preloaded import preloaded
+from tests.preloaded import COMMAND, preloaded
 from tests.testbed import Node
 
 from vendetta.client import Client
@@ -39,7 +39,7 @@ class Vendetta:
         """Runs a command to its end; `status` is the exit status that it must have (None: any)."""
         process = subprocess.run(
             self.argv(*argv),
-            env=self.env(),
+            env={**self.env(), COMMAND: "yes"},
             input=input,
             stdin=None if input is not None else subprocess.DEVNULL,
             capture_output=True,

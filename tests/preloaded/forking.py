@@ -1,7 +1,11 @@
 """The preloaded process: `forking.py SOCKET`. Ends when its standard input does.
 
 A caller sends one message, JSON with `environment`, `folder` and `umask`, and with it the three standard files. It gets
-the exit status of the server that was forked for it, as text, once that has ended, and the connection is closed.
+the exit status of the server that was forked for it, as text, once that has ended, and the connection is closed. With
+`command` it is a command line of these arguments, which is ended if its caller is.
+
+With `function` ("module:name") and `arguments` (JSON) that is called rather than the server, with the files that came
+behind the three as its last arguments, by number; the caller is sent the forked process, as a pidfd, at once.
 """
 
 import gc
@@ -11,9 +15,14 @@ import selectors
 import signal
 import socket
 import sys
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 LARGEST_MESSAGE = 1 << 20
+MOST_FILES = 8
+ROOT = str(Path(__file__).parents[2])
 
 
 def main() -> None:
@@ -34,13 +43,18 @@ def preload() -> None:
 
     import vendetta.api.__main__
     import vendetta.api.process
-    import vendetta.settings  # noqa: F401
+    import vendetta.cli
+    import vendetta.settings
 
+    for module in walk_packages(vendetta.cli.__path__, "vendetta.cli."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
     gc.collect()
     gc.freeze()
 
 
 def serve(listener: socket.socket) -> None:
+    ending: dict[socket.socket, int] = {}  # the processes that end with their callers
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         selector.register(0, selectors.EVENT_READ)
@@ -50,11 +64,29 @@ def serve(listener: socket.socket) -> None:
                     return
                 if key.fileobj is listener:
                     caller, _ = listener.accept()
-                    pid = fork(caller, selector)
-                    selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, caller))
+                    message, files, _, _ = socket.recv_fds(caller, LARGEST_MESSAGE, MOST_FILES)
+                    if not message:
+                        caller.close()  # it was ended on its way here
+                        continue
+                    wanted = json.loads(message)
+                    pid = fork(wanted, files, selector)
+                    watched = os.pidfd_open(pid)
+                    selector.register(watched, selectors.EVENT_READ, (pid, caller))
+                    if "function" in wanted:
+                        tell(caller, watched)
+                    elif wanted["command"]:
+                        selector.register(caller, selectors.EVENT_READ)
+                        ending[caller] = watched
+                elif isinstance(key.fileobj, socket.socket):
+                    if key.fileobj in ending:  # otherwise it was told of the end in this very turn
+                        selector.unregister(key.fileobj)
+                        signal.pidfd_send_signal(ending.pop(key.fileobj), signal.SIGKILL)
                 else:
                     selector.unregister(key.fileobj)
-                    collect(key.fd, *key.data)
+                    pid, caller = key.data
+                    if ending.pop(caller, None) is not None:
+                        selector.unregister(caller)
+                    collect(key.fd, pid, caller)
 
 
 def collect(watched: int, pid: int, caller: socket.socket) -> None:
@@ -68,8 +100,14 @@ def collect(watched: int, pid: int, caller: socket.socket) -> None:
             return
 
 
-def fork(caller: socket.socket, selector: selectors.BaseSelector) -> int:
-    message, files, _, _ = socket.recv_fds(caller, LARGEST_MESSAGE, 3)
+def tell(caller: socket.socket, process: int) -> None:
+    try:
+        socket.send_fds(caller, [b"forked"], [process])
+    except OSError:
+        return
+
+
+def fork(wanted: dict[str, Any], files: list[int], selector: selectors.BaseSelector) -> int:
     if pid := os.fork():
         for file in files:
             os.close(file)
@@ -77,8 +115,8 @@ def fork(caller: socket.socket, selector: selectors.BaseSelector) -> int:
     status = 70
     try:
         selector.close()
-        become(json.loads(message), files)
-        status = run()
+        become(wanted, files)
+        status = call(wanted, len(files)) if "function" in wanted else run(wanted["command"])
     except SystemExit as exc:
         status = exc.code if isinstance(exc.code, int) else 1
     finally:
@@ -92,16 +130,27 @@ def become(wanted: dict[str, Any], files: list[int]) -> None:
     os.setsid()
     for number, file in enumerate(files):
         os.dup2(file, number)
-    os.closerange(3, 1024)
+    os.closerange(len(files), 1024)
     os.environ.clear()
     os.environ.update(wanted["environment"])
     os.chdir(wanted["folder"])
     os.umask(wanted["umask"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = ["vendetta.api"]
 
 
-def run() -> int:
+def call(wanted: dict[str, Any], files: int) -> int:
+    sys.path.insert(0, ROOT)
+    module, _, name = wanted["function"].partition(":")
+    getattr(import_module(module), name)(*wanted["arguments"], *range(3, files))
+    return 0
+
+
+def run(command: list[str]) -> int:
+    if command:
+        import vendetta.cli
+
+        sys.argv = [str(Path(vendetta.cli.__file__).with_name("__main__.py")), *command]
+        return vendetta.cli.main()
     from vendetta.api.__main__ import main
 
     return main()

@@ -88,14 +88,14 @@ class Boundaries:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(home: str, provider: str | None, pipe: Connection) -> None:
-    """The process. What it is told through `pipe` is `(kind, target, given, fatal)`.
+def run(home: str, provider: str | None, pipe: int) -> None:
+    """The process. What it is told through the file `pipe` is `(kind, target, given, fatal)`.
 
     `provider` is whose belongings it tells of.
     """
     os.environ.update(HOME=home, VENDETTA_HOME=f"{home}/v")
     (Queue.__init__.__kwdefaults__ or {})["polling_interval_sec"] = durable.RESUMED_POLL_SECONDS = HURRY_SECONDS
-    asyncio.run(serve(provider, pipe))
+    asyncio.run(serve(provider, Connection(pipe)))
 
 
 async def serve(provider: str | None, pipe: Connection) -> None:

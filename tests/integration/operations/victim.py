@@ -1,17 +1,16 @@
 """A server that is killed, again and again, and each time followed by another one on the same home."""
 
-import multiprocessing
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.forkserver import _forkserver  # type: ignore[attr-defined]
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.integration.operations import killing
+from tests.preloaded import preloaded
 from tests.testbed import Node
 
 PATIENCE_SECONDS = 60.0
@@ -27,8 +26,6 @@ class Victim:
         self.home = home
         self.kills = 0
         self._provider = provider
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([killing.__name__, "dbos"])
         self._start()
 
     def add(self, name: str, node: Node) -> None:
@@ -71,21 +68,14 @@ class Victim:
 
     def end(self) -> None:
         self._process.kill()
-        self._process.join()
+        self._process.wait()
+        self._process.close()
 
     def _start(self) -> None:
-        try:
-            self._fork()
-        except ConnectionRefusedError:
-            # Python's own server of forks can die of a caller that it doesn't expect, and is started anew once it has
-            os.waitid(os.P_PID, _forkserver._forkserver_pid, os.WEXITED | os.WNOWAIT)  # type: ignore[attr-defined]
-            self._fork()
-
-    def _fork(self) -> None:
-        ours, theirs = self._context.Pipe()
-        self._process = self._context.Process(target=killing.run, args=(str(self.home), self._provider, theirs))
-        self._process.start()
-        theirs.close()
+        ours, theirs = Pipe()
+        with theirs:
+            function = f"{killing.__name__}:run"
+            self._process = preloaded.fork(function, str(self.home), self._provider, files=[theirs.fileno()])
         self._pipe: Connection = ours
         self.told: dict[str, Any] = self._receive()
 
@@ -95,7 +85,8 @@ class Victim:
         return self._pipe.recv()
 
     def _follow(self) -> None:
-        self._process.join(PATIENCE_SECONDS)
+        self._process.wait(PATIENCE_SECONDS)
+        self._process.close()
         self.kills += 1
         self._start()
 
