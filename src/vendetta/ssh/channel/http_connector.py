@@ -1,8 +1,8 @@
 """HTTP over a channel: an aiohttp connector whose connections are unix sockets on the node.
 
 An asyncssh channel has the methods that aiohttp uses of a transport (write, pause, resume, eof), so aiohttp's protocol
-is joined to it directly. `_create_connection` is a private name of aiohttp: its version is bounded for that, and
-tests/integration/ssh/test_sockets.py holds what is relied on.
+is joined to it directly. `_create_connection` is a private name of aiohttp (docs/library-internals.md): its version is
+bounded for that, and tests/integration/ssh/test_sockets.py holds what is relied on.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from typing import Any, cast
 import aiohttp
 import asyncssh
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ClientRequest
 
 KEEP_ALIVE_SECONDS = 300.0
 
@@ -28,7 +27,7 @@ class ChannelConnector(aiohttp.BaseConnector):
         self._open_session = open_session
 
     async def _create_connection(
-        self, req: ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
     ) -> ResponseHandler:
         """Raises what opening a channel raises, as it is: callers know these errors."""
         handler = ResponseHandler(loop=asyncio.get_running_loop())

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
-from asyncssh.known_hosts import SSHKnownHosts
 
 from vendetta.errors import InvalidInput
 from vendetta.models import HostKey
@@ -43,7 +42,7 @@ class HostKeys:
     def __init__(self, pins_file: Path, known_hosts: Sequence[Path] = ()) -> None:
         self._pins_file = pins_file
         self._known_hosts = tuple(known_hosts)
-        self._parsed: dict[Path, tuple[Version, SSHKnownHosts]] = {}
+        self._parsed: dict[Path, tuple[Version, asyncssh.SSHKnownHosts]] = {}
         self._listener: Callable[[str, str | None], None] = lambda pinned_as, lines: None
 
     def known(self, pinned_as: str, host: str, port: int) -> Known:
@@ -155,7 +154,7 @@ class HostKeys:
     def _write(self, lines: Sequence[str]) -> None:
         write_private(self._pins_file, "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))
 
-    def _parse(self, path: Path, parse: Callable[[bytes], SSHKnownHosts]) -> SSHKnownHosts:
+    def _parse(self, path: Path, parse: Callable[[bytes], asyncssh.SSHKnownHosts]) -> asyncssh.SSHKnownHosts:
         """Parsed again only when the file has changed: these files grow to thousands of lines."""
         # before it is read: what is written meanwhile is read the next time
         now = version(path)
@@ -164,9 +163,9 @@ class HostKeys:
         return self._parsed[path][1]
 
 
-def parse_known_hosts(data: bytes) -> SSHKnownHosts:
+def parse_known_hosts(data: bytes) -> asyncssh.SSHKnownHosts:
     """A line that can't be read is passed over, as ssh does: it must not take the others' protection away."""
-    parsed = SSHKnownHosts()
+    parsed = asyncssh.SSHKnownHosts()
     for _, line in _entries(data):
         try:
             # the names' case says nothing; that of a hash does
@@ -176,9 +175,9 @@ def parse_known_hosts(data: bytes) -> SSHKnownHosts:
     return parsed
 
 
-def parse_pins(data: bytes, source: str) -> SSHKnownHosts:
+def parse_pins(data: bytes, source: str) -> asyncssh.SSHKnownHosts:
     """Raises `InvalidInput` with the first line that can't be read: its node must not count as never seen."""
-    parsed = SSHKnownHosts()
+    parsed = asyncssh.SSHKnownHosts()
     for number, line in _entries(data):
         fields = line.split()
         key = fields[2:] if line.startswith("@") else fields[1:]
