@@ -28,7 +28,7 @@ _KINDS: dict[int, PathKind] = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", 
 
 
 async def stat_path(run: Run, path: str) -> PathStat | None:
-    """As `Files.stat_path`."""
+    """Implement `Files.stat_path` by commands: `run` runs a program in the instance."""
     check_path(path)
     process = await run(["sh", "-c", _STAT, "vendetta", path])
     said = bytearray()
@@ -60,7 +60,7 @@ async def stat_path(run: Run, path: str) -> PathStat | None:
 
 
 async def put_archive(run: Run, directory: str, archive: AsyncIterator[bytes]) -> None:
-    """As `Files.put_archive`."""
+    """Implement `Files.put_archive` by tar: `run` runs a program in the instance."""
     check_path(directory)
     process = await run(["sh", "-c", UNPACK, "vendetta", directory])
     listening = asyncio.create_task(_read_to_end(process))
@@ -81,7 +81,7 @@ async def put_archive(run: Run, directory: str, archive: AsyncIterator[bytes]) -
 
 
 async def get_archive(run: Run, path: str) -> AsyncGenerator[bytes, None]:
-    """As `Files.get_archive`."""
+    """Implement `Files.get_archive` by tar: `run` runs a program in the instance."""
     check_path(path)
     parent, last = posixpath.split(path.rstrip("/") or "/")
     process = await run(["sh", "-c", _PACK, "vendetta", parent, last or "."])
@@ -103,7 +103,7 @@ async def get_archive(run: Run, path: str) -> AsyncGenerator[bytes, None]:
 
 
 def check_path(path: str) -> None:
-    """Raises `InvalidInput` for what isn't an absolute path."""
+    """Raise `InvalidInput` for what isn't an absolute path."""
     if not path.startswith("/") or "\0" in path:
         raise InvalidInput(f'"{path}" is not an absolute path')
 

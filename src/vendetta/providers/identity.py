@@ -13,7 +13,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
 def check_name(name: str) -> None:
-    """Raises `InvalidInput`. A name becomes part of URL paths, files and commands, so providers check it too."""
+    """Raise `InvalidInput` for what is no name of ours: it becomes part of URL paths, files and commands."""
     if not _NAME.fullmatch(name):
         raise InvalidInput(f'"{name}" is not a name', hint="1 to 40 small letters, digits and hyphens.")
 
@@ -25,5 +25,5 @@ def engine_name(name: str) -> str:
 
 
 def spec_hash(spec: InstanceSpec) -> str:
-    """Equal specs have equal hashes, whatever the order of their keys."""
+    """Return a hash that equal specs share, whatever the order of their keys."""
     return hashlib.sha256(msgspec.json.encode(spec, order="deterministic")).hexdigest()[:32]

@@ -28,7 +28,7 @@ class InstanceEvent:
 
     @property
     def begins(self) -> bool:
-        """Whether it says that the stream has begun, and nothing else."""
+        """Return whether it says that the stream has begun, and nothing else."""
         return self == BEGUN
 
 

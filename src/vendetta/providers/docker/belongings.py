@@ -36,7 +36,7 @@ class Belongings:
         ]
 
     async def remove(self, belonging: Belonging) -> None:
-        """Looked up again among ours: what isn't there any more, or never was ours, is left alone."""
+        """Remove it, looked up again among ours. What has gone, or never was ours, is left alone."""
         if not any((one.kind, one.id) == (belonging.kind, belonging.id) for one in await self.list()):
             return
         if belonging.kind == "instance":

@@ -37,7 +37,7 @@ class Info(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 async def examine(engine: Engine, transport: Transport) -> list[Check]:
-    """As `Checkup.checks`."""
+    """Implement `Checkup.checks`."""
     try:
         async with engine.doing("examine docker"):
             version = await engine.version()
@@ -53,7 +53,7 @@ async def examine(engine: Engine, transport: Transport) -> list[Check]:
 
 
 def parse_info(body: bytes) -> Info:
-    """Raises `UnexpectedReply`."""
+    """Read the body of `GET /info`. Raises `UnexpectedReply`."""
     try:
         return msgspec.json.decode(body, type=Info)
     except msgspec.DecodeError as exc:
@@ -80,7 +80,7 @@ def check_version(version: Version) -> Check:
 
 
 def check_storage(info: Info, free_bytes: int | None) -> Check:
-    """`free_bytes` is None where it isn't known."""
+    """Judge the room on the engine's disk; `free_bytes` is None where it isn't known."""
     detail = f"{info.driver} in {info.docker_root_dir}"
     if free_bytes is not None:
         detail = f"{detail}, {free_bytes // MIB} MiB free"

@@ -19,7 +19,7 @@ _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 
 
 def check_spec(spec: InstanceSpec) -> None:
-    """Raises `InvalidInput` for what Docker can't take."""
+    """Raise `InvalidInput` for what Docker can't take."""
     check_reference(spec.image)
     check_fields(LACKS, spec)
     check_options(spec.options)
@@ -35,7 +35,10 @@ def check_spec(spec: InstanceSpec) -> None:
 
 
 def build_config(name: str, spec: InstanceSpec, owner: str, own: "OwnCommand | None") -> dict[str, Any]:
-    """`own` is what the image runs, for a spec without a command: kept up by us. None: the image's as it is."""
+    """Build the body of a create request.
+
+    `own` is the argv of the image, for a spec without a command: it is kept up by us. None: the image's, as it is.
+    """
     config: dict[str, Any] = {
         "Image": spec.image,
         "Hostname": name,
@@ -69,7 +72,10 @@ def build_host_config(name: str, spec: InstanceSpec, owner: str) -> dict[str, An
 
 
 def build_mount(mount: Mount, marks: Mapping[str, str]) -> dict[str, Any]:
-    """`marks` are the labels of a volume that is made for it; one that is there stays whose it was."""
+    """Build an entry of `HostConfig.Mounts`.
+
+    `marks` are the labels of a volume that is made for it; one that is there stays whose it was.
+    """
     place = {"Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
     if mount.source.startswith("/"):
         return {"Type": "bind", **place}

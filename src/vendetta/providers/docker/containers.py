@@ -34,7 +34,7 @@ class Containers:
         return [parse_summary(summary) for summary in summaries if has_our_name(summary)]
 
     async def lookup(self, name: str) -> Container | None:
-        """Whatever stands under our name for it, ours or not; None where nothing does."""
+        """Return whatever stands under our name for it, ours or not; None where nothing does."""
         return await self.lookup_engine_name(engine_name(name), f"inspect {name}")
 
     async def lookup_engine_name(self, engine_side: str, what: str) -> Container | None:
@@ -48,14 +48,14 @@ class Containers:
                 raise
 
     async def find(self, name: str) -> Container:
-        """Raises `InstanceNotFound`."""
+        """Return our container of this name (`GET /containers/{id}/json`). Raises `InstanceNotFound`."""
         container = await self.lookup(name)
         if container is None or not self.owns(container, name):
             raise InstanceNotFound(f'there is no "{name}" of ours on node {self._engine.node}', name=name)
         return container
 
     async def find_running(self, name: str) -> Container:
-        """Raises `InstanceNotFound`, `WrongState`."""
+        """Return our container of this name if it runs. Raises `InstanceNotFound`, `WrongState`."""
         container = await self.find(name)
         if container["State"]["Status"] != "running":
             state = parse_container(container).state

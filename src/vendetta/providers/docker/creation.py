@@ -52,7 +52,7 @@ class Creation:
         self._spec = spec
 
     async def run(self, on_progress: OnProgress) -> Instance:
-        """Raises `NameTaken`, `ImageNotFound`, `OutOfResources`."""
+        """Make it, or return the one that is there. Raises `NameTaken`, `ImageNotFound`, `OutOfResources`."""
         container = await self._containers.lookup(self.name)
         if container is None:
             await check_ignored(self._engine, self._spec)
@@ -69,7 +69,7 @@ class Creation:
     async def make_again(self, config: Mapping[str, Any], image: str, labels: Mapping[str, str]) -> Container:
         """Make a container with a configuration that another has (`GET /containers/{id}/json`), from another image.
 
-        What it may use of the node is as the spec says. The one that somebody made meanwhile under its name, else.
+        What it may use of the node is as the spec says. Where one was made meanwhile under its name, that is returned.
         """
         await check_ignored(self._engine, self._spec)
         limits = build_config(self.name, self._spec, self._owner, None)["HostConfig"]

@@ -25,7 +25,7 @@ class Credentials:
         self._config = config
 
     async def header(self, image: str) -> dict[str, str]:
-        """The header that logs a pull of `image` in; empty where there is no login for its registry."""
+        """Return the header that logs a pull of `image` in; empty where there is no login for its registry."""
         if self._config is None:
             return {}
         config = await asyncio.to_thread(_read, self._config)
@@ -36,7 +36,7 @@ class Credentials:
 
 
 def parse_login(auths: Mapping[str, Mapping[str, str]], registry: str) -> dict[str, str]:
-    """The login for `registry`, as the Engine API takes it; empty for none. Raises `InvalidInput`."""
+    """Return the login for `registry`, as the Engine API takes it; empty for none. Raises `InvalidInput`."""
     spellings = {registry, f"https://{registry}", f"https://{registry}/", f"http://{registry}"}
     entry = next((value for key, value in auths.items() if key in spellings), {})
     if token := entry.get("identitytoken"):

@@ -70,7 +70,7 @@ class Engine:
         return self._session
 
     async def docker(self) -> Docker:
-        """aiodocker's client, at the API version that both sides know: one question, the first time."""
+        """Return aiodocker's client, at the API version that both sides know, which takes a question the first time."""
         async with self._opening:
             if self._docker is None:
                 said = await self.version()
@@ -86,7 +86,7 @@ class Engine:
             return self._docker
 
     async def version(self) -> Version:
-        """Asked without an API version in the path. Raises `UnexpectedReply` for what isn't an engine."""
+        """Ask for it, without an API version in the path. Raises `UnexpectedReply` for what isn't an engine."""
         absent = self._absent
         if absent is None:
             try:
@@ -126,7 +126,7 @@ class Engine:
         data: AsyncIterable[bytes] | None = None,
         timeout: ClientTimeout = ENDLESS,
     ) -> AsyncIterator[ClientResponse]:
-        """A response whose body is still to be read. Given up half-read, its connection is closed."""
+        """Send a request, and yield the response with its body unread. Left half-read, its connection is closed."""
         docker = await self.docker()
         async with self.session.request(
             method,
@@ -141,7 +141,7 @@ class Engine:
             yield response
 
     async def post(self, path: str, body: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
-        """The engine's answer to a request of JSON, where aiodocker doesn't know all that it can be asked."""
+        """Return the engine's answer to a request of JSON, where aiodocker doesn't know all that it can be asked."""
         docker = await self.docker()
         url = f"{BASE}/{docker.api_version}/{path}"
         async with self.session.post(url, json=body, params=params, timeout=PROMPT) as response:
@@ -151,7 +151,7 @@ class Engine:
         return msgspec.json.decode(answer, type=dict[str, Any])
 
     async def hijack(self, path: str, body: Mapping[str, Any]) -> Hijacked:
-        """The two-way stream that the engine makes of this request's connection. To be closed by the caller."""
+        """Return the two-way stream that the engine makes of this request's connection. The caller closes it."""
         docker = await self.docker()
         response = await self.session.post(
             f"{BASE}/{docker.api_version}/{path}",
@@ -166,7 +166,7 @@ class Engine:
 
     @asynccontextmanager
     async def doing(self, what: str) -> AsyncIterator[Docker]:
-        """Around every exchange: `what` is verb and object ("start web"). Raises our errors alone."""
+        """Turn what goes wrong in an exchange into our errors. `what` is verb and object ("start web")."""
         try:
             yield await self.docker()
         except DockerError as exc:
@@ -197,7 +197,7 @@ class Engine:
 
 
 def negotiate(theirs: str) -> str:
-    """The newest API version that both know, as it stands in a path."""
+    """Return the newest API version that both know, as it stands in a path ("v1.47")."""
     major, _, minor = theirs.partition(".")
     chosen = min((int(major), int(minor)), NEWEST_API)
     return f"v{chosen[0]}.{chosen[1]}"

@@ -64,7 +64,10 @@ _STATUS: dict[int, type[VendettaError]] = {400: InvalidInput, 409: WrongState, 5
 
 
 def from_reply(status: int, words: str, doing: str, node: str) -> VendettaError:
-    """`doing` is verb and object ("start web"); `words` is what the engine wrote."""
+    """Return the error that a refusal stands for.
+
+    `doing` is verb and object ("start web"); `words` is what the engine wrote.
+    """
     said = words.strip()
     kind, hint = _recognise(said) or (_STATUS.get(status, ProviderError), None)
     return kind(

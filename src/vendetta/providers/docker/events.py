@@ -20,7 +20,7 @@ def build_params(owner: str) -> dict[str, str]:
 
 
 def parse_event(line: bytes, owner: str) -> InstanceEvent | None:
-    """None for what isn't ours after all."""
+    """Read a line of `GET /events`. None for what isn't ours after all."""
     event = msgspec.json.decode(line, type=dict[str, Any])
     attributes: Mapping[str, str] = event["Actor"]["Attributes"]
     if not has_labels(attributes, {OWNER: owner, WORKSPACE: None}):

@@ -33,7 +33,7 @@ async def stat_path(engine: Engine, container: Container, path: str) -> PathStat
 
 
 async def put_archive(engine: Engine, container: Container, directory: str, archive: AsyncIterator[bytes]) -> None:
-    """Raises `PathNotFound`."""
+    """Send the archive to the container's `directory`. Raises `PathNotFound`."""
     check_path(directory)
     if engine.is_podman and await stat_path(engine, container, directory) is None:
         raise PathNotFound(f"there is no directory {directory}", path=directory)  # it would say nothing of it
@@ -49,7 +49,7 @@ async def put_archive(engine: Engine, container: Container, directory: str, arch
 
 
 async def get_archive(engine: Engine, container: Container, path: str) -> AsyncGenerator[bytes, None]:
-    """Raises `PathNotFound`."""
+    """Yield the archive of `path` as the engine sends it. Raises `PathNotFound`."""
     check_path(path)
     try:
         async with engine.stream("GET", _archive(container), params={"path": path}) as response:
@@ -62,7 +62,7 @@ async def get_archive(engine: Engine, container: Container, path: str) -> AsyncG
 
 
 def parse_stat(said: Mapping[str, Any]) -> PathStat:
-    """From the header's object: `{name, size, mode, mtime, linkTarget}`."""
+    """Read the header's object: `{name, size, mode, mtime, linkTarget}`."""
     mode = said["mode"]
     permissions = mode & 0o777
     for bit, permission in ((_SETUID, 0o4000), (_SETGID, 0o2000), (_STICKY, 0o1000)):

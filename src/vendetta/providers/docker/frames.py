@@ -15,7 +15,7 @@ _STDERR = 2
 
 class Pieces(Protocol):
     async def read(self) -> Output | None:
-        """The next piece; None after the last."""
+        """Return the next piece; None after the last."""
 
 
 class Frames:

@@ -31,7 +31,7 @@ class Hijacked:
             self.reader.feed_eof()
 
     async def write(self, data: bytes) -> None:
-        """After the other side has gone, the bytes are dropped: reading on tells how it ended."""
+        """Write `data`, or drop it where the other side has gone: reading on tells how it ended."""
         with suppress(ClientError, ConnectionError):
             await self._writer.write(data)
             await self._writer.drain()

@@ -23,7 +23,7 @@ _LIMITS = {"memory": "memory_bytes", "cpu": "cpus", "pids": "pids"}
 
 
 async def check_ignored(engine: Engine, spec: InstanceSpec) -> None:
-    """Raises `InvalidInput`, `Unsupported`."""
+    """Raise `InvalidInput` or `Unsupported` for what this engine would pass over in silence."""
     async with engine.doing("create"):
         if engine.is_podman:
             check_podman(spec)
@@ -34,7 +34,7 @@ async def check_ignored(engine: Engine, spec: InstanceSpec) -> None:
 
 
 def check_podman(spec: InstanceSpec) -> None:
-    """Raises `Unsupported`."""
+    """Raise `Unsupported` for what Podman passes over."""
     for option in ("gpus", "platform"):
         if option in spec.options:
             raise Unsupported(
@@ -43,7 +43,10 @@ def check_podman(spec: InstanceSpec) -> None:
 
 
 def check_mapping(info: dict[str, Any], node: str) -> None:
-    """`info` is what `GET /info` says. An engine has one way for all that it runs. Raises `Unsupported`."""
+    """Raise `Unsupported` where the engine maps no users: it has one way for all that it runs.
+
+    `info` is what `GET /info` says.
+    """
     options = info.get("SecurityOptions") or []
     rootless = info.get("Rootless", False)  # Podman's own word for it
     if not rootless and not any("name=userns" in option or "name=rootless" in option for option in options):
@@ -54,7 +57,7 @@ def check_mapping(info: dict[str, Any], node: str) -> None:
 
 
 async def check_sources(transport: Transport, spec: InstanceSpec) -> None:
-    """Raises `InvalidInput`. Podman would make a folder that isn't there."""
+    """Raise `InvalidInput` for a mount of a folder that isn't there: Podman would make it."""
     folders = [mount.source for mount in spec.mounts if mount.source.startswith("/")]
     if not folders:
         return

@@ -30,12 +30,12 @@ class ImageFile:
 
 
 async def read_image_file(path: Path) -> ImageFile:
-    """Raises `InvalidInput` for what isn't a tar, compressed or not."""
+    """Look at the file. Raises `InvalidInput` for what isn't a tar, compressed or not."""
     return await asyncio.to_thread(_read, path)
 
 
 async def pieces_of_file(path: Path, on_bytes: Callable[[int], None]) -> AsyncIterator[bytes]:
-    """The file's bytes; `on_bytes` hears how many were taken so far."""
+    """Yield the file's bytes; `on_bytes` is called with how many were taken so far."""
     sent = 0
     with await asyncio.to_thread(path.open, "rb") as file:
         while piece := await asyncio.to_thread(file.read, PIECE_BYTES):

@@ -86,7 +86,7 @@ class Images:
                     raise
 
     async def describe(self, name: str) -> Image:
-        """Raises `ImageNotFound`."""
+        """Return the image of this name. Raises `ImageNotFound`."""
         found = await self._find(name)
         if found is None:
             raise ImageNotFound(f"there is no image {name} on node {self._engine.node}")
@@ -160,7 +160,7 @@ class PullProgress:
         self._layers: dict[str, tuple[int, int]] = {}
 
     def update(self, news: Mapping[str, Any]) -> Progress:
-        """`news` is one line of the engine's report."""
+        """Return the progress after `news`, one line of the engine's report."""
         layer, status, detail = news.get("id"), news.get("status"), news.get("progressDetail") or {}
         if layer and status == "Downloading" and "total" in detail:
             self._layers[layer] = (detail.get("current", 0), detail["total"])
@@ -174,7 +174,10 @@ class PullProgress:
 
 
 def fits(image: Mapping[str, Any], platform: str) -> bool:
-    """From `GET /images/{name}/json`. A variant (`linux/arm/v7`) is compared where both name one."""
+    """Return whether an image (`GET /images/{name}/json`) is of that platform.
+
+    A variant (`linux/arm/v7`) is compared where both name one.
+    """
     system, architecture, *variant = platform.split("/")
     theirs = image.get("Variant")
     return (image.get("Os"), image.get("Architecture")) == (system, architecture) and (
@@ -183,7 +186,7 @@ def fits(image: Mapping[str, Any], platform: str) -> bool:
 
 
 def parse_image(said: Mapping[str, Any]) -> Image:
-    """From `GET /images/json`."""
+    """Read an entry of `GET /images/json`."""
     first, *others = _names_of(said)
     return Image(
         name=first,

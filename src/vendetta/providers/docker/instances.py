@@ -28,7 +28,7 @@ ASKED_TO_END = frozenset({0, 137, 143})
 
 
 def parse_container(container: Mapping[str, Any]) -> Instance:
-    """From `GET /containers/{id}/json`."""
+    """Read the answer of `GET /containers/{id}/json`."""
     state, config = container["State"], container["Config"]
     status = docker_state(state["Status"])
     ended = status in {"exited", "dead", "restarting"} or bool(state.get("Error"))
@@ -49,7 +49,7 @@ def parse_container(container: Mapping[str, Any]) -> Instance:
 
 
 def parse_health(health: Mapping[str, Any]) -> str | None:
-    """What there is to say of one that runs: its image's own health check fails, and what that wrote last."""
+    """Return why the image's own health check fails, and what that wrote last; None where it doesn't."""
     if health.get("Status") != "unhealthy":
         return None
     lines = [line for entry in health.get("Log") or [] for line in entry.get("Output", "").splitlines() if line.strip()]
@@ -57,7 +57,7 @@ def parse_health(health: Mapping[str, Any]) -> str | None:
 
 
 def parse_summary(summary: Mapping[str, Any]) -> Instance:
-    """From `GET /containers/json`, which tells less: the exit status is in its sentence, "Exited (3) 2 hours ago"."""
+    """Read an entry of `GET /containers/json`, which has the exit status in a sentence, "Exited (3) 2 hours ago"."""
     match = _EXITED.match(summary.get("Status", ""))
     exit_status = int(match[1]) if match else None
     shown, reason = _judge(docker_state(summary["State"]), exit_status)
@@ -76,7 +76,7 @@ def parse_summary(summary: Mapping[str, Any]) -> Instance:
 
 
 def has_our_name(summary: Mapping[str, Any]) -> bool:
-    """False for one that somebody renamed: it can no longer be reached by our name."""
+    """Return False for one that somebody renamed: it can no longer be reached by our name."""
     return f"/{engine_name(summary['Labels'][WORKSPACE])}" in summary["Names"]
 
 

@@ -23,7 +23,7 @@ while sleep 86400 & wait $!; do :; done
 
 
 def build_kept(argv: Sequence[str], stop_signal: str | None) -> list[str]:
-    """The argv that runs `argv` (none: nothing) and stays up after it."""
+    """Build the argv that runs `argv` (empty: nothing) and stays up after it."""
     return [SHELL, "-c", SCRIPT, "vendetta", (stop_signal or "SIGTERM").removeprefix("SIG"), *argv]
 
 

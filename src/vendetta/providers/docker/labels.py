@@ -39,5 +39,5 @@ def users_own(labels: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def image_of(labels: Mapping[str, str] | None, image: str) -> str:
-    """The image that the spec names, whatever the container was made from last."""
+    """Return the image that the spec names, whatever the container was made from last."""
     return (labels or {}).get(IMAGE, image)

@@ -105,7 +105,7 @@ class Moves:
 
 
 def check_movable(name: str, node: str, container: Container) -> None:
-    """Raises `Unsupported`: what is mounted lies on the node."""
+    """Raise `Unsupported` where something is mounted: that lies on the node."""
     kept = [mount for mount in container["Mounts"] or () if mount["Type"] in PUT_ASIDE]
     if kept:
         raise Unsupported(
@@ -116,7 +116,10 @@ def check_movable(name: str, node: str, container: Container) -> None:
 
 
 def build_reference(name: str, mark: str) -> str:
-    """The image that a move makes of it. No snapshot has such a name: theirs have no dot before the colon."""
+    """Build the name of the image that a move makes of it.
+
+    No snapshot has such a name: theirs have no dot before the colon.
+    """
     return f"{engine_name(name)}.moved:{mark}"
 
 

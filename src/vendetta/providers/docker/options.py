@@ -11,7 +11,7 @@ _DEVICES = re.compile(r"device=([A-Za-z0-9:.-]+(,[A-Za-z0-9:.-]+)*)", re.ASCII)
 
 
 def parse_gpus(text: str) -> list[dict[str, Any]]:
-    """As `docker run --gpus` takes it, in the Engine API's words. Raises `ValueError`."""
+    """Read what `docker run --gpus` takes, into the Engine API's words. Raises `ValueError`."""
     request: dict[str, Any] = {"Driver": "", "Capabilities": [["gpu"]]}
     if text == "all":
         return [{**request, "Count": -1}]
@@ -23,7 +23,7 @@ def parse_gpus(text: str) -> list[dict[str, Any]]:
 
 
 def mapped(description: str, values: Mapping[str, str]) -> Rule:
-    """A choice, and the engine's word for each."""
+    """Build the rule of a choice whose values the engine has other words for."""
     chosen = choice(description, *values)
     return replace(chosen, parse=lambda text: values[chosen.parse(text)])
 
@@ -81,12 +81,12 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Raises `InvalidInput` that names the option, its value, and what would be right."""
+    """Raise `InvalidInput` that names the option, its value, and what would be right."""
     parse_options("docker", RULES, options)
 
 
 def apply_options(config: dict[str, Any], options: Mapping[str, str]) -> None:
-    """Puts each option in its place in `config`, the body of a create request. Raises `InvalidInput`."""
+    """Put each option in its place in `config`, the body of a create request. Raises `InvalidInput`."""
     for name, value in parse_options("docker", RULES, options).items():
         if name not in _PLACES:
             continue

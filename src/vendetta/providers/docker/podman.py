@@ -12,29 +12,32 @@ _STATES = {"configured": "created", "initialized": "created", "stopping": "runni
 
 
 def docker_state(status: str) -> str:
-    """Docker's word for a state of Podman's own, which it is in for a moment."""
+    """Return Docker's word for a state of Podman's own, which it is in for a moment."""
     return _STATES.get(status, status)
 
 
 def familiar(name: str) -> str:
-    """The name of an image as people write it: Podman spells out what Docker leaves away (`docker.io/library/…`)."""
+    """Return an image's name as people write it: Podman spells out what Docker leaves away (`docker.io/library/…`)."""
     short = name.removeprefix("docker.io/")
     return short.removeprefix("library/") if short != name else name
 
 
 def is_taken(error: DockerError) -> bool:
-    """Whether a name is another container's: 409, or for Podman a failure (500) of its own."""
+    """Return whether a name is another container's: 409, or for Podman a failure (500) of its own."""
     return error.status == 409 or "already in use" in error.message
 
 
 def has_labels(labels: Mapping[str, Any] | None, wanted: Mapping[str, str | None]) -> bool:
-    """A filter of several labels means "any" to Podman's events, and "none" to its images. None: whatever value."""
+    """Return whether all of `wanted` are there; None: with any value.
+
+    A filter of several labels means "any" to Podman's events, and "none" to its images.
+    """
     found = labels or {}
     return all(key in found and value in {None, found[key]} for key, value in wanted.items())
 
 
 async def untag(engine: "Engine", image: str) -> None:
-    """Takes an image's names away, which Docker's API has no word for: an image in use goes on without one."""
+    """Take an image's names away, which Docker's API has no word for: an image in use goes on without one."""
     async with engine.session.post(f"http://docker/v4.0.0/libpod/images/{image}/untag") as response:
         if response.status not in {201, 404}:
             raise DockerError(response.status, await response.text())

@@ -7,7 +7,7 @@ from .engine import Engine, Version
 
 
 async def probe(engine: Engine) -> ProviderStatus:
-    """One question. Raises `LinkError` alone."""
+    """Ask the engine one question. Raises `LinkError` alone."""
     try:
         async with engine.doing("probe docker"):
             version = name_version(await engine.version())

@@ -38,7 +38,7 @@ class DockerProcess:
 
     @classmethod
     async def start(cls, engine: Engine, exec_: Exec, terminal: Terminal | None) -> "DockerProcess":
-        """To be called under the engine's `doing`."""
+        """Start a prepared exec. To be called under the engine's `doing`."""
         body: dict[str, Any] = {"Detach": False, "Tty": terminal is not None}
         if terminal is not None:
             # Engines before API 1.42 pass this over: there the size comes a moment after the start.

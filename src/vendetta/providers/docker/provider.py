@@ -135,7 +135,7 @@ class DockerProvider:
         cwd: str | None = None,
         user: str | None = None,
     ) -> DockerProcess:
-        """An empty `argv` is a login shell."""
+        """Start a program; an empty `argv` is a login shell."""
         container = await self._containers.find_running(name)
         surroundings = {**({"TERM": terminal.type} if terminal else {}), **(env or {})}
         return await self._run(
@@ -143,7 +143,7 @@ class DockerProvider:
         )
 
     async def dial(self, name: str, port: int) -> Stream:
-        """Straight to the instance's address; where nothing answers there, to its own loopback by a relay in it."""
+        """Connect to the instance's address; where nothing answers there, to its own loopback by a relay in it."""
         container = await self._containers.find_running(name)
         address = parse_container(container).address
         if address is not None:

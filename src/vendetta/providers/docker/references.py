@@ -15,7 +15,7 @@ DOCKER_HUB = "https://index.docker.io/v1/"
 
 
 def check_reference(image: str) -> None:
-    """Raises `InvalidInput`. It becomes part of a URL path, so nothing but a reference may pass."""
+    """Raise `InvalidInput` for anything but a reference: it becomes part of a URL path."""
     if not _REFERENCE.fullmatch(image):
         raise InvalidInput(
             f'"{image}" is not the name of an image', hint="For example: debian:12 or registry.lan/app:1.0"
@@ -23,7 +23,7 @@ def check_reference(image: str) -> None:
 
 
 def split_reference(image: str) -> tuple[str, str]:
-    """Name and tag, as a pull wants them: a digest stays with the name, no tag means latest."""
+    """Return name and tag, as a pull wants them: a digest stays with the name, no tag means latest."""
     if "@" in image:
         return image, ""
     name, colon, tag = image.rpartition(":")
@@ -31,6 +31,6 @@ def split_reference(image: str) -> tuple[str, str]:
 
 
 def registry_of(image: str) -> str:
-    """The key of the image's registry in docker's config.json."""
+    """Return the key of the image's registry in docker's config.json."""
     host, slash, _ = image.partition("/")
     return host if slash and ("." in host or ":" in host or host == "localhost") else DOCKER_HUB

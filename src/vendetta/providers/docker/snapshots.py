@@ -51,7 +51,7 @@ class Snapshots:
         return parse_snapshot(found)
 
     async def restore(self, name: str, snapshot: str) -> None:
-        """Repeated after it broke off: goes on where it was."""
+        """Put the snapshot's disk in place. Repeated after it broke off: goes on where it was."""
         reference = build_reference(name, snapshot)
         container = await self._containers.lookup(name)
         if container is None and await self._take_name(name):
@@ -117,7 +117,7 @@ class Snapshots:
         return True
 
     async def images(self, name: str | None = None) -> Sequence[Mapping[str, Any]]:
-        """The images that are snapshots of ours, also those that lost their name: `GET /images/json`."""
+        """Return the images that are snapshots of ours (`GET /images/json`), also those that lost their name."""
         filters = msgspec.json.encode({"label": [f"{OWNER}={self._owner}"]}).decode()
         async with (
             self._engine.doing("list snapshots"),
@@ -159,7 +159,7 @@ async def delete_image(engine: Engine, image: str) -> None:
 
 
 def build_reference(name: str, snapshot: str) -> str:
-    """The image's name. Raises `InvalidInput`."""
+    """Build the image's name. Raises `InvalidInput`."""
     if not _SNAPSHOT_NAME.fullmatch(snapshot):
         raise InvalidInput(
             f'"{snapshot}" is not the name of a snapshot', hint="Letters, digits, dots, hyphens and underscores."
@@ -168,7 +168,7 @@ def build_reference(name: str, snapshot: str) -> str:
 
 
 def build_successor(container: Container, reference: str) -> dict[str, Any]:
-    """The body of a create request that makes `container` again from another image, with the volumes that it has."""
+    """Build the create request that makes `container` again from another image, with the volumes that it has."""
     config = dict(container["Config"])
     config["Labels"] = {**config["Labels"], IMAGE: image_of(config["Labels"], config["Image"])}
     config["Image"] = reference
@@ -177,15 +177,15 @@ def build_successor(container: Container, reference: str) -> dict[str, Any]:
 
 
 def is_named(image: Mapping[str, Any], name: str) -> bool:
-    """Whether it still has a snapshot's name: one that was removed stays while an instance is made of it.
+    """Return whether it still has a snapshot's name: one that was removed stays while an instance is made of it.
 
-    And what a move made of the workspace never had one.
+    What a move made of the workspace never had one.
     """
     return any(familiar(tag).startswith(f"{engine_name(name)}:") for tag in image["RepoTags"] or ())
 
 
 def parse_snapshot(image: Mapping[str, Any]) -> Snapshot:
-    """From `GET /images/json`. What it takes for itself isn't told there."""
+    """Read an entry of `GET /images/json`. What it takes for itself isn't told there."""
     return Snapshot(name=image["Labels"][SNAPSHOT], created_at=datetime.fromtimestamp(image["Created"], UTC))
 
 

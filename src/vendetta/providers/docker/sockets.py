@@ -20,7 +20,7 @@ if command -v podman >/dev/null; then echo installed; fi
 
 
 async def find_socket(transport: Transport) -> str | None:
-    """Docker's, whether this user may use it or not, or that of a Podman that it may; None where there is neither.
+    """Return Docker's socket, usable by this user or not, or else Podman's if usable; None where there is neither.
 
     Raises `EngineUnavailable` where there is a Podman, and no socket.
     """

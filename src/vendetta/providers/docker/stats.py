@@ -11,7 +11,7 @@ SAMPLE_SECONDS = 0.1
 
 
 def parse_stats(before: Mapping[str, Any], after: Mapping[str, Any], memory_limit: int | None) -> Stats:
-    """From two answers of `GET /containers/{id}/stats`."""
+    """Measure between two answers of `GET /containers/{id}/stats`."""
     seconds = (_moment(after) - _moment(before)).total_seconds()
     used = _cpu(after) - _cpu(before)
     networks = (after.get("networks") or {}).values()

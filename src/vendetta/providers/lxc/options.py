@@ -37,7 +37,7 @@ LACKS = {"command": "a system container runs its own init, not a command: run it
 
 
 def check_spec(spec: InstanceSpec) -> None:
-    """Raises `InvalidInput` for what no back end can take."""
+    """Raise `InvalidInput` for what no back end can take."""
     parse(spec)
     check_fields(LACKS, spec)
     for mount in spec.mounts:
@@ -54,5 +54,5 @@ def check_spec(spec: InstanceSpec) -> None:
 
 
 def parse(spec: InstanceSpec) -> dict[str, Any]:
-    """The values of the options, by name. Raises `InvalidInput`."""
+    """Return the values of the options, by name. Raises `InvalidInput`."""
     return parse_options("lxc", RULES, spec.options)

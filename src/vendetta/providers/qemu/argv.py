@@ -79,7 +79,7 @@ def has_disk(spec: InstanceSpec) -> bool:
 
 
 def build_settings(choices: Choices) -> str:
-    """What the node's script reads as it starts the VM, in words of the shell."""
+    """Build what the node's script reads as it starts the VM, in words of the shell."""
     values: Mapping[str, str] = {
         "arch": choices.arch or "",
         "machine": choices.machine or "",

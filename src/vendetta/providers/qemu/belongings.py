@@ -27,7 +27,7 @@ class Belongings:
         return [*parse_belongings(output), *images]
 
     async def remove(self, belonging: Belonging) -> None:
-        """Looked up again among ours: what isn't there any more, or never was ours, is left alone."""
+        """Remove it, looked up again among ours. What has gone, or never was ours, is left alone."""
         for one in await self.list():
             if (one.kind, one.id) != (belonging.kind, belonging.id):
                 continue
@@ -38,7 +38,7 @@ class Belongings:
 
 
 def parse_belongings(output: bytes) -> list[Belonging]:
-    """From the script's pairs of lines: KiB, record. Raises `UnexpectedReply`."""
+    """Read the script's pairs of lines: KiB, record. Raises `UnexpectedReply`."""
     lines = output.decode(errors="replace").splitlines()
     try:
         return [

@@ -14,13 +14,13 @@ _FIRMWARE = {"x86_64": "ovmf", "aarch64": "qemu-efi-aarch64"}
 
 
 async def probe(scripts: Scripts) -> ProviderStatus:
-    """Raises `LinkError` alone."""
+    """Ask the node one question. Raises `LinkError` alone."""
     result = await scripts.try_run(CHECKUP)
     return judge(parse_facts(result.stdout))
 
 
 async def examine(scripts: Scripts) -> list[Check]:
-    """As `Checkup.checks`."""
+    """Implement `Checkup.checks`."""
     result = await scripts.try_run(CHECKUP, "all")
     facts = parse_facts(result.stdout)
     status = judge(facts)

@@ -68,7 +68,10 @@ def _build_user(user: str, key: KeyPair) -> dict[str, Any]:
 
 
 def build_user_data(config: Mapping[str, Any], users_own: str | None) -> bytes:
-    """JSON is YAML too. With the user's own the two are parts of one message, which cloud-init merges."""
+    """Build the user data: JSON, which is YAML too.
+
+    With the user's own the two are parts of one message, which cloud-init merges.
+    """
     ours = "#cloud-config\n" + msgspec.json.format(msgspec.json.encode(config), indent=1).decode() + "\n"
     if users_own is None:
         return ours.encode()
@@ -81,7 +84,7 @@ def build_user_data(config: Mapping[str, Any], users_own: str | None) -> bytes:
 
 
 def parse_type(user_data: str) -> str:
-    """The subtype of `text/` by which cloud-init knows it. Raises `ValueError` for what it wouldn't understand."""
+    """Return the subtype of `text/` by which cloud-init knows it. Raises `ValueError` for what it doesn't know."""
     first = user_data.partition("\n")[0].strip()
     if first.startswith("#!"):
         return "x-shellscript"
@@ -91,7 +94,7 @@ def parse_type(user_data: str) -> str:
 
 
 def build_seed(name: str, instance_id: str, user_data: bytes) -> bytes:
-    """The image. A guest knows by the id whether it boots for the first time."""
+    """Build the image (ISO 9660). A guest knows by the id whether it boots for the first time."""
     meta = msgspec.json.encode({"instance-id": instance_id, "local-hostname": name})
     iso = PyCdlib()
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident="cidata")

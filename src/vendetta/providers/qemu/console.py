@@ -24,10 +24,10 @@ class ConsoleProcess:
             await self._stream.write(data)
 
     async def write_eof(self) -> None:
-        """The line stays open: what is typed has an end, who reads has not."""
+        """Do nothing: what is typed has an end, but who reads the line has not."""
 
     async def resize(self, columns: int, rows: int) -> None:
-        """The guest is never told: `stty` inside sets it."""
+        """Do nothing: the guest is never told, and `stty` inside sets it."""
 
     async def signal(self, name: str) -> None:
         raise Unsupported("a console takes no signals", hint="Send the key instead, such as Ctrl-C.")

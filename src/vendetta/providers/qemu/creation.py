@@ -40,7 +40,10 @@ class Creation:
         self._choices = check_spec(spec)
 
     async def run(self, on_progress: OnProgress) -> Instance:
-        """Raises `NameTaken`, `ImageNotFound`, `OutOfResources`, `InvalidInput`."""
+        """Make the VM, or return the one that is there.
+
+        Raises `NameTaken`, `ImageNotFound`, `OutOfResources`, `InvalidInput`.
+        """
         files = self._build_files(await self._read_user_data())
         try:
             found = await self._make(files)
@@ -137,7 +140,7 @@ def build_record(
 
 
 def build_tar(files: Mapping[str, bytes]) -> bytes:
-    """Readable by the owner alone."""
+    """Build a tar of files that their owner alone may read."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files.items():

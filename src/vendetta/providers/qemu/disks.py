@@ -13,7 +13,7 @@ from .scripts import VMS, Scripts, parse_found_with_rest
 
 
 async def resize_disk(transport: Transport, scripts: Scripts, owner: str, name: str, size_bytes: int) -> None:
-    """As `Resizing.resize_disk`."""
+    """Implement `Resizing.resize_disk`."""
     what = f"resize the disk of {name}"
     found, said = parse_found_with_rest(await scripts.run(what, VMS, "snapshots", owner, name))
     has = parse_size(said)
@@ -29,7 +29,7 @@ async def resize_disk(transport: Transport, scripts: Scripts, owner: str, name: 
 
 
 def parse_size(said: bytes) -> int:
-    """From `qemu-img info --output=json`: what the guest sees. Raises `UnexpectedReply`."""
+    """Return the bytes that the guest sees, by `qemu-img info --output=json`. Raises `UnexpectedReply`."""
     try:
         return int(msgspec.json.decode(said, type=dict[str, Any])["virtual-size"])
     except (msgspec.DecodeError, KeyError, ValueError) as exc:

@@ -26,7 +26,7 @@ _ACTIONS = {
 
 
 async def watch(transport: Transport, scripts: Scripts, owner: str) -> AsyncGenerator[InstanceEvent, None]:
-    """As `Watch.watch`."""
+    """Implement `Watch.watch`."""
     watching = Watching(transport, scripts, owner)
     reading = asyncio.create_task(watching.read())
     try:

@@ -18,7 +18,7 @@ _LOWEST, _HIGHEST = 20000, 31999
 
 
 async def open_forward(transport: Transport, found: Found, port: int) -> Stream:
-    """qemu accepts before the guest is asked: where nothing listens the stream ends at once."""
+    """Open a port by qemu, which accepts before the guest is asked: where nothing listens the stream ends at once."""
     what = f"reach port {port} of {found.record.name}"
     async with open_qmp(transport, f"{found.folder}/{QMP}", what) as qmp:
         here = await _take_port(qmp, what, port)

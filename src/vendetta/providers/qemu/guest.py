@@ -74,7 +74,10 @@ class Guests:
         return found
 
     async def enter(self, name: str, find: Find) -> tuple[Found, Guest]:
-        """However many ask at once, one login. Raises what `find` does, `WrongState` where the guest doesn't answer."""
+        """Return the login, one however many ask at once.
+
+        Raises what `find` does, `WrongState` where the guest doesn't answer.
+        """
         if held := self.held(name):
             return held
         if name not in self._flights:
@@ -87,7 +90,7 @@ class Guests:
         self._held[name] = (found, guest)
 
     async def log_in(self, found: Found, key: str) -> Guest:
-        """Raises one of `NOT_YET`, `LinkError`."""
+        """Log in. Raises one of `NOT_YET`, `LinkError`."""
         return await self._transport.login(
             LOOPBACK, found.port, user=found.record.user or "", private_key=key, host_key=found.record.host_key
         )
@@ -125,7 +128,7 @@ async def run_in(
     cwd: str | None,
     user: str | None,
 ) -> "GuestProcess":
-    """`login` is who we are there; `user` who runs it: root, unless said."""
+    """Start a program. `login` is who we are there; `user` who runs it: root, unless said."""
     mark = secrets.token_hex(8)
     command = build_command(argv, login=login, env={**env, _MARK: mark}, cwd=cwd, user=user)
     return GuestProcess(guest, await guest.open_process(command, terminal=terminal), f"{_MARK}={mark}", login)

@@ -39,7 +39,7 @@ class Images:
         self._owner = owner
 
     async def list(self, *, ours: bool = False) -> Sequence[Image]:
-        """By name; `ours` are those that we brought."""
+        """Return them by name; `ours` are those that we brought."""
         output = await self._scripts.run("list images", IMAGES, "list")
         return sorted(
             (image for image, kept in parse_images(output) if not ours or kept.owner == self._owner),
@@ -47,7 +47,7 @@ class Images:
         )
 
     async def push(self, name: str, file: Path, on_progress: OnProgress) -> Image:
-        """Goes on where an earlier try broke off. Raises `InvalidInput`, `OutOfResources`."""
+        """Send it, and go on where an earlier try broke off. Raises `InvalidInput`, `OutOfResources`."""
         check_image_name(name)
         sha, size = await asyncio.to_thread(_measure, file)
         part = f"{sha}-{self._owner}"
@@ -59,7 +59,10 @@ class Images:
     async def pull(
         self, name: str, on_progress: OnProgress, *, sha256: str | None = None, again: bool = False
     ) -> Image:
-        """`again`: also where it is there already. Raises `ImageNotFound`, `OutOfResources`, `InvalidInput`."""
+        """Fetch it; `again`: also where it is there already.
+
+        Raises `ImageNotFound`, `OutOfResources`, `InvalidInput`.
+        """
         if not is_address(name):
             raise InvalidInput(f'"{name}" says no place', hint="An image is pulled from its http(s) address.")
         arguments = (image_key(name), name, sha256 or ANY, self._build_kept(name), "again" if again else "once")
@@ -122,14 +125,14 @@ def image_key(name: str) -> str:
 
 
 def build_member(chunk: bytes) -> bytes:
-    """One of a gzip file (RFC 1952); compressed where that costs nothing."""
+    """Build one member of a gzip file (RFC 1952); compressed where that costs nothing."""
     level = 0 if chunk.strip(b"\0") else 1
     packing = zlib.compressobj(level, wbits=31)
     return packing.compress(chunk) + packing.flush()
 
 
 def parse_images(output: bytes) -> list[tuple[Image, Kept]]:
-    """From the script's list, two lines each. Raises `UnexpectedReply`."""
+    """Read the script's list, two lines each. Raises `UnexpectedReply`."""
     lines = output.decode(errors="replace").splitlines()
     try:
         return [_parse_image(lines[start], lines[start + 1]) for start in range(0, len(lines), 2)]
@@ -151,7 +154,7 @@ def _parse_image(head: str, record: str) -> tuple[Image, Kept]:
 
 
 def parse_progress(line: bytes, name: str) -> Progress | None:
-    """From `done BYTES TOTAL`, of which the total is 0 where it isn't known."""
+    """Read `done BYTES TOTAL`, of which the total is 0 where it isn't known."""
     word, *numbers = line.split()[:3] or [b""]
     if word != b"done" or len(numbers) != 2 or not all(number.isdigit() for number in numbers):
         return None

@@ -12,7 +12,7 @@ MOST_ERRORS = 4096
 async def read_logs(
     scripts: Scripts, owner: str, name: str, *, follow: bool, tail: int | None, since: float | None
 ) -> AsyncGenerator[Output, None]:
-    """As `Logs.logs`. Its lines have no times: `since` after the last one leaves all of them out, else none."""
+    """Implement `Logs.logs`. Its lines have no times: `since` after the last one leaves all of them out, else none."""
     wanted = ("yes" if follow else "no", "all" if tail is None else str(tail), str(int(since or 0)))
     process = await scripts.open(VMS, "logs", owner, name, *wanted)
     errors = bytearray()

@@ -96,7 +96,7 @@ class Choices:
 
 
 def parse_choices(options: Mapping[str, str]) -> Choices:
-    """Raises `InvalidInput`."""
+    """Read the options. Raises `InvalidInput`."""
     parsed = parse_options("qemu", RULES, options)
     if not parsed.pop("ssh", True):
         parsed["user"] = None
@@ -105,7 +105,7 @@ def parse_choices(options: Mapping[str, str]) -> Choices:
 
 
 def check_spec(spec: InstanceSpec) -> Choices:
-    """Raises `InvalidInput` for what a VM can't be."""
+    """Raise `InvalidInput` for what a VM can't be."""
     choices = parse_choices(spec.options)
     check_fields(LACKS, spec)
     check_image(spec.image)
@@ -126,7 +126,7 @@ def check_spec(spec: InstanceSpec) -> Choices:
 
 
 def check_image(image: str) -> None:
-    """Raises `InvalidInput`. `none` is no disk, or an empty one."""
+    """Raise `InvalidInput` for what is no image. `none` is no disk, or an empty one."""
     if not (_NAME.fullmatch(image) or _PATH.fullmatch(image) or _URL.fullmatch(image)):
         raise InvalidInput(
             f'"{image}" is not an image',
@@ -135,7 +135,7 @@ def check_image(image: str) -> None:
 
 
 def check_image_name(name: str) -> None:
-    """Of one that is pushed. Raises `InvalidInput`."""
+    """Raise `InvalidInput` for what can't be the name of one that is pushed."""
     if not _NAME.fullmatch(name) or name == NO_IMAGE:
         raise InvalidInput(f'"{name}" is not the name of an image', hint="Letters, digits, dots, hyphens, underscores.")
 

@@ -92,7 +92,7 @@ class QemuProvider:
         return await creation.run(on_progress)
 
     async def start(self, name: str) -> None:
-        """Ready: its sshd lets us in, where it is to have one."""
+        """Start it, and wait until its sshd lets us in, where it is to have one."""
         check_name(name)
         output = await self._scripts.run(
             f"start {name}", VMS, "start", self._owner, name, timeout_seconds=START_SECONDS
@@ -140,7 +140,7 @@ class QemuProvider:
         cwd: str | None = None,
         user: str | None = None,
     ) -> Process:
-        """As root, unless `user` is said; an empty `argv` is a login shell."""
+        """Start a program as root, unless `user` is said; an empty `argv` is a login shell."""
         found, guest = await self._enter(name)
         opening = run_in(
             guest,
@@ -154,7 +154,7 @@ class QemuProvider:
         return await self._answered(found, opening)
 
     async def dial(self, name: str, port: int) -> Stream:
-        """From inside, so that it may be a port of its loopback; through qemu where nobody logs in."""
+        """Connect from inside, so that it may be a port of its loopback; through qemu where nobody logs in."""
         if not self._guests.held(name):
             found = await self._find(name)
             if found.alive and found.record.user is None:
@@ -165,7 +165,7 @@ class QemuProvider:
     async def logs(
         self, name: str, *, follow: bool = False, tail: int | None = None, since: float | None = None
     ) -> AsyncIterator[Output]:
-        """Its serial console, whose lines have no times: `since` is compared with that of the last one alone."""
+        """Read its serial console, whose lines have no times: `since` is compared with that of the last one alone."""
         check_name(name)
         pieces = read_logs(self._scripts, self._owner, name, follow=follow, tail=tail, since=since)
         async with aclosing(pieces):
@@ -173,7 +173,7 @@ class QemuProvider:
                 yield piece
 
     async def stats(self, name: str) -> Stats:
-        """Of its process on the node; what passed its network as the guest counts it, where it lets us in."""
+        """Measure its process on the node; what passed its network as the guest counts it, where it lets us in."""
         check_name(name)
         found, said = parse_found_with_rest(await self._scripts.run(f"measure {name}", VMS, "stats", self._owner, name))
         if not found.alive:
@@ -222,7 +222,7 @@ class QemuProvider:
         return await self._images.list()
 
     async def push_image(self, name: str, file: Path, on_progress: OnProgress) -> Image:
-        """A disk image, qcow2 or raw; or a kernel, or an initial RAM disk."""
+        """Send a disk image, qcow2 or raw; or a kernel, or an initial RAM disk."""
         return await self._images.push(name, file, on_progress)
 
     async def pull_image(self, name: str, on_progress: OnProgress) -> Image:
@@ -240,7 +240,7 @@ class QemuProvider:
             await qmp.execute("cont")
 
     async def open_console(self, name: str, terminal: Terminal) -> Process:
-        """Its serial line, at which one may sit at a time; a second waits until the first has gone."""
+        """Open its serial line, at which one may sit at a time; a second waits until the first has gone."""
         found = await self._find(name)
         if not found.alive:
             raise self._not_running(name)

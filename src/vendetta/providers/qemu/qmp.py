@@ -97,7 +97,10 @@ class Qmp:
 
 @asynccontextmanager
 async def open_qmp(transport: Transport, path: str, what: str) -> AsyncIterator[Qmp]:
-    """`what` is verb and object, for messages. Raises `EngineUnavailable` where no qemu listens there."""
+    """Connect to its QMP. `what` is verb and object, for messages.
+
+    Raises `EngineUnavailable` where no qemu listens there.
+    """
     stream = await transport.open_unix(path)
     try:
         yield await Qmp(stream, f"{what} on node {transport.node}").begin()

@@ -51,7 +51,7 @@ EMULATED = "emulated, which is slow: KVM doesn't work on this node"
 def build_instance(
     record: Record, state: str, *, status: str | None = None, how: str = "-", words: str = ""
 ) -> Instance:
-    """`state`, `how` and `words` as the node's script has them; `status` is QMP's, where it was asked."""
+    """Build it from the words of the node's script; `status` is QMP's, where it was asked."""
     shown, reason = _ALIVE.get(status or "", ("running", None)) if state == "alive" else _GONE[state]
     if state == "killed" and words:
         reason = f"{reason}; it said: {words}"

@@ -60,7 +60,7 @@ class Found:
         return self.state == "alive"
 
     def show(self, status: str | None = None) -> Instance:
-        """`status` is QMP's, where it was asked."""
+        """Return the instance; `status` is QMP's, where it was asked."""
         return build_instance(self.record, self.state, status=status, how=self.how, words=self.words)
 
 
@@ -134,19 +134,19 @@ def explain(what: str, result: CommandResult) -> VendettaError:
 
 
 def parse_found(output: bytes) -> list[Found]:
-    """From `tell`, three lines each. Raises `UnexpectedReply`."""
+    """Read what `tell` wrote, three lines each. Raises `UnexpectedReply`."""
     lines = output.decode(errors="surrogateescape").split("\n")
     return [_parse_one(lines[start : start + 3]) for start in range(0, len(lines) - 2, 3)]
 
 
 def parse_found_with_key(output: bytes) -> tuple[Found, str]:
-    """From `tell`, and the private key after it."""
+    """Read what `tell` wrote, and the private key after it."""
     lines = output.decode(errors="surrogateescape").split("\n", 3)
     return _parse_one(lines[:3]), (lines[3:] or [""])[0]
 
 
 def parse_found_with_rest(output: bytes) -> tuple[Found, bytes]:
-    """From `tell`, and what else was said."""
+    """Read what `tell` wrote, and what else was said."""
     found, rest = parse_found_with_key(output)
     return found, rest.encode(errors="surrogateescape")
 

@@ -76,7 +76,7 @@ class Snapshots:
 
 
 def check_snapshot_name(snapshot: str) -> None:
-    """Raises `InvalidInput`."""
+    """Raise `InvalidInput` for what is no name of a snapshot."""
     if not _NAME.fullmatch(snapshot):
         raise InvalidInput(
             f'"{snapshot}" is not the name of a snapshot', hint="Letters, digits, dots, hyphens and underscores."
@@ -84,7 +84,7 @@ def check_snapshot_name(snapshot: str) -> None:
 
 
 def parse_snapshots(said: bytes) -> list[Snapshot]:
-    """From `qemu-img info --output=json`, the oldest first. Raises `UnexpectedReply`."""
+    """Read `qemu-img info --output=json`: snapshots, the oldest first. Raises `UnexpectedReply`."""
     try:
         info = msgspec.json.decode(said, type=dict[str, Any])
         made = [(one["date-sec"], one["date-nsec"], int(one["id"]), one["name"]) for one in info.get("snapshots") or ()]

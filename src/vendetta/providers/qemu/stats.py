@@ -8,7 +8,7 @@ _USER, _SYSTEM, _THREADS, _RESIDENT = 11, 12, 17, 21
 
 
 def parse_stats(output: bytes, memory_bytes: int, network: tuple[int, int]) -> Stats:
-    """From the script's lines: ticks a second and bytes a page, then twice the uptime and the process's numbers.
+    """Read the script's lines: ticks a second and bytes a page, then twice the uptime and the process's numbers.
 
     Memory is what it takes of the node's, cached or not. Raises `UnexpectedReply`.
     """
@@ -38,7 +38,7 @@ def _parse_sample(words: list[str], hertz: int) -> tuple[float, float]:
 
 
 def parse_network(said: bytes) -> tuple[int, int]:
-    """Bytes received and sent, from the guest's /proc/net/dev; zeros where that isn't what was said."""
+    """Return the bytes received and sent by the guest's /proc/net/dev; zeros where that isn't what was said."""
     received = sent = 0
     for line in said.decode(errors="replace").splitlines():
         name, colon, numbers = line.partition(":")

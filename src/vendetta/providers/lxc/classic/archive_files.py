@@ -25,12 +25,12 @@ class ArchiveFile:
 
 
 async def examine(path: Path) -> ArchiveFile:
-    """Raises `InvalidInput` for what isn't a tar, packed or not."""
+    """Look at the file. Raises `InvalidInput` for what isn't a tar, packed or not."""
     return await to_thread(_examine, path)
 
 
 async def pieces_of(file: ArchiveFile, on_bytes: Callable[[int], None]) -> AsyncIterator[bytes]:
-    """`on_bytes` is told how much was taken so far."""
+    """Yield the file's bytes; `on_bytes` is called with how many were taken so far."""
     sent = 0
     with await to_thread(file.path.open, "rb") as opened:
         while piece := await to_thread(opened.read, PIECE_BYTES):

@@ -23,7 +23,7 @@ class Belongings:
         return list(parse_belongings(await self._host.ask("list what is ours", "belongings")))
 
     async def remove(self, belonging: Belonging) -> None:
-        """Looked up again among ours: what isn't there any more, or never was ours, is left alone."""
+        """Remove it, looked up again among ours. What has gone, or never was ours, is left alone."""
         for one in await self.list():
             if (one.kind, one.id) == (belonging.kind, belonging.id):
                 await self._remove(one)
@@ -40,7 +40,7 @@ class Belongings:
 
 
 def parse_belongings(said: str) -> Iterator[Belonging]:
-    """From the lines of belongings.sh."""
+    """Read the lines of belongings.sh."""
     for line in said.splitlines():
         match line.split(" "):
             case ["instance", engines]:

@@ -15,7 +15,7 @@ LIMITS = ("cpu", "memory", "pids")
 
 
 async def examine(host: Host) -> list[Check]:
-    """As `Checkup.checks`."""
+    """Implement `Checkup.checks`."""
     try:
         found = parse_found(await host.ask("examine lxc", "examine"))
     except LinkError:
@@ -36,7 +36,7 @@ async def examine(host: Host) -> list[Check]:
 
 
 def parse_found(said: str) -> Mapping[str, str]:
-    """From lines of a key and what was found."""
+    """Read lines of a key and what was found."""
     pairs = (line.partition(" ") for line in said.splitlines())
     return {key: value for key, _, value in pairs}
 

@@ -89,7 +89,7 @@ def _build_limits(spec: InstanceSpec) -> Iterator[str]:
 
 
 def build_mount(mount: Mount) -> str:
-    """As fstab has it, without its end: only the node knows whether that is a folder."""
+    """Build its line of fstab, without its end: only the node knows whether that is a folder."""
     options = "bind,ro" if mount.read_only else "bind"
     return f"{_octal(mount.source)} {_octal(mount.target.lstrip('/'))} none {options}"
 

@@ -130,7 +130,7 @@ class Host:
         return WrongState(f"can't {doing} on node {self.node}: it is {state.lower()}", hint=hint)
 
     def forbidden(self, doing: str, complaint: bytes) -> VendettaError:
-        """Nothing of ours has run."""
+        """Return the error for a node where nothing of ours has run."""
         words = last_words(complaint.decode(errors="replace").strip())
         if words and "sudo" not in words:
             return UnexpectedReply(f"can't {doing} on node {self.node}", hint=words)
@@ -158,7 +158,7 @@ def last_words(text: str) -> str:
 
 @cache
 def load_script(name: str) -> str:
-    """With what goes before each of them; those that make images have more of it."""
+    """Read a script, with what goes before each of them; those that make images have more of it."""
     folder = files(__package__) / "scripts"
     parts = ["prelude", *(["image"] if name in _OF_IMAGES else []), name]
     return "\n".join(_strip((folder / f"{part}.sh").read_text()) for part in parts)

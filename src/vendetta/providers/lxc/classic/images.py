@@ -42,7 +42,7 @@ class Images:
         return sorted((parse_image_line(line) for line in said.splitlines()), key=lambda image: image.name)
 
     async def make(self, source: Source, on_progress: OnProgress, *, again: bool) -> None:
-        """By its template, where it is absent or to be made `again`. Raises `ImageNotFound`."""
+        """Make it by its template, where it is absent or to be made `again`. Raises `ImageNotFound`."""
         if source.template is None:
             raise await self._unknown(source.name)
         on_progress(Progress(message=f"making image {source.name}"))
@@ -136,7 +136,7 @@ class Images:
 
 
 def parse_image_line(line: str) -> Image:
-    """From a line of key, id, KiB, and the facts."""
+    """Read a line of key, id, KiB, and the facts."""
     try:
         key, digest, size, text = line.split(" ", 3)
         facts = msgspec.json.decode(text, type=Facts)

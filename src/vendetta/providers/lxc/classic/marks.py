@@ -30,13 +30,13 @@ _STATES: dict[str, InstanceState] = {
 
 
 def build_mark(name: str, spec: InstanceSpec, owner: str, id: str) -> str:
-    """A line, without its end. `id` tells this instance from an earlier one of the name."""
+    """Build the mark, a line without its end. `id` tells this instance from an earlier one of the name."""
     mark = Mark(owner=owner, name=name, spec=spec_hash(spec), image=spec.image, id=id, labels=spec.labels)
     return msgspec.json.encode(mark).decode()
 
 
 def parse_shown(line: str) -> tuple[Instance, Mark]:
-    """From a line of the scripts' `show`: state, address or -, whether it was ever started, mark."""
+    """Read a line of the scripts' `show`: state, address or -, whether it was ever started, mark."""
     try:
         state, address, started, text = line.split(" ", 3)
         mark = msgspec.json.decode(text, type=Mark)
@@ -53,7 +53,7 @@ def parse_shown(line: str) -> tuple[Instance, Mark]:
 
 
 def parse_snapshot(line: str) -> Snapshot:
-    """From a line of name, seconds since the epoch, KiB."""
+    """Read a line of name, seconds since the epoch, KiB."""
     try:
         name, made, size = line.split(" ")
         return Snapshot(

@@ -24,7 +24,10 @@ class Source:
 
 
 def parse_image(image: str) -> Source:
-    """Raises `InvalidInput`. `local:NAME` and `NAME` are the same, unless a template is called so."""
+    """Read the name of an image. Raises `InvalidInput`.
+
+    `local:NAME` and `NAME` are the same, unless a template is called so.
+    """
     if not _NAME.fullmatch(image.removeprefix("local:")):
         raise InvalidInput(f'"{image}" is not the name of an image', hint=_EXAMPLES)
     if image == "busybox":

@@ -36,7 +36,7 @@ class AttachedProcess:
         self._closed = False
 
     async def wait_until_ready(self, word: str) -> None:
-        """Until there is a line that begins with `word`: what is typed before is forgotten. Or until it has ended."""
+        """Wait for a line that begins with `word`, or for the end: what is typed before is forgotten."""
         _, self._pending, _ = await _read_until(self.read, word)
         if not self._ended:
             await self._host.ask("settle a terminal", "settle", "", self._pid)
@@ -72,7 +72,7 @@ class AttachedProcess:
         return await self._process.wait()
 
     async def close(self) -> None:
-        """sshd can't end what runs as root in its place: that takes a call of its own."""
+        """End it by a call of its own: sshd can't end what runs as root in its place."""
         if not self._closed:
             self._closed = True
             if not self._ended:
@@ -91,7 +91,10 @@ async def attach(
     cwd: str | None,
     user: str | None,
 ) -> AttachedProcess:
-    """An empty `argv` is a login shell. Raises `InstanceNotFound`, `WrongState`, `InvalidInput` for no such user."""
+    """Start a program; an empty `argv` is a login shell.
+
+    Raises `InstanceNotFound`, `WrongState`, `InvalidInput` for no such user.
+    """
     word = _make_word()
     command = build_command(argv, env, cwd, terminal, word)
     process = await host.open("exec", name, word, user or "", *command, terminal=terminal)
@@ -102,7 +105,7 @@ async def attach(
 
 
 async def attach_console(host: Host, name: str, terminal: Terminal) -> AttachedProcess:
-    """Raises as `attach` does."""
+    """Open the console. Raises as `attach` does."""
     word = _make_word()
     process = await host.open("console", name, word, terminal=terminal)
     attached = await _begin(host, f"open the console of {name}", name, process, terminal, word)
@@ -113,7 +116,7 @@ async def attach_console(host: Host, name: str, terminal: Terminal) -> AttachedP
 def build_command(
     argv: Sequence[str], env: Mapping[str, str], cwd: str | None, terminal: Terminal | None, word: str
 ) -> list[str]:
-    """What lxc-attach is given behind its name: variables, and the command.
+    """Build what lxc-attach is given behind its name: variables, and the command.
 
     On a terminal the command says `word` first: lxc-attach forgets what was typed before it has set that up.
     """

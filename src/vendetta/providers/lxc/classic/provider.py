@@ -136,7 +136,7 @@ class Classic:
         return await attach(self._host, name, argv, terminal=terminal, env=env or {}, cwd=cwd, user=user)
 
     async def dial(self, name: str, port: int) -> Stream:
-        """Straight to the instance's address; where nothing answers there, to its own loopback by a relay in it."""
+        """Connect to the instance's address; where nothing answers there, to its own loopback by a relay in it."""
         instance = await self.inspect(name)
         if instance.state == "running" and instance.address is not None:
             try:
@@ -218,7 +218,7 @@ class Classic:
         await self._belongings.remove(belonging)
 
     async def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing: nothing was opened."""
 
     def _running(self, name: str) -> archives.Run:
         """For files: a container's own tar, as root, which takes one that runs."""

@@ -28,7 +28,7 @@ class Snapshots:
         return parse_snapshot(said.rstrip("\n"))
 
     async def restore(self, name: str, snapshot: str) -> None:
-        """Repeated after it broke off: begins again."""
+        """Put the snapshot's disk in place. Repeated after it broke off: begins again."""
         check_name(snapshot)
         try:
             await self._host.ask(f"restore {name}", "restore", name, snapshot, timeout_seconds=_COPY_SECONDS)
@@ -42,7 +42,7 @@ class Snapshots:
 
 
 def check_name(snapshot: str) -> None:
-    """Raises `InvalidInput`. It becomes the name of a folder."""
+    """Raise `InvalidInput` for what can't be the name of a folder."""
     if not _NAME.fullmatch(snapshot):
         raise InvalidInput(
             f'"{snapshot}" is not the name of a snapshot', hint="Letters, digits, dots, hyphens and underscores."

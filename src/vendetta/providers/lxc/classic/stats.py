@@ -10,7 +10,7 @@ _UNLIMITED = 2**62
 
 
 def parse_stats(said: str) -> Stats:
-    """From what stats.sh says: lines of a key and a number, of which some come more than once."""
+    """Read what stats.sh says: lines of a key and a number, of which some come more than once."""
     found: dict[str, list[float]] = defaultdict(list)
     try:
         for line in said.splitlines():

@@ -13,7 +13,7 @@ from .host import GREETING, Host
 async def logs(
     host: Host, name: str, *, follow: bool, tail: int | None, since: float | None
 ) -> AsyncGenerator[Output, None]:
-    """As `Logs.logs`: of the console, where there is no telling output from errors."""
+    """Implement `Logs.logs` by the console, where there is no telling output from errors."""
     if since is not None:
         raise Unsupported("the log of a console keeps no times", hint="Leave `since` out, or use `tail`.")
     arguments = ("yes" if follow else "no", "all" if tail is None else str(tail))
@@ -23,7 +23,7 @@ async def logs(
 
 
 async def watch(host: Host) -> AsyncGenerator[InstanceEvent, None]:
-    """As `Watch.watch`."""
+    """Implement `Watch.watch`."""
     rest = b""
     async with aclosing(_read(host, "watch workspaces", "watch", "")) as pieces:
         async for data in pieces:

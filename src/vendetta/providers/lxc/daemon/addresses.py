@@ -25,7 +25,7 @@ class Addresses:
         self._asked: frozenset[Place] = frozenset()
 
     async def ask_again(self) -> Answers:
-        """Of what `find` asked last; without what is refused by now. To be called under the engine's `doing`."""
+        """Ask what `find` asked last, and leave out what is refused by now. To be called under the engine's `doing`."""
         asked = sorted(self._asked)
         answers = await asyncio.gather(*(self._ask_one(place) for place in asked), return_exceptions=True)
         for answer in answers:
@@ -34,7 +34,7 @@ class Addresses:
         return {place: said for place, said in zip(asked, answers, strict=True) if not isinstance(said, Refused)}
 
     async def find(self, running: Sequence[Found], answers: Answers) -> list[str | None]:
-        """Of each in turn. To be called under the engine's `doing`."""
+        """Return the address of each in turn, or None. To be called under the engine's `doing`."""
         networks = {(found.project, lease_path(network)) for found in running for network, _ in nics_of(found)}
         answers = {**answers, **await self._ask(networks - answers.keys())}
         leased: dict[str, str] = {}
@@ -80,7 +80,7 @@ def nics_of(found: Found) -> list[tuple[str, str]]:
 
 
 def parse_leases(leases: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """From `GET /1.0/networks/NAME/leases`: by hardware address, IPv4 before IPv6."""
+    """Read `GET /1.0/networks/NAME/leases`: addresses by hardware address, IPv4 before IPv6."""
     in_order = sorted(leases, key=lambda lease: ":" not in lease["address"])
     return {lease["hwaddr"]: lease["address"] for lease in in_order if lease.get("hwaddr")}
 

@@ -36,7 +36,7 @@ class Belongings:
         return belongings
 
     async def remove(self, belonging: Belonging) -> None:
-        """Looked up again among ours: what isn't there any more, or never was ours, is left alone."""
+        """Remove it, looked up again among ours. What has gone, or never was ours, is left alone."""
         if not any((one.kind, one.id) == (belonging.kind, belonging.id) for one in await self.list()):
             return
         path, _, project = belonging.id.partition("?project=")
@@ -63,7 +63,7 @@ class Belongings:
 
 
 def parse_instance(found: Found) -> Belonging:
-    """Each `id` is its path in the API, which names its project too."""
+    """Read an instance; its `id` is its path in the API, which names its project too."""
     path = f"{found.path}?project={found.project}"
     return Belonging(kind="instance", id=path, name=found.engine_name, workspace=found.config[WORKSPACE])
 

@@ -16,7 +16,7 @@ MIB = 2**20
 
 
 async def examine(engine: Engine) -> list[Check]:
-    """As `Checkup.checks`."""
+    """Implement `Checkup.checks`."""
     try:
         async with engine.doing("examine lxc"):
             server = await engine.ask("GET", "", timeout=BRIEF)
@@ -44,7 +44,7 @@ def check_refusal(error: VendettaError, dialect: Dialect) -> Check:
 
 
 def root_pool_of(profile: Mapping[str, Any] | None) -> str | None:
-    """Where the profile puts an instance's disk."""
+    """Return the pool where the profile puts an instance's disk."""
     for device in _devices(profile):
         if device["type"] == "disk" and device.get("path") == "/":
             return str(device["pool"])

@@ -39,7 +39,7 @@ class Surroundings:
 
 
 def check_spec(spec: InstanceSpec) -> None:
-    """Raises `InvalidInput` for what Incus and LXD can't take."""
+    """Raise `InvalidInput` for what Incus and LXD can't take."""
     options.check_spec(spec)
     wanted = options.parse(spec)
     if wanted.get("type") == "vm":
@@ -58,7 +58,7 @@ def check_spec(spec: InstanceSpec) -> None:
 def build_body(
     name: str, spec: InstanceSpec, owner: str, source: Mapping[str, Any], around: Surroundings
 ) -> dict[str, Any]:
-    """`source` says where the image is from."""
+    """Build the body of a create request. `source` says where the image is from."""
     wanted = options.parse(spec)
     body: dict[str, Any] = {
         "name": engine_name(name),
@@ -90,7 +90,7 @@ def build_config(name: str, spec: InstanceSpec) -> dict[str, str]:
 
 
 def build_cpus(cpus: float) -> dict[str, str]:
-    """Whole ones are seen as such inside; a fraction is a share of the time on any of them."""
+    """Build its limits: whole ones are seen as such inside; a fraction is a share of the time on any of them."""
     if float(cpus).is_integer():
         return {"limits.cpu": str(int(cpus))}
     share = max(1, round(cpus * CPU_PERIOD_MILLISECONDS))

@@ -45,7 +45,7 @@ class Creation:
         self._project: str = options.parse(spec).get("project", "default")
 
     async def run(self, on_progress: OnProgress) -> Instance:
-        """Raises `NameTaken`, `ImageNotFound`, `OutOfResources`."""
+        """Make the instance, or return the one that is there. Raises `NameTaken`, `ImageNotFound`, `OutOfResources`."""
         for _ in range(_TRIES):
             found = await self._lookup.lookup(self._name)
             if found is not None:

@@ -81,7 +81,7 @@ class Engine:
         return reply.get("metadata")
 
     async def find(self, path: str, /, **params: str) -> Any:
-        """As `ask` by GET; None for what isn't there, in a project that is."""
+        """Ask by GET; None for what isn't there, in a project that is. Raises `Refused`."""
         try:
             return await self.ask("GET", path, params=params)
         except Refused as exc:
@@ -106,7 +106,7 @@ class Engine:
             yield response.content
 
     async def change(self, method: str, path: str, **request: Any) -> Reply:
-        """As `ask`, for what the engine does in an operation: awaited, it is what came of it. Raises `Refused`."""
+        """Ask for what the engine does in an operation, and return what came of it. Raises `Refused`."""
         return await self.wait(await self.ask(method, path, **request))
 
     async def wait(self, operation: Reply) -> Reply:
@@ -138,7 +138,7 @@ class Engine:
                     continue  # its failure is of whom it began; gone already is as good
 
     async def websocket(self, path: str, /, **params: str) -> ClientWebSocketResponse:
-        """To be closed by the caller, and read by `receive`."""
+        """Open a websocket, to be closed by the caller, and read by `receive`."""
         # aiohttp's own answers to a ping or a goodbye fail on a connection that is closing, with messages still unread
         return await self._session.ws_connect(
             f"{BASE}{_below(path)}", params=params, max_msg_size=0, autoclose=False, autoping=False
@@ -149,7 +149,7 @@ class Engine:
 
     @asynccontextmanager
     async def doing(self, what: str) -> AsyncIterator[None]:
-        """Around every exchange: `what` is verb and object ("start web"). Raises our errors alone."""
+        """Turn what goes wrong in an exchange into our errors. `what` is verb and object ("start web")."""
         try:
             yield
         except Refused as exc:
@@ -180,7 +180,7 @@ class Engine:
 
 
 async def receive(socket: ClientWebSocketResponse) -> WSMessage:
-    """The next message that isn't a ping, which is answered where that still can be."""
+    """Return the next message that isn't a ping, which is answered where that still can be."""
     while (message := await socket.receive()).type is WSMsgType.PING:
         with suppress(ClientConnectionError):
             await socket.pong(message.data)
@@ -188,7 +188,7 @@ async def receive(socket: ClientWebSocketResponse) -> WSMessage:
 
 
 def parse_reply(body: bytes, status: int) -> Reply:
-    """The daemons answer in one envelope. Raises `Refused` for what isn't it."""
+    """Read the envelope in which the daemons answer. Raises `Refused` for what isn't one."""
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError as exc:

@@ -89,12 +89,15 @@ class Refused(Exception):
 
     @property
     def is_absent(self) -> bool:
-        """Whether there is no such thing: known at once, or only by the operation that was to change it."""
+        """Return whether there is no such thing: known at once, or only by the operation that was to change it."""
         return self.status == 404 or _NO_INSTANCE.search(self.words) is not None
 
     @property
     def is_outrun(self) -> bool:
-        """It is in another state than it was seen in: somebody was faster, as one's own try whose answer was lost."""
+        """Return whether it is in another state than it was seen in.
+
+        Somebody was faster, perhaps a try of one's own whose answer was lost.
+        """
         return _kind(self)[0] is WrongState
 
     @property
@@ -103,7 +106,10 @@ class Refused(Exception):
 
 
 def from_reply(refusal: Refused, doing: str, node: str, title: str) -> VendettaError:
-    """`doing` is verb and object ("start web"), `title` the engine's name."""
+    """Return the error that a refusal stands for.
+
+    `doing` is verb and object ("start web"), `title` the engine's name.
+    """
     kind, hint = _kind(refusal)
     return kind(
         f"can't {doing} on node {node}",

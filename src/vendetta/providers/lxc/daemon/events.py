@@ -41,7 +41,7 @@ async def _is_ours(lookup: Lookup, name: str) -> bool:
 
 
 def parse_event(text: str) -> InstanceEvent | None:
-    """None for what isn't of an instance with a name of ours: its snapshots, others', the daemon's own."""
+    """Read an event. None for what isn't of an instance of ours: its snapshots, others', the daemon's own."""
     said = msgspec.json.decode(text, type=dict[str, Any])
     kind, _, action = str(said["metadata"].get("action", "")).partition("-")
     parts = str(said["metadata"].get("source", "")).partition("?")[0].strip("/").split("/")

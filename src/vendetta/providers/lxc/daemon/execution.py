@@ -35,7 +35,7 @@ async def run(
     cwd: str | None = None,
     user: str | None = None,
 ) -> DaemonProcess:
-    """To be called under the engine's `doing`."""
+    """Start a program; an empty `argv` is a login shell. To be called under the engine's `doing`."""
     command = list(argv or LOGIN_SHELL)
     who = await _identify(engine, found, user) if user else None
     body: dict[str, Any] = {
@@ -59,7 +59,7 @@ async def run(
 
 
 async def open_console(engine: Engine, found: Found, terminal: Terminal) -> DaemonProcess:
-    """To be called under the engine's `doing`."""
+    """Open the console. To be called under the engine's `doing`."""
     body = {"type": "console", "width": terminal.columns, "height": terminal.rows}
     operation = await engine.ask("POST", f"{found.path}/console", params=found.params, json=body)
     return await DaemonProcess.start(engine, operation, terminal=terminal, is_console=True)
@@ -77,7 +77,7 @@ async def _identify(engine: Engine, found: Found, user: str) -> Identity:
 
 
 def parse_identity(user: str, users: bytes) -> Identity:
-    """`user` is a name or a number, perhaps with `:GROUP` (a number); `users` is an /etc/passwd.
+    """Find `user`, a name or a number, perhaps with `:GROUP` (a number), in `users`, an /etc/passwd.
 
     A number needn't stand there. Raises `InvalidInput` for a name that doesn't.
     """

@@ -41,12 +41,15 @@ class Upload:
 
 
 async def read_image_file(path: Path, architecture: str) -> ImageFile:
-    """`architecture` is the node's, as the kernel says it. Raises `InvalidInput` for what isn't an image."""
+    """Look at the file. Raises `InvalidInput` for what isn't an image.
+
+    `architecture` is the node's, as the kernel says it.
+    """
     return await asyncio.to_thread(_read, path, architecture)
 
 
 def build_upload(image: ImageFile, on_bytes: Callable[[int], None]) -> Upload:
-    """`on_bytes` hears how many bytes of the file were taken so far."""
+    """Build the body of the upload; `on_bytes` is called with how many bytes of the file were taken so far."""
     if image.metadata is None:
         return Upload("application/octet-stream", _pieces(image.path, on_bytes))
     boundary = secrets.token_hex(16)
@@ -55,7 +58,7 @@ def build_upload(image: ImageFile, on_bytes: Callable[[int], None]) -> Upload:
 
 
 def build_metadata(architecture: str) -> bytes:
-    """A tar of `metadata.yaml` alone."""
+    """Build a tar of `metadata.yaml` alone."""
     text = f"architecture: {architecture}\ncreation_date: 1\nproperties:\n  description: a root file system\n".encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:

@@ -35,7 +35,7 @@ class Images:
         self._owner = owner
 
     async def source(self, image: str, project: str) -> dict[str, Any]:
-        """The `source` of a create request. Raises `ImageNotFound` for what is neither here nor a remote's."""
+        """Return the `source` of a create request. Raises `ImageNotFound` for what is neither here nor a remote's."""
         check_image(image)
         if (fingerprint := await self._resolve(image, project)) is not None:
             return {"fingerprint": fingerprint}
@@ -50,7 +50,7 @@ class Images:
     async def reporting(
         self, source: Mapping[str, Any], operation: Reply, image: str, on_progress: OnProgress
     ) -> AsyncIterator[None]:
-        """While an operation is waited for that may have to fetch its image, says how far it has come."""
+        """Report how far the image of an operation has come, while the operation is waited for inside."""
         if "server" not in source:
             yield
             return
@@ -76,7 +76,7 @@ class Images:
         return await self._describe(name)
 
     async def pull(self, name: str, on_progress: OnProgress) -> Image:
-        """Named by its whole name afterwards, which from then on means what is here."""
+        """Fetch it, under its whole name, which from then on means what is here."""
         check_image(name)
         remote = parse_remote(name, self._engine.dialect.remotes)
         if remote is None:
@@ -159,7 +159,7 @@ class Images:
 
 
 def parse_image(said: Mapping[str, Any], name: str | None = None) -> Image:
-    """From `GET /1.0/images/FINGERPRINT`. Without a `name` it has its first alias, or its fingerprint, for one."""
+    """Read `GET /1.0/images/FINGERPRINT`. Without a `name` it has its first alias, or its fingerprint, for one."""
     aliases = [alias["name"] for alias in said.get("aliases") or ()]
     shown = name or next(iter(aliases), said["fingerprint"][:SHORT])
     return Image(
@@ -173,7 +173,7 @@ def parse_image(said: Mapping[str, Any], name: str | None = None) -> Image:
 
 
 def parse_progress(event: str, operation: str, message: str) -> Progress | None:
-    """From an event of the type `operation`: "rootfs: 34% (12.3MB/s)". None where it says no figure of this one."""
+    """Read an event of the type `operation`: "rootfs: 34% (12.3MB/s)". None where it says no figure of this one."""
     said = msgspec.json.decode(event, type=dict[str, Any])["metadata"]
     if said["id"] != operation:
         return None

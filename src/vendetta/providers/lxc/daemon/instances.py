@@ -25,7 +25,7 @@ _NEVER = ("0001-", "1970-")
 
 
 def parse_instance(said: Mapping[str, Any], address: str | None = None) -> Instance:
-    """From `GET /1.0/instances/NAME`; with `?recursion=1` it says its address, else that is `address`."""
+    """Read `GET /1.0/instances/NAME`; with `?recursion=1` it says its address, else that is `address`."""
     config = said["config"]
     state = parse_state(said)
     return Instance(
@@ -46,7 +46,7 @@ def parse_state(said: Mapping[str, Any]) -> InstanceState:
 
 
 def parse_address(state: Mapping[str, Any] | None) -> str | None:
-    """The first address that the node can reach, IPv4 before IPv6, of what isn't the loopback."""
+    """Return the first address that the node can reach, IPv4 before IPv6, of what isn't the loopback."""
     networks = (state or {}).get("network") or {}
     found = {
         address["family"]: address["address"]

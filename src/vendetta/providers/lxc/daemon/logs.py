@@ -63,14 +63,14 @@ async def _read(engine: Engine, path: str, project: str) -> bytes:
 
 
 def cut_tail(text: bytes, lines: int | None) -> bytes:
-    """The last so many lines of it; None: all."""
+    """Return its last `lines` lines; None: all."""
     if lines is None:
         return text
     return b"".join(text.splitlines(keepends=True)[-lines:]) if lines else b""
 
 
 def parse_fresh(seen: bytes, kept: bytes) -> bytes:
-    """What came after `seen`: the daemon keeps only the last, so the beginning may have gone meanwhile."""
+    """Return what came after `seen`: the daemon keeps only the last, so the beginning may have gone meanwhile."""
     if kept.startswith(seen):
         return kept[len(seen) :]
     end = seen[-_OVERLAP_BYTES:]

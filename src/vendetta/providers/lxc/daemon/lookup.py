@@ -25,7 +25,7 @@ class Found:
 
     @property
     def instance(self) -> Instance:
-        """With its address only where it was looked up with `state`."""
+        """Return it, with its address only where it was looked up with `state`."""
         return parse_instance(self.said)
 
 
@@ -35,7 +35,7 @@ class Lookup:
         self._owner = owner
 
     async def list(self, *, whole: bool = False) -> Sequence[Found]:
-        """Ours, in one question however many there are; `whole`, with what they use and their snapshots: dearer."""
+        """Return ours, in one question however many there are; `whole`: with what they use and their snapshots."""
         async with self._engine.doing("list workspaces"):
             params = {"recursion": "2" if whole else "1", "all-projects": "true"}
             said = await self._engine.ask("GET", "instances", params=params)
@@ -43,7 +43,7 @@ class Lookup:
         return [one for one in found if self.is_ours(one)]
 
     async def lookup(self, name: str, *, state: bool = False) -> Found | None:
-        """Whatever stands under our name for it, ours or not; None where nothing does. With its `state`: dearer."""
+        """Return what stands under our name for it, ours or not; None where nothing does. With its `state`: dearer."""
         return await self.lookup_engine_name(engine_name(name), f"inspect {name}", state=state)
 
     async def lookup_engine_name(self, called: str, what: str, *, state: bool = False) -> Found | None:
@@ -56,14 +56,14 @@ class Lookup:
         return None if said is None else Found(said)
 
     async def find(self, name: str, *, state: bool = False) -> Found:
-        """Raises `InstanceNotFound`."""
+        """Return our instance of this name. Raises `InstanceNotFound`."""
         found = await self.lookup(name, state=state)
         if found is None or not self.owns(found, name):
             raise InstanceNotFound(f'there is no "{name}" of ours on node {self._engine.node}', name=name)
         return found
 
     async def find_running(self, name: str, *, state: bool = False) -> Found:
-        """Raises `InstanceNotFound`, `WrongState`."""
+        """Return our instance of this name if it runs. Raises `InstanceNotFound`, `WrongState`."""
         found = await self.find(name, state=state)
         self.check_running(found, name)
         return found
@@ -78,7 +78,7 @@ class Lookup:
         return is_ours(found.config, name, self._owner)
 
     def is_ours(self, found: Found) -> bool:
-        """False also for one that somebody renamed: it can no longer be reached by our name."""
+        """Return whether it is; False also for one that somebody renamed, which can't be reached by our name."""
         name = found.config.get(WORKSPACE)
         return name is not None and self.owns(found, name) and found.engine_name == engine_name(name)
 

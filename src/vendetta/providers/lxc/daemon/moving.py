@@ -33,7 +33,7 @@ class Moves:
         self._owner = owner
 
     async def check(self, name: str) -> Found:
-        """Raises `Unsupported`: what is mounted lies on the node."""
+        """Return it if it can be moved. Raises `Unsupported` where something is mounted, which lies on the node."""
         found = await self._lookup.find(name)
         devices = found.said["expanded_devices"].values()
         kept = [one for one in devices if one["type"] == "disk" and one.get("path") != "/"]
@@ -122,5 +122,5 @@ class Moves:
 
 
 def build_name(name: str, mark: str) -> str:
-    """The daemon's name of what arrives, until it is whole."""
+    """Build the daemon's name of what arrives, until it is whole."""
     return f"{engine_name(name)}-{mark[:MARK_LENGTH]}"

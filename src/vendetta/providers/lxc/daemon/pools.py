@@ -41,7 +41,7 @@ class Pools:
         )
 
     async def check_limits(self, pool: str) -> None:
-        """Raises `InvalidInput` where there is no such pool, `Unsupported` where it can't limit a disk."""
+        """Raise `InvalidInput` where there is no such pool, `Unsupported` where it can't limit a disk."""
         async with self._engine.doing(f"look for storage pool {pool}"):
             found = await self._engine.find(f"storage-pools/{pool}")
         if found is None:
@@ -70,7 +70,10 @@ class Pools:
                     raise
 
     async def resize(self, found: Found, name: str, size_bytes: int) -> None:
-        """Raises `InvalidInput` for less than it has, `Unsupported` where the pool can't limit a disk."""
+        """Enlarge its disk.
+
+        Raises `InvalidInput` for less than it has, `Unsupported` where the pool can't limit a disk.
+        """
         root = next((key for key, one in found.said["expanded_devices"].items() if one.get("path") == "/"), "root")
         device = found.said["expanded_devices"].get(root, {})
         await self.check_limits(device.get("pool", "default"))

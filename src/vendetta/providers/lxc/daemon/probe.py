@@ -10,7 +10,7 @@ from .engine import BRIEF, Engine
 
 
 async def probe(engine: Engine) -> ProviderStatus:
-    """One question. Raises `LinkError` alone."""
+    """Ask the engine one question. Raises `LinkError` alone."""
     title = engine.dialect.title
     try:
         async with engine.doing("probe lxc"):
@@ -27,7 +27,7 @@ async def probe(engine: Engine) -> ProviderStatus:
 
 
 def name_version(said: Mapping[str, Any]) -> str:
-    """Of `GET /1.0`: "incus 6.0.4", "lxd 5.0.2"."""
+    """Return the engine and its version by `GET /1.0`: "incus 6.0.4", "lxd 5.0.2"."""
     environment = said["environment"]
     return f"{environment['server']} {environment['server_version']}"
 

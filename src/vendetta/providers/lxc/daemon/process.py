@@ -64,7 +64,7 @@ class DaemonProcess:
     async def start(
         cls, engine: Engine, operation: Reply, *, terminal: Terminal | None, is_console: bool = False, program: str = ""
     ) -> "DaemonProcess":
-        """Of an operation that waits for its websockets. To be called under the engine's `doing`."""
+        """Open the websockets that an operation waits for. To be called under the engine's `doing`."""
         path = f"operations/{operation['id']}/websocket"
         secrets: Mapping[str, str] = operation["metadata"]["fds"]
         # The program starts as soon as its streams are open, and may have ended before control is: that goes first.
@@ -93,7 +93,7 @@ class DaemonProcess:
         return piece
 
     async def write(self, data: bytes) -> None:
-        """After the program has gone, the bytes are dropped: reading on tells how it ended."""
+        """Write `data`, or drop it where the program has gone: reading on tells how it ended."""
         for start in range(0, len(data), _PIECE_BYTES):
             try:
                 await self._input.send_bytes(data[start : start + _PIECE_BYTES])

@@ -115,7 +115,7 @@ class Daemon:
             return await execution.run(self._engine, found, argv, terminal=terminal, env=env, cwd=cwd, user=user)
 
     async def dial(self, name: str, port: int) -> Stream:
-        """Straight to the instance's address; where nothing answers there, to its own loopback by a relay in it."""
+        """Connect to the instance's address; where nothing answers there, to its own loopback by a relay in it."""
         found = await self._lookup.find_running(name, state=True)
         if (address := found.instance.address) is not None:
             try:
@@ -163,7 +163,7 @@ class Daemon:
 
     @staticmethod
     def build_environment(path: str) -> Mapping[str, str]:
-        """Each daemon's program reads a variable of its own."""
+        """Return the variables of each daemon's own program."""
         return {"INCUS_SOCKET": path, "LXD_SOCKET": path}
 
     # the rarer powers

@@ -19,7 +19,7 @@ class Remote:
 
 
 def check_image(image: str) -> None:
-    """Raises `InvalidInput`."""
+    """Raise `InvalidInput` for what is no image."""
     if not _NAME.fullmatch(image):
         raise InvalidInput(
             f'"{image}" is not the name of an image',
@@ -28,12 +28,12 @@ def check_image(image: str) -> None:
 
 
 def is_fingerprint(image: str) -> bool:
-    """Or the beginning of one, as long as people copy it."""
+    """Return whether it is one, or the beginning of one, as long as people copy it."""
     return _FINGERPRINT.fullmatch(image) is not None
 
 
 def parse_remote(image: str, remotes: Mapping[str, str]) -> Remote | None:
-    """None for a name that says no place. Raises `InvalidInput` for a place that isn't known."""
+    """Return the place that an image is from; None where its name says none. Raises `InvalidInput` for an unknown."""
     remote, colon, alias = image.partition(":")
     if not colon or "/" in remote:
         return None

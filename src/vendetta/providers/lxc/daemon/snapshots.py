@@ -100,7 +100,7 @@ class Snapshots:
 
 
 def check_snapshot(snapshot: str) -> None:
-    """Raises `InvalidInput`."""
+    """Raise `InvalidInput` for what is no name of a snapshot."""
     if not _NAME.fullmatch(snapshot):
         raise InvalidInput(
             f'"{snapshot}" is not the name of a snapshot', hint="Letters, digits, dots, hyphens and underscores."
@@ -108,7 +108,7 @@ def check_snapshot(snapshot: str) -> None:
 
 
 def parse_snapshot(said: Mapping[str, Any]) -> Snapshot:
-    """From `GET /1.0/instances/NAME/snapshots/SNAPSHOT`. Its size is negative where the pool can't tell."""
+    """Read `GET /1.0/instances/NAME/snapshots/SNAPSHOT`. Its size is negative where the pool can't tell."""
     size = said.get("size")
     return Snapshot(
         name=said["name"].rpartition("/")[2],

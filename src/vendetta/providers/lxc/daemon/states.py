@@ -141,5 +141,5 @@ class States:
 
 
 def build_unshifted(devices: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """The same devices, without the wish that owners be shifted."""
+    """Return the same devices, without the wish that owners be shifted."""
     return {name: {key: value for key, value in device.items() if key != "shift"} for name, device in devices.items()}

@@ -15,7 +15,7 @@ _AMOUNT = re.compile(r"(\d+) ?([A-Za-z]*)")
 
 
 def parse_stats(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float, limit: str | None) -> Stats:
-    """From two answers of `GET /1.0/instances/NAME/state`, so many seconds apart; `limit` is `limits.memory`."""
+    """Measure between two answers of `GET /1.0/instances/NAME/state`, `seconds` apart; `limit` is `limits.memory`."""
     used = _cpu(after) - _cpu(before)
     counters = [
         network["counters"] for network in (after.get("network") or {}).values() if network["type"] != "loopback"
@@ -32,7 +32,7 @@ def parse_stats(before: Mapping[str, Any], after: Mapping[str, Any], seconds: fl
 
 
 def parse_amount(text: str | None) -> int | None:
-    """Bytes of "128MiB" or "134217728B"; None for none, and for a share ("50%")."""
+    """Return the bytes of "128MiB" or "134217728B"; None for none, and for a share ("50%")."""
     found = _AMOUNT.fullmatch(text or "")
     return int(found[1]) * _UNITS[found[2]] if found and found[2] in _UNITS else None
 
