@@ -6,6 +6,7 @@ Exits with 1 if one is missed.
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,11 +28,15 @@ def main() -> None:
     parser.add_argument(
         "--replicas", type=int, default=Scale.replicas, metavar="N", help="servers that are held against one of them"
     )
+    parser.add_argument("--large", type=int, default=Scale.large, help="how many a second fleet has; 0: none")
     given = parser.parse_args()
     names = given.names or list(BENCHMARKS)
     if unknown := set(names) - BENCHMARKS.keys():
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: there are {', '.join(BENCHMARKS)}")
-    benchmarks = {**BENCHMARKS, "fleet": partial(run_fleet, scale=Scale(nodes=given.nodes, replicas=given.replicas))}
+    benchmarks = {
+        **BENCHMARKS,
+        "fleet": partial(run_fleet, scale=Scale(nodes=given.nodes, large=given.large, replicas=given.replicas)),
+    }
     report = Report()
     with TestBed() as bed:
         for name in names:
@@ -70,7 +75,8 @@ def run_reach(report: Report, bed: TestBed, folder: Path) -> None:
 
 
 def run_fleet(report: Report, bed: TestBed, folder: Path, scale: Scale = Scale()) -> None:  # noqa: B008 - frozen
-    fleet.run(report, folder, scale)
+    for nodes in filter(None, (scale.nodes, scale.large)):
+        fleet.run(report, folder, replace(scale, nodes=nodes))
     if scale.replicas > 1:
         replicas.run(report, bed, folder, scale)
 

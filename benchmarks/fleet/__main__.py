@@ -14,10 +14,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
     parser.add_argument("--nodes", type=int, default=Scale.nodes)
     parser.add_argument("--idle", type=float, default=Scale.idle_seconds, metavar="SECONDS")
+    parser.add_argument("--large", type=int, default=Scale.large, help="how many there are in a second fleet; 0: none")
     given = parser.parse_args()
     report = Report()
     with TemporaryDirectory(prefix="vdt-bench-", dir="/var/tmp") as folder:
-        run(report, Path(folder), Scale(nodes=given.nodes, idle_seconds=given.idle))
+        for nodes in filter(None, (given.nodes, given.large)):
+            run(report, Path(folder), Scale(nodes=nodes, idle_seconds=given.idle))
     print(f"\n{report.summary()}")
     sys.exit(0 if all(line[3] for line in report.lines) else 1)
 

@@ -17,9 +17,10 @@ from .records import write_pins, write_records
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of everything; `node_timeout_seconds` is what the server is told."""
+    """How much of everything; `node_timeout_seconds` is what the server is told. `large`: nodes of a second fleet."""
 
     nodes: int = 1000
+    large: int = 3000
     workspaces_each: int = 10
     idle_seconds: float = 60.0
     deaths: int = 100
@@ -41,7 +42,7 @@ class Scale:
 
 def run(report: Report, folder: Path, scale: Scale = Scale()) -> None:
     plan = Plan(scale.nodes, scale.workspaces_each)
-    keys, port = simulation.Keys.generate(folder / "fleet"), simulation.find_port()
+    keys, port = simulation.Keys.generate(folder / f"fleet-{plan.nodes}"), simulation.find_port()
     with fresh_vendetta(**scale.settings) as vendetta:
         home = vendetta.home / "v"
         write_pins(home, plan, keys)
@@ -58,8 +59,10 @@ def run(report: Report, folder: Path, scale: Scale = Scale()) -> None:
                     await figures.connect(bench)
                     await figures.idle(bench, scale.idle_seconds)
                     await figures.lists(bench)
-                    await figures.events(bench, scale.deaths)
-                    await figures.operations(bench, scale.operations)
+                    with figures.stalls_told(bench, "while containers die"):
+                        await figures.events(bench, scale.deaths)
+                    with figures.stalls_told(bench, "while operations run"):
+                        await figures.operations(bench, scale.operations)
                     await figures.losses(bench, scale.node_timeout_seconds, scale.keepalive_seconds)
 
             asyncio.run(measure())

@@ -5,7 +5,8 @@ import random
 import sqlite3
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import msgspec
 from benchmarks.measure import Report
 from benchmarks.processes import cpu_seconds, open_files, resident_bytes
 
+from . import stalls
 from .api import Api, Watching
 from .plan import Plan
 from .simulation import Simulation
@@ -44,6 +46,29 @@ class Bench:
     """Of the server: where its databases are."""
     started_at: float
     """When it was started, by `time.perf_counter`."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is promised of so many nodes."""
+
+    idle_percent: float
+    memory_mib: float
+
+
+def limits_of(nodes: int) -> Limits:
+    return Limits(10, 400) if nodes <= 1000 else Limits(12, 420)
+
+
+@contextmanager
+def stalls_told(bench: Bench, what: str) -> Iterator[None]:
+    """Prints the longest that the event loop stood still for others meanwhile."""
+    with stalls.counted(bench.home / "server.sock", bench.pid) as found:
+        yield
+    bench.report.note(
+        f"longest stall of the event loop, {what}",
+        f"{1000 * found.longest_seconds:.0f} ms of CPU, of {found.questions} times that it was asked",
+    )
 
 
 async def connect(bench: Bench) -> None:
@@ -83,8 +108,11 @@ async def idle(bench: Bench, seconds: float) -> None:
     before, started = cpu_seconds(bench.pid), time.perf_counter()
     await asyncio.sleep(seconds)
     used = 100 * (cpu_seconds(bench.pid) - before) / (time.perf_counter() - started)
-    bench.report.at_most(f"idle, over {seconds:g} s", used, 10, "% of a core")
-    bench.report.at_most("memory of the server", resident_bytes(bench.pid) / MIB, 400, "MiB")
+    limits = limits_of(bench.plan.nodes)
+    bench.report.at_most(f"{bench.plan.nodes} nodes idle, over {seconds:g} s", used, limits.idle_percent, "% of a core")
+    bench.report.at_most(
+        f"memory of the server with {bench.plan.nodes} nodes", resident_bytes(bench.pid) / MIB, limits.memory_mib, "MiB"
+    )
     bench.report.note("files that the server has open", str(open_files(bench.pid)))
 
 
@@ -103,6 +131,9 @@ async def lists(bench: Bench) -> None:
         bench.report.note(
             f"all {len(best)} pages of them", f"{1000 * sum(best):.0f} ms, {1000 * each:.0f} ms of CPU each"
         )
+    with stalls_told(bench, "while they are listed"):
+        for _ in range(LIST_TURNS):
+            await bench.api.pages("workspaces", PAGE)
 
 
 async def events(bench: Bench, deaths: int) -> None:

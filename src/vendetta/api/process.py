@@ -17,6 +17,7 @@ from vendetta.settings import ServerConfig
 
 from .app import create_app
 from .composition import running_services
+from .garbage import short_pauses
 from .limits import raise_file_limit
 from .listeners import describe, listen_on_socket, listen_on_tcp
 from .metrics import Metrics
@@ -41,6 +42,7 @@ async def serve(paths: Paths, config: ServerConfig) -> None:
         # commands of another version look here before they talk to us; in the folder that holds the lock
         paths.version_file.write_text(__version__)
         with ExitStack() as stack:
+            stack.enter_context(short_pauses())
             sockets = [stack.enter_context(listen_on_socket(paths.socket))]
             if config.listen_address:
                 sockets.append(stack.enter_context(listen_on_tcp(config.listen_address)))
