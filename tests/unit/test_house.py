@@ -102,6 +102,17 @@ NEVER_LOADED_BY_CLI = (
 )
 
 LINES_AT_MOST = 400
+ARGUMENTS_AT_MOST = 6
+"""Of a constructor, besides `self`; the fields of a dataclass don't count."""
+TAKES_MORE: Mapping[str, int] = {
+    "coordination.monitoring.monitor.Monitor": 8,
+    "coordination.operations.runner.Runner": 7,
+    "coordination.operations.service.Operations": 7,
+    "ssh.channel.connection.Connection": 7,
+    "ssh.pool.pool.Pool": 7,
+}
+"""Those that are still to be taken apart."""
+
 FILES_AT_MOST: Mapping[str, int] = {"coordination": 15, "ssh": 15, "": 30}
 """In a folder, by the longest name that it is part of. Scripts count, `__init__.py` doesn't."""
 
@@ -231,6 +242,27 @@ def test_a_folder_fits_on_one_screen(folder: str) -> None:
     files = [path.name for path in (SOURCE / folder).iterdir() if path.is_file() and path.name != "__init__.py"]
     top = folder.split("/")[1] if "/" in folder else ""
     assert len(files) <= FILES_AT_MOST.get(top, FILES_AT_MOST[""]), sorted(files)
+
+
+def test_constructors_take_few_arguments() -> None:
+    """A class that is given more than a handful of things does more than one."""
+    takes = {
+        f"{module}.{name}": count
+        for module, path in modules().items()
+        for name, count in constructors_of(path)
+        if count > ARGUMENTS_AT_MOST
+    }
+    assert takes == TAKES_MORE
+
+
+def constructors_of(path: Path) -> Iterator[tuple[str, int]]:
+    """Each class of the file that writes its own `__init__`, with how many arguments that takes."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.ClassDef):
+            for function in node.body:
+                if isinstance(function, ast.FunctionDef) and function.name == "__init__":
+                    given = function.args
+                    yield node.name, len([*given.posonlyargs, *given.args, *given.kwonlyargs]) - 1
 
 
 def test_no_imports_run_in_a_circle() -> None:

@@ -22,14 +22,19 @@ from vendetta.coordination.monitoring import Monitor, Observation
 from vendetta.coordination.monitoring.link_requests import LinkRequests
 from vendetta.coordination.monitoring.link_status import LinkStatus
 from vendetta.coordination.monitoring.node_reader import NodeReader
-from vendetta.coordination.nodes import Nodes
+from vendetta.coordination.nodes.adding import NodeAdding
+from vendetta.coordination.nodes.changing import NodeChanges
 from vendetta.coordination.nodes.cleanup import Cleanup
 from vendetta.coordination.nodes.drain import Draining
 from vendetta.coordination.nodes.engine_sockets import EngineSockets
+from vendetta.coordination.nodes.host_key_trust import HostKeyTrust
 from vendetta.coordination.nodes.images import Images
 from vendetta.coordination.nodes.key_install import KeyInstall
-from vendetta.coordination.nodes.key_rotation import KeyRotations
-from vendetta.coordination.nodes.run_everywhere import RunEverywhere
+from vendetta.coordination.nodes.key_rotation import KeyExchange, KeyRotations
+from vendetta.coordination.nodes.links import NodeLinks
+from vendetta.coordination.nodes.listing import NodeListing
+from vendetta.coordination.nodes.node_keys import NodeKeys
+from vendetta.coordination.nodes.processes import NodeProcesses
 from vendetta.coordination.nodes.uploads import Uploads
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.operations.handlers import register_handlers
@@ -90,15 +95,7 @@ async def running_services(
         turns = NodeSlots()
         transitions = Lifecycle(store, engines, observation, turns)
         snapshotting = Snapshotting(store, engines, transitions)
-        moves = Moves(
-            store=store,
-            events=told,
-            engines=engines,
-            observation=observation,
-            operations=operations,
-            transitions=transitions,
-            turns=turns,
-        )
+        moves = Moves(store, told, engines, operations, transitions, turns)
         images = Images(store, engines, operations, Uploads(paths.uploads_dir))
         await images.sweep_uploads()
         reading = NodeReader(store, told, engines, links, observation)
@@ -106,31 +103,22 @@ async def running_services(
             store, pool, engines, links, observation, reading, shares, node_timeout_seconds=config.node_timeout
         )
         wishes = LinkRequests(store, shares, pool, links, monitor, credentials)
-        authorization = KeyInstall(connector)
+        key_install = KeyInstall(connector)
         rotation = KeyRotations(
-            store=store,
-            events=told,
-            connector=connector,
-            authorization=authorization,
-            credentials=credentials,
-            succession=Succession(paths.keys_dir),
-            operations=operations,
+            store,
+            operations,
+            credentials,
+            Succession(paths.keys_dir),
+            KeyExchange(store, told, connector, key_install),
             keep=[config.ssh_key_path] if config.ssh_key_path else [],
         )
-        nodes = Nodes(
-            store=store,
-            events=told,
-            pool=pool,
-            connector=connector,
-            authorization=authorization,
-            host_keys=host_keys,
-            credentials=credentials,
-            engines=engines,
-            links=links,
-            monitor=monitor,
-            wishes=wishes,
+        nodes = NodeListing(store, pool)
+        node_changes = NodeChanges(store, told, nodes, wishes, links, host_keys)
+        node_links = NodeLinks(nodes, told, pool, monitor, links, wishes)
+        node_keys = NodeKeys(nodes, told, pool, engines, credentials, key_install)
+        draining = Draining(
+            store=store, operations=operations, workspaces=workspaces, node_changes=node_changes, moves=moves
         )
-        draining = Draining(store=store, operations=operations, workspaces=workspaces, nodes=nodes, moves=moves)
         submitter = Submitter(workspaces, moves, draining, cleanup)
         dispatcher = Dispatcher(store, engines, operations, workspaces, submitter)
         register_handlers(operations, transitions, snapshotting, moves, draining, cleanup, dispatcher, images, rotation)
@@ -141,9 +129,14 @@ async def running_services(
         sockets = await stack.enter_async_context(EngineSockets(store, engines, paths.engine_sockets_dir))
         yield Services(
             nodes=nodes,
+            node_adding=NodeAdding(store, told, wishes, node_links, node_keys, node_changes),
+            node_changes=node_changes,
+            node_links=node_links,
+            node_keys=node_keys,
+            node_processes=NodeProcesses(store, engines),
+            host_key_trust=HostKeyTrust(nodes, told, connector, node_links),
             doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
-            fleet=RunEverywhere(store, engines),
-            bulk=Bulk(store, operations, submitter, nodes),
+            bulk=Bulk(store, operations, submitter, node_links, node_changes),
             workspaces=workspaces,
             changes=submitter,
             draining=draining,

@@ -15,13 +15,18 @@ from vendetta.coordination.commands.descriptions import Descriptions
 from vendetta.coordination.doctor import Doctor
 from vendetta.coordination.events import Events
 from vendetta.coordination.figures import Figures
-from vendetta.coordination.nodes import Nodes
+from vendetta.coordination.nodes.adding import NodeAdding
+from vendetta.coordination.nodes.changing import NodeChanges
 from vendetta.coordination.nodes.cleanup import Cleanup
 from vendetta.coordination.nodes.drain import Draining
 from vendetta.coordination.nodes.engine_sockets import EngineSockets
+from vendetta.coordination.nodes.host_key_trust import HostKeyTrust
 from vendetta.coordination.nodes.images import Images
 from vendetta.coordination.nodes.key_rotation import KeyRotations
-from vendetta.coordination.nodes.run_everywhere import RunEverywhere
+from vendetta.coordination.nodes.links import NodeLinks
+from vendetta.coordination.nodes.listing import NodeListing
+from vendetta.coordination.nodes.node_keys import NodeKeys
+from vendetta.coordination.nodes.processes import NodeProcesses
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.workspaces import Workspaces
@@ -44,9 +49,14 @@ def _nobody_tells(listener: Listener) -> None:
 
 @dataclass(frozen=True)
 class Services:
-    nodes: Nodes
+    nodes: NodeListing
+    node_adding: NodeAdding
+    node_changes: NodeChanges
+    node_links: NodeLinks
+    node_keys: NodeKeys
+    node_processes: NodeProcesses
+    host_key_trust: HostKeyTrust
     doctor: Doctor
-    fleet: RunEverywhere
     bulk: Bulk
     workspaces: Workspaces
     changes: Submitter

@@ -110,7 +110,7 @@ async def serve(provider: str | None, pipe: Connection) -> None:
             kind, target, given, fatal = await asyncio.to_thread(pipe.recv)
             if kind == "add":
                 request = requests.NodeRequest(name=target, **given)
-                await services.nodes.add(request, Login(accept_new=True), actor=ACTOR)
+                await services.node_adding.add(request, Login(accept_new=True), actor=ACTOR)
                 continue
             boundaries.arm(fatal)
             operation = await SUBMIT[kind](services, target, given)

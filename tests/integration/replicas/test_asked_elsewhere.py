@@ -39,9 +39,9 @@ async def services(
     async with running_services(paths, ServerConfig(state_file=database_url)) as services:
         address = f"{sshd.user}@127.0.0.1:{sshd.port}"
         request = NodeRequest(name="gpu", address=address, identity=str(sshd.key))
-        await services.nodes.add(request, Login(accept_new=True), actor="test")
+        await services.node_adding.add(request, Login(accept_new=True), actor="test")
         # nobody looks at it but who is asked to
-        await services.nodes.disconnect("gpu", actor="test")
+        await services.node_links.disconnect("gpu", actor="test")
         async with Store.open(database_url) as store:
             await store.replicas.join(make_replica(OTHER), LEASE_SECONDS)
         claim_anew(database_url)
@@ -82,25 +82,25 @@ async def test_what_is_seen_is_written_though_another_watches(
     services: Services, seen: Callable[..., list[str]]
 ) -> None:
     seen(("one", nothing), ("two", nothing))
-    assert (await services.nodes.probe("gpu")).capabilities in (["one"], ["two"])
+    assert (await services.node_links.probe("gpu")).capabilities in (["one"], ["two"])
 
 
 async def test_what_was_seen_before_the_node_was_claimed_anew_is_not_written(
     services: Services, seen: Callable[..., list[str]], database_url: str
 ) -> None:
-    await services.nodes.probe("gpu")
+    await services.node_links.probe("gpu")
     looks = seen(("stale", lambda: claim_anew(database_url)), ("fresh", nothing))
-    assert (await services.nodes.probe("gpu")).capabilities == ["fresh"]
+    assert (await services.node_links.probe("gpu")).capabilities == ["fresh"]
     assert looks == ["stale", "fresh"]
 
 
 async def test_where_it_changes_hands_all_the_time_nothing_is_written(
     services: Services, seen: Callable[..., list[str]], database_url: str
 ) -> None:
-    before = (await services.nodes.probe("gpu")).capabilities
+    before = (await services.node_links.probe("gpu")).capabilities
     looks = seen(*[("stale", lambda: claim_anew(database_url))] * monitor.REFRESHED)
     with pytest.raises(Busy, match="went to another replica while it was asked"):
-        await services.nodes.probe("gpu")
+        await services.node_links.probe("gpu")
     assert looks == ["stale"] * monitor.REFRESHED
     assert (await services.nodes.get("gpu")).capabilities == before
 

@@ -122,7 +122,7 @@ def opened(connector: Connector) -> Opening:
 
 async def add(services: Services, node: Node, name: str, **fields: Any) -> None:
     request = NodeRequest(name=name, address=f"{node.user}@{node.address}", identity=str(node.key), **fields)
-    await services.nodes.add(request, ACCEPT, actor="test")
+    await services.node_adding.add(request, ACCEPT, actor="test")
 
 
 @pytest.fixture

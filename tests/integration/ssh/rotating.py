@@ -76,7 +76,7 @@ async def main(home: Path, command: list[str]) -> None:
             await rotate(services, points, home / "ended.json")
         else:
             request = NodeRequest(name=command[1], address="127.0.0.1", user="root", port=int(command[2]))
-            await services.nodes.add(request, Login(accept_new=True), actor="test")
+            await services.node_adding.add(request, Login(accept_new=True), actor="test")
 
 
 async def rotate(services: Services, points: Points, ended: Path) -> None:

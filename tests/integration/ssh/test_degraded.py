@@ -75,7 +75,7 @@ async def test_it_is_added_and_used_as_any_other(services: Services, make_node: 
         output = await process.read()
         assert output
         assert output.data == b"inside\n"
-    ran = [done.stdout async for done in services.fleet.run(RunRequest(argv=["echo", "it's"], nodes=["gpu"]))]
+    ran = [done.stdout async for done in services.node_processes.run(RunRequest(argv=["echo", "it's"], nodes=["gpu"]))]
     assert [said.endswith("it's\n") for said in ran] == [True]
 
 
@@ -98,8 +98,8 @@ async def test_an_engine_by_sudo_and_what_is_said_without(services: Services, ma
     status = (await services.nodes.get("gpu")).providers["docker"]
     assert status.state == "unhealthy"
     assert "may not use" in (status.reason or "")
-    await services.nodes.edit("gpu", NodeEdit(sudo=True), "test")
-    await services.nodes.connect("gpu", Login(), "test")
+    await services.node_changes.edit("gpu", NodeEdit(sudo=True), "test")
+    await services.node_links.connect("gpu", Login())
     assert (await services.nodes.get("gpu")).providers["docker"].state == "healthy"
 
 
@@ -109,10 +109,10 @@ async def test_a_password_for_sudo_holds_for_the_connection_and_is_kept_nowhere(
     node = make_node(docker=True, in_docker_group=False, sudo="password", password="s3same-street")
     await add(services, node, "gpu", sudo=True)
     assert (await services.nodes.get("gpu")).providers["docker"].state == "unhealthy"
-    await services.nodes.connect("gpu", Login(sudo_password=node.password), "test")
+    await services.node_links.connect("gpu", Login(sudo_password=node.password))
     assert (await services.nodes.get("gpu")).providers["docker"].state == "healthy"
-    await services.nodes.disconnect("gpu", "test")
-    await services.nodes.connect("gpu", Login(), "test")
+    await services.node_links.disconnect("gpu", "test")
+    await services.node_links.connect("gpu", Login())
     assert (await services.nodes.get("gpu")).providers["docker"].state == "unhealthy"
     kept = await asyncio.to_thread(lambda: b"".join(file.read_bytes() for file in tmp_path.glob("state.db*")))
     assert kept
@@ -122,5 +122,5 @@ async def test_a_password_for_sudo_holds_for_the_connection_and_is_kept_nowhere(
 async def test_it_is_recorded_only_where_it_can_be_used(services: Services, make_node: NodeFactory) -> None:
     node = make_node(sshd={"ForceCommand": "false"})
     request = NodeRequest(name="gpu", address=f"{node.user}@{node.address}", identity=str(node.key))
-    await services.nodes.add(request, ACCEPT, connect=False, actor="test")
+    await services.node_adding.add(request, ACCEPT, connect=False, actor="test")
     assert (await services.nodes.get("gpu")).status == "unknown"

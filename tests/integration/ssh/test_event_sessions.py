@@ -72,7 +72,7 @@ async def test_a_node_without_workspaces_holds_none(
         removal = await services.workspaces.change(Ask("test"), "workspace.remove", "web", RemoveRequest(force=True))
         await services.operations.wait(removal.id, SECONDS)
         # everything is read again
-        await services.nodes.connect("gpu", Login(), "test")
+        await services.node_links.connect("gpu", Login())
         await followed.becomes(set())
         await until(lambda: connection._sessions.used == 0)
     finally:

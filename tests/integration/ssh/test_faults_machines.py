@@ -57,7 +57,7 @@ async def services(tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPa
 
 async def add(services: Services, node: Node) -> None:
     request = NodeRequest(name="gpu", address=f"{node.user}@{node.address}", identity=str(node.key))
-    await services.nodes.add(request, ACCEPT, actor="test")
+    await services.node_adding.add(request, ACCEPT, actor="test")
 
 
 async def wait_for(services: Services, kind: str, *, after: int = 0) -> int:
@@ -91,9 +91,9 @@ async def test_a_cable_that_is_out_for_long_opens_the_breaker_until_somebody_ask
     node.cut()
     seen = await wait_for(services, "node.offline")
     monkeypatch.setattr("vendetta.ssh.breaker.build_pause", lambda failures, chance: 3600.0)
-    await services.nodes.disconnect("gpu", "test")
+    await services.node_links.disconnect("gpu", "test")
     with pytest.raises(LinkError):  # no answer, or no way, once nobody knows its hardware address any more
-        await services.nodes.connect("gpu", ACCEPT, "test")
+        await services.node_links.connect("gpu", ACCEPT)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while (await services.figures()).breakers != {"open": 1}:  # who watches it tries it too
             await asyncio.sleep(0.05)
@@ -102,7 +102,7 @@ async def test_a_cable_that_is_out_for_long_opens_the_breaker_until_somebody_ask
     assert shown.breaker.error is not None
     assert shown.breaker.next_try is not None
     node.mend()
-    async with services.nodes.exec("gpu", ExecRequest(argv=["true"])) as process:
+    async with services.node_processes.open("gpu", ExecRequest(argv=["true"])) as process:
         assert await process.wait() == 0
     await wait_for(services, "node.connected", after=seen)
     shown = await services.nodes.get("gpu")

@@ -313,7 +313,7 @@ async def test_a_certificate_saves_nobody_who_is_revoked(
 
 
 async def use(services: Services) -> None:
-    async with services.nodes.exec("gpu", ExecRequest(argv=["true"])) as process:
+    async with services.node_processes.open("gpu", ExecRequest(argv=["true"])) as process:
         assert await process.wait() == 0
 
 
@@ -328,11 +328,11 @@ async def test_a_host_key_that_changes_while_connected(make_sshd: MakeSshd, serv
     """The standing connection goes on; the next login is refused before anything is sent; `trust` mends it."""
     sshd = make_sshd(LogLevel="DEBUG1")
     request = NodeRequest(name="gpu", address=f"root@127.0.0.1:{sshd.port}", identity=str(sshd.key))
-    await services.nodes.add(request, ACCEPT, actor="test")
+    await services.node_adding.add(request, ACCEPT, actor="test")
     before = sshd.fingerprint
     await until(lambda: sshd.logins == 1)
     assert "userauth-request" in sshd.log
-    async with services.nodes.exec("gpu", ExecRequest(argv=["cat"])) as process:
+    async with services.node_processes.open("gpu", ExecRequest(argv=["cat"])) as process:
         sshd.new_host_key()
         sshd.restart_beside_its_sessions()
         logged = len(sshd.log)
@@ -364,9 +364,9 @@ async def test_a_host_key_that_changes_while_connected(make_sshd: MakeSshd, serv
 
     for wrong in (None, before):
         with pytest.raises(HostKeyUnknown) as unknown:
-            await services.nodes.trust("gpu", wrong, "test")
+            await services.host_key_trust.trust("gpu", wrong, "test")
         assert unknown.value.details["fingerprint"] == sshd.fingerprint
         assert (await services.nodes.get("gpu")).status == "error"
-    trusted = await services.nodes.trust("gpu", sshd.fingerprint, "test")
+    trusted = await services.host_key_trust.trust("gpu", sshd.fingerprint, "test")
     assert (trusted.status, trusted.host_key and trusted.host_key.fingerprint) == ("connected", sshd.fingerprint)
     await use(services)

@@ -5,10 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import asyncssh
@@ -20,9 +19,10 @@ from tests.integration.ssh.sshd import Sshd
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination.ask import Ask
+from vendetta.coordination.nodes import key_rotation
 from vendetta.coordination.requests import NodeRequest, RotateRequest
 from vendetta.errors import Conflict, NodeNotFound
-from vendetta.models import Key, KeyRotation
+from vendetta.models import Event, Key, KeyRotation, Node
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
 from vendetta.ssh.endpoint import Endpoint, Login
@@ -97,7 +97,7 @@ async def services(home: Home, sshds: list[Sshd], monkeypatch: pytest.MonkeyPatc
 
 async def add(services: Services, name: str, sshd: Sshd, **more: Any) -> None:
     request = NodeRequest(name=name, address="127.0.0.1", user="root", port=sshd.port, **more)
-    await services.nodes.add(request, Login(accept_new=True), actor="test")
+    await services.node_adding.add(request, Login(accept_new=True), actor="test")
 
 
 async def rotate(services: Services, nodes: Sequence[str] = (), type: str | None = None) -> KeyRotation:
@@ -133,20 +133,24 @@ async def test_a_database_that_is_away_for_a_moment_is_no_nodes_fault(
     services: Services, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is read for each node, and written."""
-    store, away = services.rotation._store, {"get": 2, "emit": 2}
+    away = {"read": 2, "node.key_rotated": 2}
+    build, emit = key_rotation.build_endpoint, services.events.emit
 
-    def passing(name: str, act: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def acting(*given: Any, **more: Any) -> Any:
-            away[name] -= 1
-            if away[name] >= 0:
-                raise StoreUnavailable("for a moment")
-            return await act(*given, **more)
+    def fail_for_a_moment(what: str) -> None:
+        away[what] = away.get(what, 0) - 1
+        if away[what] >= 0:
+            raise StoreUnavailable("for a moment")
 
-        return acting
+    def read_endpoint(node: Node) -> Endpoint:
+        fail_for_a_moment("read")
+        return build(node)
 
-    monkeypatch.setattr(services.rotation, "_events", SimpleNamespace(emit=passing("emit", services.events.emit)))
-    nodes = SimpleNamespace(get=passing("get", store.nodes.get), all=store.nodes.all)
-    monkeypatch.setattr(services.rotation, "_store", SimpleNamespace(nodes=nodes))
+    async def emit_event(kind: str, *given: Any, **more: Any) -> Event:
+        fail_for_a_moment(kind)
+        return await emit(kind, *given, **more)
+
+    monkeypatch.setattr(key_rotation, "build_endpoint", read_endpoint)
+    monkeypatch.setattr(services.events, "emit", emit_event)
     operation = await services.operations.submit("key.rotate", "server", {"nodes": [], "type": None}, actor="test")
     ended = await services.operations.wait(operation.id, None)
     rotation = msgspec.convert(ended.result, KeyRotation)
@@ -184,7 +188,7 @@ async def test_a_node_that_fails_keeps_the_old_key_and_a_second_run_finishes(
     assert await home.connect(sshds[0]) == rotation.key.fingerprint
     with pytest.raises(Conflict, match="already on its way"):
         await rotate(services, type="rsa")
-    await services.nodes.connect("n1", Login(), "test")
+    await services.node_links.connect("n1", Login())
     again = await rotate(services)
     assert (again.finished, again.key.fingerprint) == (True, rotation.key.fingerprint)
     assert home.key_files == ["id_ed25519", "id_ed25519.pub"]
@@ -199,7 +203,7 @@ async def test_one_node_after_another(services: Services, home: Home, sshds: lis
     assert old.public_key not in read(sshds[1])
     with pytest.raises(NodeNotFound):
         await rotate(services, ["n1", "nowhere"])
-    await services.nodes.remove("n0", actor="test")
+    await services.node_changes.remove("n0", actor="test")
     assert (await rotate(services)).finished
     # what isn't a node of ours any more was left alone
     assert old.public_key in read(sshds[0])
@@ -217,7 +221,7 @@ async def test_a_node_that_refuses_the_new_key_is_as_before(
     assert read(picky) == before
     assert await home.connect(picky)
     # only the key to come can follow: the node has to be mended, or removed
-    await services.nodes.remove("picky", actor="test")
+    await services.node_changes.remove("picky", actor="test")
     assert (await rotate(services)).finished
     assert home.key_files == ["id_ecdsa", "id_ecdsa.pub"]
 
@@ -226,7 +230,7 @@ async def test_the_first_rotation_of_a_server_without_a_key_of_its_own(
     make_sshd: MakeSshd, home: Home, services: Services
 ) -> None:
     for name in ("n0", "n1", "n2"):
-        await services.nodes.remove(name, actor="test")
+        await services.node_changes.remove(name, actor="test")
     for file in home.paths.keys_dir.iterdir():
         file.unlink()
     sshd = make_sshd(AuthorizedKeysFile=HOME_FILE)

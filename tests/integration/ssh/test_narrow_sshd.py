@@ -26,7 +26,7 @@ def node(make_node: NodeFactory, request: pytest.FixtureRequest) -> Node:
 
 async def execute(services: Services, name: str, text: str) -> bytes:
     written = b""
-    async with services.nodes.exec(name, ExecRequest(argv=["sh", "-c", f"sleep 0.1; echo {text}"])) as process:
+    async with services.node_processes.open(name, ExecRequest(argv=["sh", "-c", f"sleep 0.1; echo {text}"])) as process:
         while output := await process.read():
             written += output.data
         assert await process.wait() == 0
@@ -43,11 +43,11 @@ async def test_add_probe_run_exec_and_the_docker_socket_side_by_side(services: S
 
     async def run() -> None:
         request = RunRequest(argv=["echo", "hello"], nodes=["gpu"])
-        assert [done.stdout async for done in services.fleet.run(request)] == ["hello\n"]
+        assert [done.stdout async for done in services.node_processes.run(request)] == ["hello\n"]
 
     texts = [f"t{number}" for number in range(12)]
     *_, outputs = await asyncio.gather(
-        *(services.nodes.probe("gpu") for _ in range(3)),
+        *(services.node_links.probe("gpu") for _ in range(3)),
         *(list_instances() for _ in range(10)),
         *(run() for _ in range(5)),
         asyncio.gather(*(execute(services, "gpu", text) for text in texts)),

@@ -48,10 +48,10 @@ async def test_a_full_reading_asks_a_node_little(
         await add(services, node, "gpu")
         await engine.prepare(services, tmp_path)
         await engine.create(services)
-        await services.nodes.probe("gpu")
+        await services.node_links.probe("gpu")
         for _ in range(TRIES):
             asked.clear()
-            await services.nodes.probe("gpu")
+            await services.node_links.probe("gpu")
             if asked[MSG_CHANNEL_OPEN] <= MOST[name]:
                 break
         assert 0 < asked[MSG_CHANNEL_OPEN] <= MOST[name]

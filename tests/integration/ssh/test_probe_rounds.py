@@ -13,6 +13,7 @@ from tests.testbed import TestBed
 
 from vendetta.api.services import Services
 from vendetta.coordination.monitoring.event_streams import Following
+from vendetta.coordination.monitoring.link_status import LinkStatus
 from vendetta.coordination.monitoring.node_reader import NodeReader
 from vendetta.coordination.requests import NodeRequest
 from vendetta.errors import EngineUnavailable
@@ -38,6 +39,24 @@ def told(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     return told
 
 
+@pytest.fixture
+def tell_connected(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Tells whoever follows the links that this node's was opened."""
+    listeners: list[Callable[[str], None]] = []
+    on_connected = LinkStatus.on_connected
+
+    def noted(self: LinkStatus, listener: Callable[[str], None]) -> None:
+        listeners.append(listener)
+        on_connected(self, listener)
+
+    def tell(name: str) -> None:
+        for listener in listeners:
+            listener(name)
+
+    monkeypatch.setattr(LinkStatus, "on_connected", noted)
+    return tell
+
+
 async def count(link: HeldLink, read: Callable[[], Coroutine[Any, Any, object]]) -> int:
     for _ in range(TRIES):
         rounds = await link.count_rounds(read())
@@ -48,24 +67,29 @@ async def count(link: HeldLink, read: Callable[[], Coroutine[Any, Any, object]])
 
 @pytest.mark.parametrize("name", list(ENGINES))
 async def test_a_full_reading_sends_all_before_it_needs_an_answer(
-    told: asyncio.Event, services: Services, bed: TestBed, tmp_path: Path, name: str
+    told: asyncio.Event,
+    tell_connected: Callable[[str], None],
+    services: Services,
+    bed: TestBed,
+    tmp_path: Path,
+    name: str,
 ) -> None:
     engine = ENGINES[name]
     node = engine.node(bed)
 
     async def safety_probe() -> None:
         told.clear()
-        services.nodes._monitor._nudge("gpu")
+        tell_connected("gpu")
         await told.wait()
 
     try:
         async with held_link(node.address, node.port) as link:
             request = NodeRequest(name="gpu", address=f"{node.user}@127.0.0.1:{link.port}", identity=str(node.key))
-            await services.nodes.add(request, ACCEPT, actor="test")
+            await services.node_adding.add(request, ACCEPT, actor="test")
             await engine.prepare(services, tmp_path)
             await engine.create(services)
-            await services.nodes.probe("gpu")
-            assert await count(link, lambda: services.nodes.probe("gpu")) == ROUNDS
+            await services.node_links.probe("gpu")
+            assert await count(link, lambda: services.node_links.probe("gpu")) == ROUNDS
             # the engines' events go on meanwhile, rather than be begun anew
             following = set(find_streams())
             assert await count(link, safety_probe) == ROUNDS

@@ -78,11 +78,11 @@ async def services(sshd: Sshd, seen: Seen, tmp_path: Path, monkeypatch: pytest.M
 async def add_all(services: Services, sshd: Sshd) -> None:
     for name in NAMES:
         request = NodeRequest(name=name, address=f"root@127.0.0.1:{sshd.port}", identity=str(sshd.key))
-        await services.nodes.add(request, Login(accept_new=True), actor="test")
+        await services.node_adding.add(request, Login(accept_new=True), actor="test")
 
 
 async def use(services: Services, name: str) -> None:
-    async with services.nodes.exec(name, ExecRequest(argv=["true"])) as process:
+    async with services.node_processes.open(name, ExecRequest(argv=["true"])) as process:
         assert await process.wait() == 0
 
 
@@ -139,7 +139,7 @@ async def test_one_that_rests_is_shown_so_and_opened_when_asked_for(services: Se
     assert len(resting) >= len(NAMES) - PLACES
     assert all(node.status == "connected" and "max_connections" in (node.reason or "") for node in resting)
     await use(services, resting[0].name)
-    assert (await services.nodes.probe(resting[0].name)).reason is None
+    assert (await services.node_links.probe(resting[0].name)).reason is None
 
 
 async def test_one_that_went_away_while_it_rested_is_found_out(
@@ -150,7 +150,7 @@ async def test_one_that_went_away_while_it_rested_is_found_out(
     monkeypatch.setattr(resting, "APART_SECONDS", 0.1)
     other = make_sshd()
     request = NodeRequest(name="gone", address=f"root@127.0.0.1:{other.port}", identity=str(other.key))
-    await services.nodes.add(request, Login(accept_new=True), actor="test")
+    await services.node_adding.add(request, Login(accept_new=True), actor="test")
     await add_all(services, sshd)
     other.stop()
     before = max(event.sequence for event in await events_since(services, 0))
@@ -159,7 +159,7 @@ async def test_one_that_went_away_while_it_rested_is_found_out(
             if (event.kind, event.subject) == ("node.connecting", "gone"):
                 break
     with pytest.raises(ConnectFailed):
-        await services.nodes.connect("gone", Login(), "test")
+        await services.node_links.connect("gone", Login())
     breaker = (await services.nodes.get("gone")).breaker
     assert breaker is not None
     assert breaker.state in ("open", "half_open")

@@ -146,9 +146,6 @@ class FakeStream:
 @dataclass
 class FakeNodes:
     nodes: dict[str, Node] = field(default_factory=lambda: {NODE.name: NODE})
-    script: Callable[[FakeProcess], Awaitable[int]] | None = None
-    processes: list[FakeProcess] = field(default_factory=list)
-    asked: list[ExecRequest] = field(default_factory=list)
 
     async def get(self, name: str, *_: object) -> Node:
         if name not in self.nodes:
@@ -166,21 +163,9 @@ class FakeNodes:
     async def remove(self, name: str, *, force: bool, actor: str) -> None:
         await self.get(name)
 
-    async def install_key(self, name: str, *_: object, **__: object) -> Key:
+    async def install(self, name: str, *_: object, **__: object) -> Key:
         await self.get(name)
         return KEY
-
-    @asynccontextmanager
-    async def exec(self, name: str, request: ExecRequest) -> AsyncIterator[FakeProcess]:
-        await self.get(name)
-        assert self.script is not None
-        process = FakeProcess(self.script)
-        self.asked.append(request)
-        self.processes.append(process)
-        try:
-            yield process
-        finally:
-            await process.close()
 
 
 @dataclass
@@ -428,7 +413,25 @@ class FakeDoctor:
         return replace(REPORT, checks=REPORT.checks[1:2]) if essential else REPORT
 
 
-class FakeFleet:
+@dataclass
+class FakeNodeProcesses:
+    script: Callable[[FakeProcess], Awaitable[int]] | None = None
+    processes: list[FakeProcess] = field(default_factory=list)
+    asked: list[ExecRequest] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def open(self, name: str, request: ExecRequest) -> AsyncIterator[FakeProcess]:
+        if name != NODE.name:
+            raise NodeNotFound(f"there is no node {name}", node=name)
+        assert self.script is not None
+        process = FakeProcess(self.script)
+        self.asked.append(request)
+        self.processes.append(process)
+        try:
+            yield process
+        finally:
+            await process.close()
+
     async def run(self, request: RunRequest) -> AsyncIterator[NodeRun]:
         for name in request.nodes or ["gpu"]:
             if name == "nowhere":
@@ -497,9 +500,11 @@ def build_services() -> Services:
         )
 
     fakes: dict[str, Any] = {
-        "nodes": FakeNodes(),
+        **dict.fromkeys(
+            ("nodes", "node_adding", "node_changes", "node_links", "node_keys", "host_key_trust"), FakeNodes()
+        ),
+        "node_processes": FakeNodeProcesses(),
         "doctor": FakeDoctor(),
-        "fleet": FakeFleet(),
         "workspaces": FakeWorkspaces(),
         "images": FakeImages(),
         "cleanup": FakeCleanup(),

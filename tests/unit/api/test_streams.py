@@ -48,7 +48,7 @@ async def settled(counted: Callable[[], int]) -> int:
 
 
 async def test_a_process_has_its_streams_and_its_status(served: Served) -> None:
-    served.services.nodes.script = echo
+    served.services.node_processes.script = echo
     async with served.channel("/nodes/gpu/exec") as channel:
         await channel.send(json.dumps({"argv": ["cat"], "tty": True, "columns": 100}))
         await channel.send(b"hello")
@@ -58,10 +58,10 @@ async def test_a_process_has_its_streams_and_its_status(served: Served) -> None:
         await channel.send('{"eof": true}')
         assert await channel.recv() == b"\x02done"
         assert await ended(channel) == {"exit_status": 3}
-    [process] = served.services.nodes.processes
+    [process] = served.services.node_processes.processes
     await process.closed.wait()
     assert process.told == [(120, 40), "INT"]
-    [request] = served.services.nodes.asked
+    [request] = served.services.node_processes.asked
     assert (request.argv, request.tty, request.columns) == (["cat"], True, 100)
 
 
@@ -89,13 +89,13 @@ async def test_a_request_that_makes_no_sense_is_a_problem(served: Served, first:
 
 @pytest.mark.parametrize("message", ['{"eof": 1}', '{"resize": {"columns": -1, "rows": 2}}', '{"what": 1}'])
 async def test_a_message_that_makes_no_sense_ends_the_process(served: Served, message: str) -> None:
-    served.services.nodes.script = sleep
+    served.services.node_processes.script = sleep
     async with served.channel("/nodes/gpu/exec") as channel:
         await channel.send("{}")
         await channel.send(message)
         problem = (await ended(channel))["problem"]
     assert (problem["code"], problem["status"]) == ("invalid_input", 400)
-    await served.services.nodes.processes[0].closed.wait()
+    await served.services.node_processes.processes[0].closed.wait()
 
 
 async def test_what_can_not_begin_is_a_problem(served: Served) -> None:
@@ -109,7 +109,7 @@ async def test_a_mistake_of_ours_leaks_nothing(served: Served) -> None:
         await process.output.put(None)
         raise RuntimeError("the secret inside")
 
-    served.services.nodes.script = broken
+    served.services.node_processes.script = broken
     async with served.channel("/nodes/gpu/exec") as channel:
         await channel.send("{}")
         problem = (await ended(channel))["problem"]
@@ -130,7 +130,7 @@ async def test_input_that_is_not_taken_does_not_hide_the_end(served: Served, mon
         return 0
 
     monkeypatch.setattr(FakeProcess, "write", refuse)
-    served.services.nodes.script = say_something
+    served.services.node_processes.script = say_something
     async with served.channel("/nodes/gpu/exec") as channel:
         await channel.send("{}")
         await channel.send(b"more")
@@ -139,23 +139,23 @@ async def test_input_that_is_not_taken_does_not_hide_the_end(served: Served, mon
 
 
 async def test_the_process_ends_with_its_caller(served: Served) -> None:
-    served.services.nodes.script = echo
+    served.services.node_processes.script = echo
     async with served.channel("/nodes/gpu/exec") as channel:
         await channel.send("{}")
         await channel.send(b"x")
         await channel.recv()
-    await asyncio.wait_for(served.services.nodes.processes[0].closed.wait(), 30)
+    await asyncio.wait_for(served.services.node_processes.processes[0].closed.wait(), 30)
 
 
 async def test_the_process_ends_with_its_caller_also_when_it_takes_no_input(
     served: Served,
 ) -> None:
-    served.services.nodes.script = sleep
+    served.services.node_processes.script = sleep
     async with served.channel("/nodes/gpu/exec") as channel:
         await channel.send("{}")
         for _ in range(4):
             await channel.send(b"x")
-        while not (processes := served.services.nodes.processes) or not processes[0].input.full():
+        while not (processes := served.services.node_processes.processes) or not processes[0].input.full():
             await asyncio.sleep(0.01)
         channel.transport.abort()
     await asyncio.wait_for(processes[0].closed.wait(), 30)
@@ -171,7 +171,7 @@ async def test_a_slow_reader_holds_the_process_up(served: Served) -> None:
             await process.output.put(Output("stdout", PIECE))
         return 0
 
-    served.services.nodes.script = flood
+    served.services.node_processes.script = flood
     async with served.channel("/nodes/gpu/exec") as channel:
         await channel.send("{}")
         assert await channel.recv() == b"\x01" + PIECE
@@ -199,7 +199,7 @@ async def test_a_slow_process_holds_the_caller_up(served: Served) -> None:
             await channel.send(PIECE)
         await channel.send('{"eof": true}')
 
-    served.services.nodes.script = count
+    served.services.node_processes.script = count
     async with served.channel("/nodes/gpu/exec") as channel:
         await channel.send("{}")
         sending = asyncio.create_task(send_all(channel))
@@ -244,17 +244,17 @@ async def test_a_port_that_is_closed_is_a_problem(served: Served) -> None:
 
 @pytest.mark.parametrize("path", ["/nodes/gpu/exec", "/workspaces/web/ports/80"])
 async def test_streams_are_told_that_the_server_stops(served: Served, path: str) -> None:
-    served.services.nodes.script = sleep
+    served.services.node_processes.script = sleep
     async with served.channel(path) as channel:
         if path.endswith("exec"):
             await channel.send("{}")
-            while not served.services.nodes.processes:
+            while not served.services.node_processes.processes:
                 await asyncio.sleep(0.01)
         else:
             await channel.recv()
         served.services.stopping.set()
         assert (await ended(channel))["problem"]["code"] == "server_unavailable"
-    ends = [*served.services.nodes.processes, *served.services.workspaces.streams]
+    ends = [*served.services.node_processes.processes, *served.services.workspaces.streams]
     await asyncio.wait_for(ends[0].closed.wait(), 30)
 
 
@@ -281,7 +281,7 @@ async def test_what_is_refused_is_no_websocket(
 
 
 async def test_a_token_opens_a_channel_by_tcp(served: Served) -> None:
-    served.services.nodes.script = echo
+    served.services.node_processes.script = echo
     async with served.far_channel("/nodes/gpu/exec", "user") as channel:
         await channel.send("{}")
         await channel.send(b"far")

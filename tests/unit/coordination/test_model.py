@@ -191,7 +191,7 @@ class Vendetta(RuleBasedStateMachine):
 
     async def _add(self, name: str) -> None:
         request = NodeRequest(name=name, address="me@192.0.2.1")
-        await self.services.nodes.add(request, Login(accept_new=True), actor="test")
+        await self.services.node_adding.add(request, Login(accept_new=True), actor="test")
 
     async def _submit(self, submitting: Coroutine[Any, Any, Operation]) -> None:
         # there already, or not there: both are right answers

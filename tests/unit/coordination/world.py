@@ -14,8 +14,11 @@ from vendetta.coordination.ask import Ask
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
 from vendetta.coordination.monitoring import Observation
-from vendetta.coordination.nodes import Nodes
+from vendetta.coordination.monitoring.link_requests import LinkRequests
+from vendetta.coordination.monitoring.link_status import LinkStatus
+from vendetta.coordination.nodes.changing import NodeChanges
 from vendetta.coordination.nodes.drain import Draining
+from vendetta.coordination.nodes.listing import NodeListing
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.operations.handlers import register_handlers
 from vendetta.coordination.requests import WorkspaceRequest
@@ -28,6 +31,7 @@ from vendetta.models import Event, Node, Operation, ProviderStatus, Resources, W
 from vendetta.providers.base import Provider
 from vendetta.providers.registry import Registry
 from vendetta.providers.technology import Technology
+from vendetta.ssh.identity import HostKeys
 from vendetta.ssh.pool import Pool
 from vendetta.store import Store
 
@@ -54,12 +58,12 @@ class MemoryLinks(Engines):
         yield self._memory.bind(transport, self._store.server_id)
 
 
-class StoredNodes(Nodes):
-    """What of the nodes needs no link."""
+class StoredNodes(NodeListing):
+    """Nodes as they are recorded: without a pool there are no breakers."""
 
-    def __init__(self, store: Store, events: Events) -> None:
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, cast(Pool, None))
         self._store = store
-        self._events = events
 
     async def get(self, name: str) -> Node:
         return await self._store.nodes.get(name)
@@ -75,7 +79,7 @@ class World:
     operations: Operations
     transitions: Lifecycle
     workspaces: Workspaces
-    nodes: "StoredNodes"
+    node_changes: NodeChanges
     moves: Moves
     draining: Draining
 
@@ -118,21 +122,18 @@ async def open_world(folder: Path, memory: MemoryEngines) -> AsyncIterator[World
     async with Store.open(str(folder / "state.db")) as store, Events(store) as events:
         engines = MemoryLinks(store, memory)
         observation = Observation(store, events)
-        turns = NodeSlots()
+        node_slots = NodeSlots()
         operations = Operations(store, events, drain_seconds=0.0)
-        transitions = Lifecycle(store, engines, observation, turns)
+        transitions = Lifecycle(store, engines, observation, node_slots)
         workspaces = Workspaces(store, engines, operations)
-        nodes = StoredNodes(store, events)
-        moves = Moves(
-            store=store,
-            events=events,
-            engines=engines,
-            observation=observation,
-            operations=operations,
-            transitions=transitions,
-            turns=turns,
+        # cordoning needs no link
+        node_changes = NodeChanges(
+            store, events, StoredNodes(store), cast(LinkRequests, None), cast(LinkStatus, None), cast(HostKeys, None)
         )
-        draining = Draining(store=store, operations=operations, workspaces=workspaces, nodes=nodes, moves=moves)
+        moves = Moves(store, events, engines, operations, transitions, node_slots)
+        draining = Draining(
+            store=store, operations=operations, workspaces=workspaces, node_changes=node_changes, moves=moves
+        )
         register_handlers(operations, transitions, moves, draining)
         world = World(
             store=store,
@@ -143,7 +144,7 @@ async def open_world(folder: Path, memory: MemoryEngines) -> AsyncIterator[World
             operations=operations,
             transitions=transitions,
             workspaces=workspaces,
-            nodes=nodes,
+            node_changes=node_changes,
             moves=moves,
             draining=draining,
         )

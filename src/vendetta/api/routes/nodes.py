@@ -61,7 +61,7 @@ async def list_nodes(
 
 @router.post("", response_model=Node, status_code=201)
 async def add(request: AddRequest, services: Offered, caller: Called) -> Response:
-    node = await services.nodes.add(
+    node = await services.node_adding.add(
         request,
         build_login(request.login),
         connect=request.connect,
@@ -78,49 +78,49 @@ async def get(name: str, services: Offered) -> Response:
 
 @router.patch("/{name}", response_model=Node)
 async def edit(name: str, changes: NodeEdit, services: Offered, caller: Called) -> Response:
-    return json_response(await services.nodes.edit(name, changes, caller.actor))
+    return json_response(await services.node_changes.edit(name, changes, caller.actor))
 
 
 @router.delete("/{name}", status_code=204)
 async def remove(name: str, services: Offered, caller: Called, force: bool = False) -> None:
-    await services.nodes.remove(name, force=force, actor=caller.actor)
+    await services.node_changes.remove(name, force=force, actor=caller.actor)
 
 
 @router.post("/{name}/connect", response_model=Node)
-async def connect(name: str, services: Offered, caller: Called, body: LoginBody | None = None) -> Response:
+async def connect(name: str, services: Offered, body: LoginBody | None = None) -> Response:
     login = build_login(body.login if body else LoginRequest())
-    return json_response(await services.nodes.connect(name, login, caller.actor))
+    return json_response(await services.node_links.connect(name, login))
 
 
 @router.post("/{name}/disconnect", response_model=Node)
 async def disconnect(name: str, services: Offered, caller: Called) -> Response:
-    return json_response(await services.nodes.disconnect(name, caller.actor))
+    return json_response(await services.node_links.disconnect(name, caller.actor))
 
 
 @router.post("/{name}/cordon", response_model=Node)
 async def cordon(name: str, services: Offered, caller: Called) -> Response:
     """Nothing new is placed there; what is there goes on."""
-    return json_response(await services.nodes.cordon(name, caller.actor))
+    return json_response(await services.node_changes.cordon(name, caller.actor))
 
 
 @router.post("/{name}/uncordon", response_model=Node)
 async def uncordon(name: str, services: Offered, caller: Called) -> Response:
-    return json_response(await services.nodes.uncordon(name, caller.actor))
+    return json_response(await services.node_changes.uncordon(name, caller.actor))
 
 
 @router.post("/{name}/probe", response_model=Node)
 async def probe(name: str, services: Offered) -> Response:
-    return json_response(await services.nodes.probe(name))
+    return json_response(await services.node_links.probe(name))
 
 
 @router.post("/{name}/trust", response_model=Node)
 async def trust(name: str, body: TrustBody, services: Offered, caller: Called) -> Response:
-    return json_response(await services.nodes.trust(name, body.host_key, caller.actor))
+    return json_response(await services.host_key_trust.trust(name, body.host_key, caller.actor))
 
 
 @router.post("/{name}/install-key", response_model=PublicKey | None)
 async def install_key(name: str, body: InstallBody, services: Offered, caller: Called) -> Response:
-    installed = await services.nodes.install_key(
+    installed = await services.node_keys.install(
         name,
         build_login(body.login),
         body.public_key,
@@ -140,7 +140,7 @@ async def execute(name: str, command: CommandRequest, services: Offered, ask: As
 
 @router.websocket("/{name}/exec")
 async def exec_(websocket: WebSocket, name: str, services: Offered) -> None:
-    await serve_process(websocket, services, lambda request: services.nodes.exec(name, request))
+    await serve_process(websocket, services, lambda request: services.node_processes.open(name, request))
 
 
 def build_login(request: LoginRequest) -> Login:

@@ -16,4 +16,4 @@ router = APIRouter(prefix=f"{API}/nodes", tags=["nodes"], responses=PROBLEMS, ro
 @router.post("/run", response_class=Response, responses={200: {"content": {LINES: {}}, "model": NodeRun}})
 async def run(request: RunRequest, services: Offered) -> Response:
     """A line of JSON for each node, as soon as it has run there; an empty line says that it goes on."""
-    return await lines_response(services.fleet.run(request), services)
+    return await lines_response(services.node_processes.run(request), services)

@@ -13,7 +13,8 @@ import msgspec
 
 from vendetta.coordination.ask import Ask
 from vendetta.coordination.changes import CHANGES, of_many
-from vendetta.coordination.nodes import Nodes
+from vendetta.coordination.nodes.changing import NodeChanges
+from vendetta.coordination.nodes.links import NodeLinks
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.requests import (
     BulkRequest,
@@ -48,21 +49,23 @@ class BulkAction:
 
 
 class Bulk:
-    def __init__(self, store: Store, operations: Operations, submitter: Submitter, nodes: Nodes) -> None:
+    def __init__(
+        self, store: Store, operations: Operations, submitter: Submitter, links: NodeLinks, changes: NodeChanges
+    ) -> None:
         self._store = store
         self._operations = operations
         self._submitter = submitter
         self._submitting: set[asyncio.Task[Any]] = set()
         self._of_workspaces = _build_actions("workspace")
         self._of_nodes: Mapping[str, BulkAction] = {
-            "connect": _directly(lambda name, _, actor: nodes.connect(name, Login(), actor)),
-            "disconnect": _directly(lambda name, _, actor: nodes.disconnect(name, actor)),
-            "cordon": _directly(lambda name, _, actor: nodes.cordon(name, actor)),
-            "uncordon": _directly(lambda name, _, actor: nodes.uncordon(name, actor)),
+            "connect": _directly(lambda name, _, actor: links.connect(name, Login())),
+            "disconnect": _directly(lambda name, _, actor: links.disconnect(name, actor)),
+            "cordon": _directly(lambda name, _, actor: changes.cordon(name, actor)),
+            "uncordon": _directly(lambda name, _, actor: changes.uncordon(name, actor)),
             **_build_actions("node"),
-            "probe": _directly(lambda name, _, actor: nodes.probe(name)),
+            "probe": _directly(lambda name, _, actor: links.probe(name)),
             "remove": _directly(
-                lambda name, config, actor: nodes.remove(name, force=config.force, actor=actor), RemoveRequest
+                lambda name, config, actor: changes.remove(name, force=config.force, actor=actor), RemoveRequest
             ),
         }
 

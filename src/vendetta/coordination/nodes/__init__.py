@@ -1,5 +1,1 @@
 """Change nodes and what is on them: links, keys, images, drains, clean-ups, engine sockets."""
-
-from .service import Nodes
-
-__all__ = ["Nodes"]

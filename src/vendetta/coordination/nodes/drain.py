@@ -41,7 +41,7 @@ from vendetta.errors import (
 from vendetta.models import Drained, DrainResult, InstanceSpec, Operation, Problem, Progress, Workspace
 from vendetta.store import Committed, Store
 
-from .service import Nodes
+from .changing import NodeChanges
 
 Given = dict[str, Any]
 
@@ -55,12 +55,12 @@ MOVES_AT_ONCE = 3
 
 class Draining:
     def __init__(
-        self, *, store: Store, operations: Operations, workspaces: Workspaces, nodes: Nodes, moves: Moves
+        self, *, store: Store, operations: Operations, workspaces: Workspaces, node_changes: NodeChanges, moves: Moves
     ) -> None:
         self._store = store
         self._operations = operations
         self._workspaces = workspaces
-        self._nodes = nodes
+        self._node_changes = node_changes
         self._moves = moves
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -161,10 +161,10 @@ class Draining:
             )
 
     async def _cordon(self, steps: Steps) -> None:
-        await self._nodes.cordon(steps.operation.target, steps.operation.actor)
+        await self._node_changes.cordon(steps.operation.target, steps.operation.actor)
 
     async def _uncordon(self, steps: Steps) -> None:
-        await self._nodes.uncordon(steps.operation.target, steps.operation.actor)
+        await self._node_changes.uncordon(steps.operation.target, steps.operation.actor)
 
     async def _drained(self, node: str) -> list[str]:
         return [one.name for one in await self._store.workspaces.all(node=node) if one.drained]

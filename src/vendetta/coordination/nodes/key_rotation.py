@@ -37,23 +37,18 @@ class KeyRotations:
 
     def __init__(
         self,
-        *,
         store: Store,
-        events: Events,
-        connector: Connector,
-        authorization: KeyInstall,
+        operations: Operations,
         credentials: Credentials,
         succession: Succession,
-        operations: Operations,
+        exchange: "KeyExchange",
         keep: Sequence[Path] = (),
     ) -> None:
         self._store = store
-        self._events = events
-        self._connector = connector
-        self._authorization = authorization
+        self._operations = operations
         self._credentials = credentials
         self._succession = succession
-        self._operations = operations
+        self._exchange = exchange
         self._keep = tuple(keep)
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -92,7 +87,9 @@ class KeyRotations:
         async def one(name: str) -> NodeRotation:
             nonlocal done
             async with turns:
-                outcome = await retry_while_store_is_down(lambda: self._one(steps.operation, name, key, retired))
+                outcome = await retry_while_store_is_down(
+                    lambda: self._exchange.on(name, key, retired, steps.operation)
+                )
             done += 1
             word = "has the new key" if outcome.error is None else "keeps the old key"
             part = msgspec.to_builtins(outcome)
@@ -115,9 +112,23 @@ class KeyRotations:
         done: dict[str, Any] = msgspec.to_builtins(KeyRotation(key=key, nodes=nodes, left=left, finished=not left))
         return done
 
-    async def _one(self, operation: Operation, name: str, key: Key, retired: Sequence[Key]) -> NodeRotation:
+
+class KeyExchange:
+    """The new key in place of the old ones, on one node."""
+
+    def __init__(self, store: Store, events: Events, connector: Connector, key_install: KeyInstall) -> None:
+        self._store = store
+        self._events = events
+        self._connector = connector
+        self._key_install = key_install
+
+    async def on(self, name: str, key: Key, retired: Sequence[Key], operation: Operation) -> NodeRotation:
+        """Exchange the keys on the node, tell by an event what came of it, and return that.
+
+        Raises `StoreUnavailable`; whatever else fails is the outcome's error.
+        """
         try:
-            await self._exchange(name, key, retired)
+            await self._replace(name, key, retired)
         except StoreUnavailable:
             raise  # nothing that the node has done
         except VendettaError as exc:
@@ -131,15 +142,15 @@ class KeyRotations:
         )
         return NodeRotation(node=name)
 
-    async def _exchange(self, name: str, key: Key, retired: Sequence[Key]) -> None:
+    async def _replace(self, name: str, key: Key, retired: Sequence[Key]) -> None:
         endpoint = build_endpoint(await self._store.nodes.get(name))
         # one of its own: the pool's may have been dead for a while without anybody knowing
         connection = await self._connector.open(endpoint)
         try:
             await self._check_bastions(endpoint, key, retired)
             like = [old.public_key for old in retired]
-            await self._authorization.install(connection, endpoint, key, like=like)
-            await self._authorization.withdraw(connection, endpoint, retired, for_=key)
+            await self._key_install.install(connection, endpoint, key, like=like)
+            await self._key_install.withdraw(connection, endpoint, retired, for_=key)
         finally:
             await connection.close()
 

@@ -39,11 +39,11 @@ Result = dict[str, Any]
 
 
 class Lifecycle:
-    def __init__(self, store: Store, engines: Engines, observation: Observation, turns: NodeSlots) -> None:
+    def __init__(self, store: Store, engines: Engines, observation: Observation, node_slots: NodeSlots) -> None:
         self._store = store
         self._engines = engines
         self._observation = observation
-        self._turns = turns
+        self._node_slots = node_slots
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -119,6 +119,31 @@ class Lifecycle:
         await steps.run("forget", lambda: self._observation.under(steps.held).forget(name), cleanup=True)
         return {"name": name}
 
+    async def enter(
+        self,
+        steps: Steps,
+        name: str,
+        state: WorkspaceState,
+        message: str,
+        act: Callable[[Provider], Awaitable[object]],
+        *,
+        node: str | None = None,
+        wanted: Wanted | None = None,
+        on_sent: Callable[[], None] = lambda: None,
+    ) -> None:
+        """A step: bring the workspace into `state` and call the provider, once the node has a slot for it.
+
+        `node`: another than the one where it is recorded. `message` may name `{node}` and `{image}`. `wanted` is what
+        it is to be from now on, `on_sent` is called when the provider may have been. Raises what `act` does,
+        `WorkspaceNotFound`, any `LinkError`.
+        """
+        workspace = await self._store.workspaces.get(name)
+        node = node or workspace.node
+        async with self._node_slots.on(node, steps.progress):
+            steps.progress(Progress(message=message.format(node=node, image=workspace.image)))
+            await self._observation.under(steps.held).transition(workspace, state, wanted)
+            await self._engines.call(node, workspace.provider, act, on_sent=on_sent)
+
     async def settle(
         self, steps: Steps, verb: str, act: Callable[[Provider, str], Awaitable[None]], doing: str | None = None
     ) -> Result:
@@ -126,7 +151,7 @@ class Lifecycle:
 
         async def call(name: str) -> None:
             workspace = await self._store.workspaces.get(name)
-            async with self._turns.on(workspace.node, steps.progress):
+            async with self._node_slots.on(workspace.node, steps.progress):
                 steps.progress(Progress(message=doing or f"{verb} on {workspace.node}"))
                 await self._engines.call(workspace.node, workspace.provider, lambda provider: act(provider, name))
 
@@ -200,7 +225,7 @@ class Lifecycle:
 
     async def _make(self, steps: Steps, name: str, on_sent: Callable[[], None]) -> None:
         spec = (await self._store.workspaces.get(name)).spec
-        await self._enter(
+        await self.enter(
             steps,
             name,
             "creating",
@@ -210,7 +235,7 @@ class Lifecycle:
         )
 
     async def _begin(self, steps: Steps, name: str) -> None:
-        await self._enter(
+        await self.enter(
             steps, name, "starting", "starting on {node}", lambda provider: provider.start(name), wanted="running"
         )
 
@@ -218,31 +243,13 @@ class Lifecycle:
         async def stop(provider: Provider) -> None:
             await provider.stop(name, timeout_seconds=timeout_seconds)
 
-        await self._enter(steps, name, "stopping", "stopping on {node}", stop, wanted="stopped")
+        await self.enter(steps, name, "stopping", "stopping on {node}", stop, wanted="stopped")
 
     async def _take_away(self, steps: Steps, name: str, force: bool) -> None:
         async def remove(provider: Provider) -> None:
             await provider.remove(name, force=force)
 
-        await self._enter(steps, name, "removing", "removing from {node}", remove)
-
-    async def _enter(
-        self,
-        steps: Steps,
-        name: str,
-        state: WorkspaceState,
-        message: str,
-        act: Callable[[Provider], Awaitable[object]],
-        *,
-        wanted: Wanted | None = None,
-        on_sent: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Into `state`, once there is room on the node for it, and does what the state stands for."""
-        workspace = await self._store.workspaces.get(name)
-        async with self._turns.on(workspace.node, steps.progress):
-            steps.progress(Progress(message=message.format(node=workspace.node, image=workspace.image)))
-            await self._observation.under(steps.held).transition(workspace, state, wanted)
-            await self._engines.call(workspace.node, workspace.provider, act, on_sent=on_sent)
+        await self.enter(steps, name, "removing", "removing from {node}", remove)
 
     async def observe(self, steps: Steps, *, patient: bool = False) -> Result:
         """A step: what is true now, as JSON: asked of the node, or unknown where it can't be (`patient`: `LinkError`).

@@ -15,7 +15,6 @@ import msgspec
 from vendetta.coordination.ask import Ask
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
-from vendetta.coordination.monitoring import Observation
 from vendetta.coordination.monitoring.arrivals import tell_arrival
 from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.coordination.requests import MoveRequest
@@ -54,22 +53,19 @@ class Plan:
 class Moves:
     def __init__(
         self,
-        *,
         store: Store,
         events: Events,
         engines: Engines,
-        observation: Observation,
         operations: Operations,
-        transitions: Lifecycle,
-        turns: NodeSlots,
+        lifecycle: Lifecycle,
+        node_slots: NodeSlots,
     ) -> None:
         self._store = store
         self._events = events
         self._engines = engines
-        self._observation = observation
         self._operations = operations
-        self._transitions = transitions
-        self._turns = turns
+        self._lifecycle = lifecycle
+        self._node_slots = node_slots
 
     def handlers(self) -> Mapping[str, Handler]:
         return {KIND: self._move}
@@ -94,7 +90,7 @@ class Moves:
         name = steps.operation.target
         plan = msgspec.convert(await steps.run("plan", lambda: self._plan(name, given)), Plan)
         if plan.source == plan.destination:
-            return _result(await steps.run("observe", lambda: self._transitions.observe(steps)), None)
+            return _result(await steps.run("observe", lambda: self._lifecycle.observe(steps)), None)
         begun = False
         try:
             if plan.running:
@@ -108,9 +104,9 @@ class Moves:
             cause = exc
         else:
             left = await self._leave(steps, plan)
-            return _result(await steps.run("observe", lambda: self._transitions.observe(steps), cleanup=True), left)
+            return _result(await steps.run("observe", lambda: self._lifecycle.observe(steps), cleanup=True), left)
         undone = await steps.run("go back", lambda: self._go_back(steps, plan, begun), cleanup=True)
-        await steps.run("observe after failure", lambda: self._transitions.observe(steps), cleanup=True)
+        await steps.run("observe after failure", lambda: self._lifecycle.observe(steps), cleanup=True)
         if undone is not None:
             cause.message = f"{cause.message}; and {undone}"
         raise cause
@@ -168,13 +164,11 @@ class Moves:
 
     async def _stop(self, steps: Steps, plan: Plan, timeout_seconds: float) -> None:
         name = steps.operation.target
-        workspace = await self._store.workspaces.get(name)
-        async with self._turns.on(plan.source, steps.progress):
-            steps.progress(Progress(message=f"stopping on {plan.source}"))
-            await self._observation.under(steps.held).transition(workspace, "moving")
-            await self._engines.call(
-                plan.source, workspace.provider, lambda provider: provider.stop(name, timeout_seconds=timeout_seconds)
-            )
+
+        async def stop(provider: Provider) -> None:
+            await provider.stop(name, timeout_seconds=timeout_seconds)
+
+        await self._lifecycle.enter(steps, name, "moving", "stopping on {node}", stop, node=plan.source)
 
     async def _copy(self, steps: Steps, plan: Plan) -> None:
         name, mark = steps.operation.target, steps.operation.id
@@ -186,15 +180,12 @@ class Moves:
                 async with aclosing(_counted(steps, plan, source)) as content:
                     await require(there, Moving).import_instance(name, workspace.spec, mark, content)
 
-        async with self._turns.on(plan.destination, steps.progress):
-            await self._observation.under(steps.held).transition(workspace, "moving")
-            steps.progress(Progress(message=f"copying to {plan.destination}"))
-            await self._engines.call(plan.destination, workspace.provider, copy)
+        await self._lifecycle.enter(steps, name, "moving", "copying to {node}", copy, node=plan.destination)
 
     async def _start(self, steps: Steps, plan: Plan) -> None:
         name = steps.operation.target
         workspace = await self._store.workspaces.get(name)
-        async with self._turns.on(plan.destination, steps.progress):
+        async with self._node_slots.on(plan.destination, steps.progress):
             steps.progress(Progress(message=f"starting on {plan.destination}"))
             await self._engines.call(plan.destination, workspace.provider, lambda provider: provider.start(name))
             instance = await self._engines.call(

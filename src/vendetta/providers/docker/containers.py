@@ -21,7 +21,7 @@ Container = Mapping[str, Any]
 class Containers:
     def __init__(self, engine: Engine, owner: str) -> None:
         self._engine = engine
-        self._owner = owner
+        self.owner = owner
         self._ours = {"label": [f"{OWNER}={owner}", WORKSPACE]}
 
     async def list(self) -> Sequence[Instance]:
@@ -83,4 +83,4 @@ class Containers:
                     raise
 
     def owns(self, container: Container, name: str) -> bool:
-        return is_ours(container["Config"]["Labels"], name, self._owner)
+        return is_ours(container["Config"]["Labels"], name, self.owner)

@@ -39,7 +39,6 @@ class Creation:
         images: Images,
         shells: Shells,
         *,
-        owner: str,
         name: str,
         spec: InstanceSpec,
     ) -> None:
@@ -47,7 +46,6 @@ class Creation:
         self._containers = containers
         self._images = images
         self._shells = shells
-        self._owner = owner
         self.name = name
         self._spec = spec
 
@@ -58,11 +56,11 @@ class Creation:
             await check_ignored(self._engine, self._spec)
             image = await self._images.ensure(self._spec.image, on_progress, self._spec.options.get("platform"))
             own = OwnCommand(image, self._spec) if self._spec.command is None else None
-            container = await self._make(build_config(self.name, self._spec, self._owner, own))
+            container = await self._make(build_config(self.name, self._spec, self._containers.owner, own))
         self._check_same(container)
         if await self._lacks_shell(container):
             await self._discard(container)
-            container = await self._make(build_config(self.name, self._spec, self._owner, None))
+            container = await self._make(build_config(self.name, self._spec, self._containers.owner, None))
             self._check_same(container)
         return parse_container(container)
 
@@ -72,7 +70,7 @@ class Creation:
         What it may use of the node is as the spec says. Where one was made meanwhile under its name, that is returned.
         """
         await check_ignored(self._engine, self._spec)
-        limits = build_config(self.name, self._spec, self._owner, None)["HostConfig"]
+        limits = build_config(self.name, self._spec, self._containers.owner, None)["HostConfig"]
         merged = {**config["Labels"], IMAGE: image_of(config["Labels"], config["Image"]), **labels}
         return await self._make({**config, "Image": image, "Labels": merged, "HostConfig": limits})
 

@@ -306,9 +306,7 @@ class DockerProvider:
         await self._engine.close()
 
     def _creation(self, name: str, spec: InstanceSpec) -> Creation:
-        return Creation(
-            self._engine, self._containers, self._images, self._shells, owner=self._owner, name=name, spec=spec
-        )
+        return Creation(self._engine, self._containers, self._images, self._shells, name=name, spec=spec)
 
     async def _delete(self, name: str, container: Container, *, force: bool) -> None:
         if container["State"]["Running"] and not force:

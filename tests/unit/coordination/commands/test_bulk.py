@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.unit.coordination.world import ACTOR, ASK, World
@@ -10,6 +10,7 @@ from tests.unit.coordination.world import ACTOR, ASK, World
 from vendetta.coordination.ask import Ask
 from vendetta.coordination.commands import Bulk, Submitter
 from vendetta.coordination.nodes.cleanup import Cleanup
+from vendetta.coordination.nodes.links import NodeLinks
 from vendetta.coordination.requests import BulkRequest, WorkspaceBulkRequest
 from vendetta.coordination.workspaces.node_slots import AT_ONCE
 from vendetta.errors import InvalidInput, NodeNotFound, OutOfResources, UnknownAction
@@ -27,7 +28,7 @@ async def world(world: World) -> World:
 def bulk(world: World) -> Bulk:
     cleanup = Cleanup(world.store, world.engines, world.operations, world.workspaces)
     submitter = Submitter(world.workspaces, world.moves, world.draining, cleanup)
-    return Bulk(world.store, world.operations, submitter, world.nodes)
+    return Bulk(world.store, world.operations, submitter, cast(NodeLinks, None), world.node_changes)
 
 
 async def change(bulk: Bulk, key: str | None = None, **request: Any) -> list[BulkResult]:

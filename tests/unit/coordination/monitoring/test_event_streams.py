@@ -45,7 +45,9 @@ class Counted:
 
 
 async def add(services: Services) -> None:
-    await services.nodes.add(NodeRequest(name="gpu", address="me@192.0.2.1"), Login(accept_new=True), actor="test")
+    await services.node_adding.add(
+        NodeRequest(name="gpu", address="me@192.0.2.1"), Login(accept_new=True), actor="test"
+    )
     request = WorkspaceRequest(name="web", provider="memory", image="busybox", node="gpu")
     operation = await services.workspaces.create(Ask("test"), request)
     assert (await services.operations.wait(operation.id, None)).state == "succeeded"

@@ -44,7 +44,9 @@ class Told:
 
 
 async def add(services: Services) -> None:
-    await services.nodes.add(NodeRequest(name="gpu", address="me@192.0.2.1"), Login(accept_new=True), actor="test")
+    await services.node_adding.add(
+        NodeRequest(name="gpu", address="me@192.0.2.1"), Login(accept_new=True), actor="test"
+    )
     for name in NAMES:
         request = WorkspaceRequest(name=name, provider="memory", image="busybox", node="gpu")
         operation = await services.workspaces.create(Ask("test"), request)

@@ -24,17 +24,19 @@ def machine() -> Machine:
 async def services(tmp_path: Path, machine: Machine) -> AsyncIterator[Services]:
     """With a workspace on a node that was read once."""
     async with serving(tmp_path, {"gpu": machine}) as services:
-        await services.nodes.add(NodeRequest(name="gpu", address="me@192.0.2.1"), Login(accept_new=True), actor="test")
+        await services.node_adding.add(
+            NodeRequest(name="gpu", address="me@192.0.2.1"), Login(accept_new=True), actor="test"
+        )
         request = WorkspaceRequest(name="web", provider="memory", image="busybox", node="gpu")
         operation = await services.workspaces.create(Ask("test"), request)
         assert (await services.operations.wait(operation.id, 30)).state == "succeeded"
-        await services.nodes.probe("gpu")
+        await services.node_links.probe("gpu")
         yield services
 
 
 async def read(services: Services) -> Workspace:
     async with asyncio.timeout(20):
-        await services.nodes.probe("gpu")
+        await services.node_links.probe("gpu")
     return await services.workspaces.get("web")
 
 

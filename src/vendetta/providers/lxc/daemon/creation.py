@@ -31,7 +31,6 @@ class Creation:
         images: Images,
         pools: Pools,
         *,
-        owner: str,
         name: str,
         spec: InstanceSpec,
     ) -> None:
@@ -39,7 +38,6 @@ class Creation:
         self._lookup = lookup
         self._images = images
         self._pools = pools
-        self._owner = owner
         self._name = name
         self._spec = spec
         self._project: str = options.parse(spec).get("project", "default")
@@ -64,7 +62,7 @@ class Creation:
     async def _make(self, on_progress: OnProgress) -> bool:
         """False where the name was taken meanwhile."""
         source = await self._images.source(self._spec.image, self._project)
-        body = build_body(self._name, self._spec, self._owner, source, await self._look_around())
+        body = build_body(self._name, self._spec, self._lookup.owner, source, await self._look_around())
         async with self._engine.doing(f"create {self._name}"):
             try:
                 operation = await self._engine.ask("POST", "instances", params={"project": self._project}, json=body)

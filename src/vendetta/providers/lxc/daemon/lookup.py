@@ -32,7 +32,7 @@ class Found:
 class Lookup:
     def __init__(self, engine: Engine, owner: str) -> None:
         self._engine = engine
-        self._owner = owner
+        self.owner = owner
 
     async def list(self, *, whole: bool = False) -> Sequence[Found]:
         """Return ours, in one question however many there are; `whole`: with what they use and their snapshots."""
@@ -75,7 +75,7 @@ class Lookup:
             )
 
     def owns(self, found: Found, name: str) -> bool:
-        return is_ours(found.config, name, self._owner)
+        return is_ours(found.config, name, self.owner)
 
     def is_ours(self, found: Found) -> bool:
         """Return whether it is; False also for one that somebody renamed, which can't be reached by our name."""

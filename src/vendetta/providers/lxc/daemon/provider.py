@@ -84,9 +84,7 @@ class Daemon:
 
     async def create(self, name: str, spec: InstanceSpec, on_progress: OnProgress) -> Instance:
         self.validate(spec)
-        creation = Creation(
-            self._engine, self._lookup, self._images, self._pools, owner=self._owner, name=name, spec=spec
-        )
+        creation = Creation(self._engine, self._lookup, self._images, self._pools, name=name, spec=spec)
         return await creation.run(on_progress)
 
     async def start(self, name: str) -> None:

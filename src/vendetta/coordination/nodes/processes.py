@@ -1,30 +1,48 @@
-"""What is done to many nodes at once: a command on each, side by side, its outcome told as soon as it is there."""
+"""Processes on the nodes themselves, outside of every workspace: one that is talked to, or the same on many at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from vendetta.coordination.engines import Engines
-from vendetta.coordination.requests import RunRequest
-from vendetta.errors import LinkTimeout, VendettaError
+from vendetta.coordination.requests import ExecRequest, RunRequest, build_terminal
+from vendetta.errors import InvalidInput, LinkTimeout, VendettaError
 from vendetta.models import NodeRun, Problem
 from vendetta.ssh.channel import Connection
 from vendetta.store import Store
 from vendetta.tasks import cancel_and_wait
+from vendetta.transport import Process
 
 AT_ONCE = 64
 KEPT_BYTES = 2**20
 """Of each stream of each node: a hundred nodes that print for ever must not fill the memory."""
 
 
-class RunEverywhere:
+class NodeProcesses:
     def __init__(self, store: Store, engines: Engines) -> None:
         self._store = store
         self._engines = engines
 
-    async def run(self, request: RunRequest) -> AsyncIterator[NodeRun]:
-        """One outcome for each node, as they come. Raises `NodeNotFound` before anything is run.
+    @asynccontextmanager
+    async def open(self, name: str, request: ExecRequest) -> AsyncIterator[Process]:
+        """Start a process on one node; it is ended in the end. An empty `argv` is the login shell.
 
-        Closed early, it ends what still runs.
+        Raises `NodeNotFound`, `InvalidInput`, any `LinkError`.
+        """
+        if request.cwd or request.user:
+            raise InvalidInput("exec on a node takes neither cwd nor user", hint="Use: env -C DIR … or sudo -u USER …")
+        terminal = build_terminal(request)
+        async with self._engines.connection(name) as connection:
+            process = await connection.open_process(request.argv, terminal=terminal, env=request.env)
+            try:
+                yield process
+            finally:
+                await process.close()
+
+    async def run(self, request: RunRequest) -> AsyncIterator[NodeRun]:
+        """Run a command on each of the nodes, and yield each outcome as it comes.
+
+        Raises `NodeNotFound` before anything is run. Closed early, it ends what still runs.
         """
         names = await self._choose(request)
         turn = asyncio.Semaphore(AT_ONCE)
@@ -57,7 +75,7 @@ class RunEverywhere:
 
 
 async def collect(connection: Connection, request: RunRequest) -> NodeRun:
-    """Runs it to its end without input, and keeps the beginning of what it writes."""
+    """Run the command to its end without input, and keep the beginning of what it writes."""
     wrote = {"stdout": bytearray(), "stderr": bytearray()}
     truncated = False
     process = await connection.open_process(request.argv, env=request.env)
