@@ -25,7 +25,7 @@ SSH_GROUND = (
 
 COORDINATION_GROUND = (
     "coordination.ask coordination.changes coordination.requests coordination.engines coordination.events "
-    "coordination.store_retry coordination.tokens "
+    "coordination.store_retry coordination.tokens coordination.server_status "
     f"coordination.figures providers.base providers.powers providers.registry ssh store settings paths {GROUND}"
 )
 

@@ -2,14 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vendetta import __version__
 from vendetta.coordination.cluster import Membership, NodeAssignment
 from vendetta.coordination.cluster.credentials import Credentials
 from vendetta.coordination.commands import Bulk, Dispatcher, Submitter
@@ -38,6 +36,7 @@ from vendetta.coordination.nodes.processes import NodeProcesses
 from vendetta.coordination.nodes.uploads import Uploads
 from vendetta.coordination.operations import Operations
 from vendetta.coordination.operations.handlers import register_handlers
+from vendetta.coordination.server_status import ServerStatusReader
 from vendetta.coordination.tokens import Tokens
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.coordination.workspaces.autostart import Autostart
@@ -45,7 +44,6 @@ from vendetta.coordination.workspaces.lifecycle import Lifecycle
 from vendetta.coordination.workspaces.move import Moves
 from vendetta.coordination.workspaces.node_slots import NodeSlots
 from vendetta.coordination.workspaces.snapshots import Snapshotting
-from vendetta.models import ServerStatus
 from vendetta.paths import Paths, describe_location
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.lxc import LXC
@@ -68,105 +66,91 @@ from .services import Listener, Services
 async def running_services(
     paths: Paths, config: ServerConfig, stopping: asyncio.Event | None = None
 ) -> AsyncIterator[Services]:
-    """Everything the server is made of, opened in order and closed in reverse."""
-    host_keys, keys, connector = build_ssh(paths, config)
-    most_connections = config.max_connections or count_connections()
+    """Open everything the server is made of, in order; close it in reverse.
+
+    What is only made here may be made in any order. What is opened is not: each may use what was opened before it.
+    """
+    ssh = build_ssh(paths, config)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(config.state_file))
-        credentials = await stack.enter_async_context(Credentials(store, host_keys, keys, paths.keys_dir))
-        connector.share(credentials)
-        told = await stack.enter_async_context(Events(store))
-        replicas = await stack.enter_async_context(Membership(store.replicas, shared=store.shared))
-        shares = NodeAssignment(store, replicas)
-        links = await stack.enter_async_context(LinkStatus(store, told, shares))
-        pool = await stack.enter_async_context(
-            Pool(connector, links, max_connections=most_connections, max_idle_seconds=config.max_idle)
-        )
-        stack.callback(links.shut_down)
-        registry = build_registry()
-        engines = await stack.enter_async_context(Engines(store, pool, registry))
-        observation = Observation(store, told)
-        operations = Operations(store, told, group=replicas if store.shared else None)
-        links.on_connected(operations.waiting.back)
-        stack.callback(store.news.listen(EVENTS, operations.waiting.hear))
+        cluster = await open_cluster(stack, store, ssh, paths)
+        links = await open_links(stack, store, cluster, ssh, config)
+        operations = build_operations(stack, store, cluster, links)
+        observation = Observation(store, cluster.events)
         observation.on_restart(Autostart(operations).consider)
-        workspaces = Workspaces(store, engines, operations)
-        cleanup = Cleanup(store, engines, operations, workspaces)
-        turns = NodeSlots()
-        transitions = Lifecycle(store, engines, observation, turns)
-        snapshotting = Snapshotting(store, engines, transitions)
-        moves = Moves(store, told, engines, operations, transitions, turns)
-        images = Images(store, engines, operations, Uploads(paths.uploads_dir))
-        await images.sweep_uploads()
-        reading = NodeReader(store, told, engines, links, observation)
-        monitor = Monitor(
-            store, pool, engines, links, observation, reading, shares, node_timeout_seconds=config.node_timeout
-        )
-        wishes = LinkRequests(store, shares, pool, links, monitor, credentials)
-        key_install = KeyInstall(connector)
-        rotation = KeyRotations(
-            store,
+        workspaces = build_workspaces(store, cluster, links, operations, observation)
+        monitoring = build_monitoring(store, cluster, links, observation, config)
+        nodes = build_nodes(store, cluster, links, monitoring, ssh)
+        work = build_node_work(store, links, operations, workspaces, nodes, paths)
+        await work.images.sweep_uploads()
+        rotation = build_key_rotations(store, cluster, operations, ssh, paths, config)
+        commands = build_commands(store, links, operations, workspaces, nodes, work)
+        register_handlers(
             operations,
-            credentials,
-            Succession(paths.keys_dir),
-            KeyExchange(store, told, connector, key_install),
-            keep=[config.ssh_key_path] if config.ssh_key_path else [],
+            workspaces.lifecycle,
+            workspaces.snapshotting,
+            workspaces.moves,
+            work.draining,
+            work.cleanup,
+            commands.dispatcher,
+            work.images,
+            rotation,
         )
-        nodes = NodeListing(store, pool)
-        node_changes = NodeChanges(store, told, nodes, wishes, links, host_keys)
-        node_links = NodeLinks(nodes, told, pool, monitor, links, wishes)
-        node_keys = NodeKeys(nodes, told, pool, engines, credentials, key_install)
-        draining = Draining(
-            store=store, operations=operations, workspaces=workspaces, node_changes=node_changes, moves=moves
-        )
-        submitter = Submitter(workspaces, moves, draining, cleanup)
-        dispatcher = Dispatcher(store, engines, operations, workspaces, submitter)
-        register_handlers(operations, transitions, snapshotting, moves, draining, cleanup, dispatcher, images, rotation)
+        # the last ones: from here on things happen
         await stack.enter_async_context(operations)
-        await stack.enter_async_context(monitor)
-        await stack.enter_async_context(shares.serving(monitor))
-        await stack.enter_async_context(wishes)
-        sockets = await stack.enter_async_context(EngineSockets(store, engines, paths.engine_sockets_dir))
+        await stack.enter_async_context(monitoring.monitor)
+        await stack.enter_async_context(cluster.node_assignment.serving(monitoring.monitor))
+        await stack.enter_async_context(monitoring.link_requests)
+        sockets = await stack.enter_async_context(EngineSockets(store, links.engines, paths.engine_sockets_dir))
         yield Services(
-            nodes=nodes,
-            node_adding=NodeAdding(store, told, wishes, node_links, node_keys, node_changes),
-            node_changes=node_changes,
-            node_links=node_links,
-            node_keys=node_keys,
-            node_processes=NodeProcesses(store, engines),
-            host_key_trust=HostKeyTrust(nodes, told, connector, node_links),
-            doctor=Doctor(store=store, pool=pool, engines=engines, connector=connector, host_keys=host_keys, keys=keys),
-            bulk=Bulk(store, operations, submitter, node_links, node_changes),
-            workspaces=workspaces,
-            changes=submitter,
-            draining=draining,
-            images=images,
-            cleanup=cleanup,
-            descriptions=Descriptions(registry),
-            dispatcher=dispatcher,
+            nodes=nodes.listing,
+            node_adding=nodes.adding,
+            node_changes=nodes.changes,
+            node_links=nodes.links,
+            node_keys=nodes.keys,
+            node_processes=nodes.processes,
+            host_key_trust=nodes.host_key_trust,
+            doctor=build_doctor(store, links, ssh),
+            bulk=commands.bulk,
+            workspaces=workspaces.workspaces,
+            changes=commands.submitter,
+            draining=work.draining,
+            images=work.images,
+            cleanup=work.cleanup,
+            descriptions=Descriptions(links.registry),
+            dispatcher=commands.dispatcher,
             operations=operations,
-            events=told,
-            tokens=Tokens(store, told),
-            keys=keys,
-            credentials=credentials,
-            replicas=replicas,
+            events=cluster.events,
+            tokens=Tokens(store, cluster.events),
+            keys=ssh.keys,
+            credentials=cluster.credentials,
+            replicas=cluster.membership,
             rotation=rotation,
             sockets=sockets,
-            status=build_status(paths, config, store, pool, operations, replicas),
+            status=ServerStatusReader(
+                store,
+                links.pool,
+                operations,
+                replica=cluster.membership.id,
+                listen_address=config.listen_address or f"unix://{paths.socket}",
+                state_file=describe_location(config.state_file),
+            ).read,
             check_state=store.check,
-            figures=partial(take_figures, store, pool),
-            listen=partial(listen, told, monitor),
+            figures=partial(take_figures, store, links.pool),
+            listen=partial(listen, cluster.events, monitoring.monitor),
             stopping=stopping or asyncio.Event(),
         )
 
 
-def listen(events: Events, monitor: Monitor, listener: Listener) -> None:
-    events.on_event(listener.told)
-    monitor.on_round_trip(listener.round_trip)
+@dataclass(frozen=True)
+class SshParts:
+    host_keys: HostKeys
+    keys: Keys
+    connector: Connector
 
 
-def build_ssh(paths: Paths, config: ServerConfig) -> tuple[HostKeys, Keys, Connector]:
-    """From the server's own files, and those of the user that it runs as."""
+def build_ssh(paths: Paths, config: ServerConfig) -> SshParts:
+    """Make what logs in, from the server's own files and those of the user that it runs as."""
     ssh_dir = Path.home() / ".ssh"
     host_keys = HostKeys(paths.pins_file, [ssh_dir / "known_hosts", Path("/etc/ssh/ssh_known_hosts")])
     keys = Keys(paths.keys_dir, ssh_dir, config.ssh_key_path, agent=os.environ.get("SSH_AUTH_SOCK"))
@@ -177,47 +161,221 @@ def build_ssh(paths: Paths, config: ServerConfig) -> tuple[HostKeys, Keys, Conne
         connection_timeout_seconds=config.connection_timeout,
         keepalive_seconds=config.keepalive_interval,
     )
-    return host_keys, keys, connector
+    return SshParts(host_keys, keys, connector)
+
+
+@dataclass(frozen=True)
+class ClusterParts:
+    credentials: Credentials
+    events: Events
+    membership: Membership
+    node_assignment: NodeAssignment
+
+
+async def open_cluster(stack: AsyncExitStack, store: Store, ssh: SshParts, paths: Paths) -> ClusterParts:
+    """Open what the replicas share: keys and host keys, events, who is there, and who watches which node."""
+    credentials = await stack.enter_async_context(Credentials(store, ssh.host_keys, ssh.keys, paths.keys_dir))
+    ssh.connector.share(credentials)
+    events = await stack.enter_async_context(Events(store))
+    membership = await stack.enter_async_context(Membership(store.replicas, shared=store.shared))
+    return ClusterParts(credentials, events, membership, NodeAssignment(store, membership))
+
+
+@dataclass(frozen=True)
+class LinkParts:
+    status: LinkStatus
+    pool: Pool
+    registry: Registry
+    engines: Engines
+
+
+async def open_links(
+    stack: AsyncExitStack, store: Store, cluster: ClusterParts, ssh: SshParts, config: ServerConfig
+) -> LinkParts:
+    """Open the way to the nodes: the pool of connections, what is told of them, and the engines behind them."""
+    status = await stack.enter_async_context(LinkStatus(store, cluster.events, cluster.node_assignment))
+    pool = await stack.enter_async_context(
+        Pool(
+            ssh.connector,
+            status,
+            max_connections=config.max_connections or count_connections(),
+            max_idle_seconds=config.max_idle,
+        )
+    )
+    # before the pool closes: links that we close ourselves aren't lost
+    stack.callback(status.shut_down)
+    registry = build_registry()
+    engines = await stack.enter_async_context(Engines(store, pool, registry))
+    return LinkParts(status, pool, registry, engines)
+
+
+def build_operations(stack: AsyncExitStack, store: Store, cluster: ClusterParts, links: LinkParts) -> Operations:
+    """Make the operations, which hear of every link that opens and of every event. They aren't begun by that."""
+    operations = Operations(store, cluster.events, group=cluster.membership if store.shared else None)
+    links.status.on_connected(operations.waiting.back)
+    stack.callback(store.news.listen(EVENTS, operations.waiting.hear))
+    return operations
+
+
+@dataclass(frozen=True)
+class WorkspaceParts:
+    workspaces: Workspaces
+    lifecycle: Lifecycle
+    snapshotting: Snapshotting
+    moves: Moves
+
+
+def build_workspaces(
+    store: Store, cluster: ClusterParts, links: LinkParts, operations: Operations, observation: Observation
+) -> WorkspaceParts:
+    node_slots = NodeSlots()
+    lifecycle = Lifecycle(store, links.engines, observation, node_slots)
+    return WorkspaceParts(
+        workspaces=Workspaces(store, links.engines, operations),
+        lifecycle=lifecycle,
+        snapshotting=Snapshotting(store, links.engines, lifecycle),
+        moves=Moves(store, cluster.events, links.engines, operations, lifecycle, node_slots),
+    )
+
+
+@dataclass(frozen=True)
+class MonitoringParts:
+    monitor: Monitor
+    link_requests: LinkRequests
+
+
+def build_monitoring(
+    store: Store, cluster: ClusterParts, links: LinkParts, observation: Observation, config: ServerConfig
+) -> MonitoringParts:
+    reader = NodeReader(store, cluster.events, links.engines, links.status, observation)
+    monitor = Monitor(
+        store,
+        links.pool,
+        links.engines,
+        links.status,
+        observation,
+        reader,
+        cluster.node_assignment,
+        node_timeout_seconds=config.node_timeout,
+    )
+    link_requests = LinkRequests(store, cluster.node_assignment, links.pool, links.status, monitor, cluster.credentials)
+    return MonitoringParts(monitor, link_requests)
+
+
+@dataclass(frozen=True)
+class NodeParts:
+    listing: NodeListing
+    adding: NodeAdding
+    changes: NodeChanges
+    links: NodeLinks
+    keys: NodeKeys
+    processes: NodeProcesses
+    host_key_trust: HostKeyTrust
+
+
+def build_nodes(
+    store: Store, cluster: ClusterParts, links: LinkParts, monitoring: MonitoringParts, ssh: SshParts
+) -> NodeParts:
+    events, link_requests = cluster.events, monitoring.link_requests
+    listing = NodeListing(store, links.pool)
+    node_links = NodeLinks(listing, events, links.pool, monitoring.monitor, links.status, link_requests)
+    changes = NodeChanges(store, events, listing, link_requests, links.status, ssh.host_keys)
+    key_install = KeyInstall(ssh.connector)
+    keys = NodeKeys(listing, events, links.pool, links.engines, cluster.credentials, key_install)
+    return NodeParts(
+        listing=listing,
+        adding=NodeAdding(store, events, link_requests, node_links, keys, changes),
+        changes=changes,
+        links=node_links,
+        keys=keys,
+        processes=NodeProcesses(store, links.engines),
+        host_key_trust=HostKeyTrust(listing, events, ssh.connector, node_links),
+    )
+
+
+@dataclass(frozen=True)
+class NodeWork:
+    """What takes its time on a node: operations."""
+
+    images: Images
+    cleanup: Cleanup
+    draining: Draining
+
+
+def build_node_work(
+    store: Store, links: LinkParts, operations: Operations, workspaces: WorkspaceParts, nodes: NodeParts, paths: Paths
+) -> NodeWork:
+    draining = Draining(
+        store=store,
+        operations=operations,
+        workspaces=workspaces.workspaces,
+        node_changes=nodes.changes,
+        moves=workspaces.moves,
+    )
+    return NodeWork(
+        images=Images(store, links.engines, operations, Uploads(paths.uploads_dir)),
+        cleanup=Cleanup(store, links.engines, operations, workspaces.workspaces),
+        draining=draining,
+    )
+
+
+def build_key_rotations(
+    store: Store, cluster: ClusterParts, operations: Operations, ssh: SshParts, paths: Paths, config: ServerConfig
+) -> KeyRotations:
+    return KeyRotations(
+        store,
+        operations,
+        cluster.credentials,
+        Succession(paths.keys_dir),
+        KeyExchange(store, cluster.events, ssh.connector, KeyInstall(ssh.connector)),
+        keep=[config.ssh_key_path] if config.ssh_key_path else [],
+    )
+
+
+@dataclass(frozen=True)
+class CommandParts:
+    submitter: Submitter
+    dispatcher: Dispatcher
+    bulk: Bulk
+
+
+def build_commands(
+    store: Store,
+    links: LinkParts,
+    operations: Operations,
+    workspaces: WorkspaceParts,
+    nodes: NodeParts,
+    work: NodeWork,
+) -> CommandParts:
+    submitter = Submitter(workspaces.workspaces, workspaces.moves, work.draining, work.cleanup)
+    return CommandParts(
+        submitter=submitter,
+        dispatcher=Dispatcher(store, links.engines, operations, workspaces.workspaces, submitter),
+        bulk=Bulk(store, operations, submitter, nodes.links, nodes.changes),
+    )
+
+
+def build_doctor(store: Store, links: LinkParts, ssh: SshParts) -> Doctor:
+    return Doctor(
+        store=store,
+        pool=links.pool,
+        engines=links.engines,
+        connector=ssh.connector,
+        host_keys=ssh.host_keys,
+        keys=ssh.keys,
+    )
+
+
+def listen(events: Events, monitor: Monitor, listener: Listener) -> None:
+    events.on_event(listener.told)
+    monitor.on_round_trip(listener.round_trip)
 
 
 def build_registry() -> Registry:
-    """The providers that there are."""
+    """Make the registry of the providers that there are."""
     docker_config = Path.home() / ".docker" / "config.json"
     return Registry(
         Technology.of(DockerProvider, partial(DockerProvider, docker_config=docker_config)),
         LXC,
         Technology.of(QemuProvider),
     )
-
-
-def build_status(
-    paths: Paths, config: ServerConfig, store: Store, pool: Pool, operations: Operations, replicas: Membership
-) -> Callable[[], Awaitable[ServerStatus]]:
-    started_at = datetime.now(UTC)
-
-    async def status() -> ServerStatus:
-        held = await store.claims.count()
-        return ServerStatus(
-            id=store.server_id,
-            replica=replicas.id,
-            version=__version__,
-            pid=os.getpid(),
-            started_at=started_at,
-            listen_address=config.listen_address or f"unix://{paths.socket}",
-            state_file=describe_location(config.state_file),
-            nodes=await store.nodes.count(),
-            workspaces=await store.workspaces.count(),
-            connections=len(pool),
-            max_connections=pool.max_connections,
-            operations_running=operations.running,
-            memory_bytes=resident_bytes(),
-            replicas=[replace(each, nodes=held.get(each.id, 0)) for each in await store.replicas.list()],
-        )
-
-    return status
-
-
-def resident_bytes() -> int:
-    """This process's resident memory (proc(5), statm)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -255,9 +255,9 @@ class MemoryConnector(Connector):
 async def serving(folder: Path, machines: Mapping[str, Machine], **settings: Any) -> AsyncIterator[Services]:
     """The server, over these machines. Again on the same folder: the next process."""
 
-    def build_ssh(*_: object) -> tuple[HostKeys, Keys, Connector]:
+    def build_ssh(*_: object) -> composition.SshParts:
         host_keys, keys = HostKeys(folder / "pins"), Keys(folder / "keys", folder / "ssh")
-        return host_keys, keys, MemoryConnector(machines, host_keys, keys)
+        return composition.SshParts(host_keys, keys, MemoryConnector(machines, host_keys, keys))
 
     registry = Registry(Technology.of(LinkedProvider, LinkedProvider))  # type: ignore[arg-type]
     paths = Paths(config_dir=folder, state_dir=folder, runtime_dir=folder)

@@ -111,7 +111,7 @@ def test_logins_where_nodes_rest_are_as_many_as_their_turns(tmp_path: Path, monk
         async with serving(tmp_path, {name: Machine(name) for name in names}, max_connections=3) as services:
             for name in names:
                 request = NodeRequest(name=name, address="me@192.0.2.1")
-                await services.nodes.add(request, Login(accept_new=True), actor="test")
+                await services.node_adding.add(request, Login(accept_new=True), actor="test")
             await asyncio.sleep(RESTING_SECONDS)
             logins.clear()
             await asyncio.sleep(600)
