@@ -88,7 +88,6 @@ HOMES: Mapping[str, str] = {
     "starlette": "api",
     "uvicorn": "api",
     "pydantic": "api settings coordination.requests",
-    "aiodocker": "providers.docker",
     "aiohttp": "ssh providers transport",
     "click": "cli",
     "rich_click": "cli",

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from aiodocker import DockerError
 
 from .engine import Engine
+from .errors import Refused
 from .image_files import pieces_of_file
 from .images import PATIENT
 from .references import check_reference
@@ -36,6 +36,6 @@ async def build_image(
         async for line in response.content:
             news = msgspec.json.decode(line, type=dict[str, Any])
             if error := news.get("error"):
-                raise DockerError(response.status, str(error))
+                raise Refused(response.status, str(error))
             if said := news.get("stream") or news.get("status"):
                 yield str(said)

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from aiodocker import DockerError
 
 from vendetta.errors import InstanceNotFound, WrongState
 from vendetta.models import Instance
 from vendetta.providers.identity import engine_name
 
-from .engine import Engine
+from .engine import ENDLESS, Engine
+from .errors import Refused
 from .instances import has_our_name, parse_container, parse_summary
 from .labels import OWNER, WORKSPACE, is_ours
 
@@ -38,11 +38,11 @@ class Containers:
         return await self.lookup_engine_name(engine_name(name), f"inspect {name}")
 
     async def lookup_engine_name(self, engine_side: str, what: str) -> Container | None:
-        async with self._engine.doing(what) as docker:
+        async with self._engine.doing(what):
             try:
-                found: Container = await docker.containers.container(engine_side).show()
+                found: Container = await self._engine.ask("GET", f"containers/{engine_side}/json")
                 return found
-            except DockerError as exc:
+            except Refused as exc:
                 if exc.status == 404:
                     return None
                 raise
@@ -69,16 +69,17 @@ class Containers:
 
         `what` is verb and object ("remove web").
         """
-        async with self._engine.doing(what) as docker:
-            target = docker.containers.container(container)
+        async with self._engine.doing(what):
+            path = f"containers/{container}"
+            params = {"force": str(int(force)), "v": str(int(volumes))}
             try:
                 try:
-                    await target.delete(force=force, v=volumes)
-                except DockerError as exc:
-                    if exc.status != 409 or "in progress" not in exc.message:
+                    await self._engine.ask("DELETE", path, params=params, timeout=ENDLESS)
+                except Refused as exc:
+                    if exc.status != 409 or "in progress" not in exc.words:
                         raise
-                    await target.wait(condition="removed")
-            except DockerError as exc:
+                    await self._engine.ask("POST", f"{path}/wait", params={"condition": "removed"}, timeout=ENDLESS)
+            except Refused as exc:
                 if exc.status != 404:
                     raise
 

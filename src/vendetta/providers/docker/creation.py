@@ -7,8 +7,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from aiodocker import DockerError
-
 from vendetta.errors import Busy, NameTaken
 from vendetta.models import Instance, InstanceSpec
 from vendetta.providers.base import OnProgress
@@ -17,6 +15,7 @@ from vendetta.providers.identity import engine_name, spec_hash
 from .config import OwnCommand, build_config
 from .containers import Container, Containers
 from .engine import Engine
+from .errors import Refused
 from .ignored_options import check_ignored, parse_warnings
 from .images import Images
 from .instances import parse_container
@@ -80,14 +79,15 @@ class Creation:
         if platform := self._spec.options.get("platform"):
             params["platform"] = platform
         for _ in range(_CONFLICT_TRIES):
-            async with self._engine.doing(f"create {self.name}") as docker:
+            async with self._engine.doing(f"create {self.name}"):
                 try:
-                    created = await self._engine.post("containers/create", config, params)
+                    created = await self._engine.ask("POST", "containers/create", params=params, json=config)
                     if (unheeded := parse_warnings(created.get("Warnings") or [], self._spec)) is not None:
                         await self._containers.delete(created["Id"], f"create {self.name}")
                         raise unheeded
-                    return await docker.containers.container(created["Id"]).show()
-                except DockerError as exc:
+                    made: Container = await self._engine.ask("GET", f"containers/{created['Id']}/json")
+                    return made
+                except Refused as exc:
                     if not is_taken(exc):
                         raise
             if (existing := await self._containers.lookup(self.name)) is not None:
@@ -120,7 +120,7 @@ class Creation:
                 async with self._engine.stream("HEAD", path, params={"path": SHELL}):
                     self._shells.add(seen)
                     return False
-            except DockerError as exc:
+            except Refused as exc:
                 if exc.status != 404:
                     raise
                 return True

@@ -1,4 +1,4 @@
-"""The way to one node's engine: aiodocker on the transport's connector, and the raw streams that aiodocker decodes.
+"""The way to one node's engine: HTTP on the transport's connector, at the API version that both sides know.
 
 Every exchange runs under `doing`, which turns what goes wrong into our errors.
 """
@@ -9,13 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
-from aiodocker import Docker, DockerError
-from aiohttp import ClientConnectionError, ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
 from vendetta.errors import EngineUnavailable, UnexpectedReply, VendettaError
 from vendetta.transport import Transport
 
-from .errors import from_reply
+from .errors import Refused, from_reply
 from .hijack import Hijacked
 from .sockets import DOCKER, find_socket
 
@@ -59,7 +58,8 @@ class Engine:
         self._opened = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._session: ClientSession | None = None
-        self._docker: Docker | None = None
+        self._base: str | None = None
+        """Where paths begin, once the engine has said what version of the API it knows."""
 
     @property
     def session(self) -> ClientSession:
@@ -69,21 +69,14 @@ class Engine:
             self._opened.push_async_callback(self._session.close)
         return self._session
 
-    async def docker(self) -> Docker:
-        """Return aiodocker's client, at the API version that both sides know, which takes a question the first time."""
+    async def base(self) -> str:
+        """Return what paths of the API begin with, its version included. The engine is asked the first time."""
         async with self._opening:
-            if self._docker is None:
+            if self._base is None:
                 said = await self.version()
                 self.is_podman = said.is_podman
-                version = negotiate(said.api)
-                self._docker = Docker(
-                    url=BASE,
-                    connector=self.session.connector,
-                    session=self.session,
-                    api_version=version,
-                    timeout=PROMPT,
-                )
-            return self._docker
+                self._base = f"{BASE}/{negotiate(said.api)}"
+            return self._base
 
     async def version(self) -> Version:
         """Ask for it, without an API version in the path. Raises `UnexpectedReply` for what isn't an engine."""
@@ -109,7 +102,7 @@ class Engine:
         async with self.session.get(f"{BASE}/version", timeout=BRIEF) as response:
             body = await response.read()
         if response.status != 200:
-            raise DockerError(response.status, parse_message(body))
+            raise Refused(response.status, parse_message(body))
         try:
             return msgspec.json.decode(body, type=Version)
         except msgspec.DecodeError as exc:
@@ -127,59 +120,63 @@ class Engine:
         timeout: ClientTimeout = ENDLESS,
     ) -> AsyncIterator[ClientResponse]:
         """Send a request, and yield the response with its body unread. Left half-read, its connection is closed."""
-        docker = await self.docker()
+        base = await self.base()
         async with self.session.request(
             method,
-            f"{BASE}/{docker.api_version}/{path}",
+            f"{base}/{path}",
             params=params,
             headers={"Content-Type": "application/x-tar", **(headers or {})} if data is not None else headers,
             data=data,
             timeout=timeout,
         ) as response:
             if response.status >= 400:
-                raise DockerError(response.status, parse_message(await response.read()))
+                raise Refused(response.status, parse_message(await response.read()))
             yield response
 
-    async def post(self, path: str, body: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
-        """Return the engine's answer to a request of JSON, where aiodocker doesn't know all that it can be asked."""
-        docker = await self.docker()
-        url = f"{BASE}/{docker.api_version}/{path}"
-        async with self.session.post(url, json=body, params=params, timeout=PROMPT) as response:
-            answer = await response.read()
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, Any] | None = None,
+        timeout: ClientTimeout = PROMPT,
+    ) -> Any:
+        """Return the JSON of the answer; None where it has none. Raises `Refused`."""
+        url = f"{await self.base()}/{path}"
+        async with self.session.request(method, url, params=params, json=json, timeout=timeout) as response:
+            body = await response.read()
         if response.status >= 400:
-            raise DockerError(response.status, parse_message(answer))
-        return msgspec.json.decode(answer, type=dict[str, Any])
+            raise Refused(response.status, parse_message(body))
+        return msgspec.json.decode(body) if body and response.content_type == "application/json" else None
 
     async def hijack(self, path: str, body: Mapping[str, Any]) -> Hijacked:
         """Return the two-way stream that the engine makes of this request's connection. The caller closes it."""
-        docker = await self.docker()
         response = await self.session.post(
-            f"{BASE}/{docker.api_version}/{path}",
+            f"{await self.base()}/{path}",
             json=body,
             headers={"Connection": "Upgrade", "Upgrade": "tcp"},
             timeout=ENDLESS,
         )
         if response.status >= 400:
             async with response:
-                raise DockerError(response.status, parse_message(await response.read()))
+                raise Refused(response.status, parse_message(await response.read()))
         return Hijacked(response)
 
     @asynccontextmanager
-    async def doing(self, what: str) -> AsyncIterator[Docker]:
+    async def doing(self, what: str) -> AsyncIterator[None]:
         """Turn what goes wrong in an exchange into our errors. `what` is verb and object ("start web")."""
         try:
-            yield await self.docker()
-        except DockerError as exc:
-            # aiodocker's word for an exchange that broke; the reason is what it handled then.
-            if isinstance(exc.__context__, ClientConnectionError):
-                raise await self._diagnose(exc.__context__, what) from exc
-            raise from_reply(exc.status, exc.message, what, self.node) from exc
+            await self.base()
+            yield
+        except Refused as exc:
+            raise from_reply(exc.status, exc.words, what, self.node) from exc
         except (ClientError, OSError, asyncio.IncompleteReadError) as exc:
             raise await self._diagnose(exc, what) from exc
 
     async def close(self) -> None:
         await self._opened.aclose()
-        self._session = self._docker = None
+        self._session = self._base = None
 
     async def _diagnose(self, failure: BaseException, what: str) -> VendettaError:
         """Whose fault it was that an exchange broke: the link's and the engine's are told apart by another try."""

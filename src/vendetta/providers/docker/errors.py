@@ -16,6 +16,16 @@ from vendetta.errors import (
     WrongState,
 )
 
+
+class Refused(Exception):
+    """What the engine answered instead: an HTTP status and its words."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(status, words)
+        self.status = status
+        self.words = words
+
+
 _LOGIN = "Is the name right? A private image needs `docker login` for its registry where the server runs."
 
 # In order: the first that matches the engine's words counts. None: those words are the hint.

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
-from aiodocker import DockerError
 
 from vendetta.errors import PathNotFound
 from vendetta.models import PathKind, PathStat
@@ -13,6 +12,7 @@ from vendetta.providers.archives import check_path
 
 from .containers import Container
 from .engine import ENDLESS, Engine
+from .errors import Refused
 
 STAT_HEADER = "X-Docker-Container-Path-Stat"
 
@@ -26,7 +26,7 @@ async def stat_path(engine: Engine, container: Container, path: str) -> PathStat
     try:
         async with engine.stream("HEAD", _archive(container), params={"path": path}) as response:
             return parse_stat(msgspec.json.decode(base64.b64decode(response.headers[STAT_HEADER])))
-    except DockerError as exc:
+    except Refused as exc:
         if exc.status == 404:
             return None
         raise
@@ -42,8 +42,8 @@ async def put_archive(engine: Engine, container: Container, directory: str, arch
             "PUT", _archive(container), params={"path": directory}, data=archive, timeout=ENDLESS
         ) as response:
             await response.read()
-    except DockerError as exc:
-        if exc.status == 404 or "not a directory" in exc.message:
+    except Refused as exc:
+        if exc.status == 404 or "not a directory" in exc.words:
             raise PathNotFound(f"there is no directory {directory}", path=directory) from exc
         raise
 
@@ -55,7 +55,7 @@ async def get_archive(engine: Engine, container: Container, path: str) -> AsyncG
         async with engine.stream("GET", _archive(container), params={"path": path}) as response:
             async for piece in response.content.iter_any():
                 yield piece
-    except DockerError as exc:
+    except Refused as exc:
         if exc.status == 404:
             raise PathNotFound(f"there is nothing at {path}", path=path) from exc
         raise

@@ -1,6 +1,6 @@
 """A connection that the engine turned from HTTP into a plain two-way stream, as it does for exec.
 
-aiodocker has such a stream too, without a half-close, and it waits for ever when the engine was done before it looked.
+One half of it can be closed, and it ends also when the engine was done before anybody looked.
 """
 
 import asyncio

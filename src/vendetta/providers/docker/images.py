@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from aiodocker import DockerError
 from aiohttp import ClientTimeout
 
 from vendetta.errors import ImageNotFound
@@ -15,6 +14,7 @@ from vendetta.providers.base import OnProgress
 
 from .credentials import Credentials
 from .engine import Engine
+from .errors import Refused
 from .image_files import ImageFile, pieces_of_file, read_image_file
 from .labels import PREFIX, SNAPSHOT
 from .podman import familiar
@@ -67,8 +67,8 @@ class Images:
         else:
             loaded = found["Id"]
         repository, tag = split_reference(name)
-        async with self._engine.doing(f"name image {name}") as docker:
-            await docker.images.tag(loaded, repository, tag=tag)
+        async with self._engine.doing(f"name image {name}"):
+            await self._engine.ask("POST", f"images/{loaded}/tag", params={"repo": repository, "tag": tag})
         return await self.describe(name)
 
     async def pull(self, name: str, on_progress: OnProgress) -> Image:
@@ -78,10 +78,10 @@ class Images:
 
     async def remove(self, name: str) -> None:
         check_reference(name)
-        async with self._engine.doing(f"remove image {name}") as docker:
+        async with self._engine.doing(f"remove image {name}"):
             try:
-                await docker.images.delete(name)
-            except DockerError as exc:
+                await self._engine.ask("DELETE", f"images/{name}")
+            except Refused as exc:
                 if exc.status != 404:
                     raise
 
@@ -120,7 +120,7 @@ class Images:
             async for line in response.content:
                 news = msgspec.json.decode(line, type=dict[str, Any])
                 if error := news.get("error"):
-                    raise DockerError(response.status, str(error))
+                    raise Refused(response.status, str(error))
                 # "Loaded image: NAME" or "Loaded image ID: sha256:…"
                 said = str(news.get("stream", "")).strip()
                 if said.startswith("Loaded image"):
@@ -128,10 +128,11 @@ class Images:
         return loaded
 
     async def _find(self, image: str) -> Mapping[str, Any] | None:
-        async with self._engine.doing(f"look up image {image}") as docker:
+        async with self._engine.doing(f"look up image {image}"):
             try:
-                return await docker.images.inspect(image)
-            except DockerError as exc:
+                found: Mapping[str, Any] = await self._engine.ask("GET", f"images/{image}/json")
+                return found
+            except Refused as exc:
                 if exc.status == 404:
                     return None
                 raise
@@ -148,7 +149,7 @@ class Images:
             async for line in response.content:
                 news = msgspec.json.decode(line, type=dict[str, Any])
                 if error := news.get("error"):
-                    raise DockerError(response.status, str(error))
+                    raise Refused(response.status, str(error))
                 on_progress(progress.update(news))
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from aiodocker import DockerError
 
 from vendetta.errors import InstanceNotFound, NameTaken, Unsupported, WrongState
 from vendetta.models import Instance
@@ -17,7 +16,8 @@ from vendetta.providers.identity import engine_name
 
 from .containers import Container, Containers
 from .creation import Creation
-from .engine import Engine
+from .engine import ENDLESS, Engine
+from .errors import Refused
 from .images import PATIENT
 from .instances import parse_container
 from .labels import MOVE, SNAPSHOT
@@ -88,11 +88,11 @@ class Moves:
 
     async def _commit(self, name: str, container: Container, mark: str) -> None:
         repository, _, tag = build_reference(name, mark).partition(":")
-        async with self._engine.doing(f"read {name}") as docker:
+        async with self._engine.doing(f"read {name}"):
             # the label of a snapshot makes it go with the workspace, and never be told as somebody's image
             changes = f'LABEL "{SNAPSHOT}"="moved" "{MOVE}"="{mark}"'
-            target = docker.containers.container(container["Id"])
-            await target.commit(repository=repository, tag=tag, changes=changes, config={})
+            params = {"container": container["Id"], "repo": repository, "tag": tag, "changes": changes}
+            await self._engine.ask("POST", "commit", params=params, json={}, timeout=ENDLESS)
 
     async def _load(self, name: str, tar: AsyncIterator[bytes]) -> None:
         async with (
@@ -101,7 +101,7 @@ class Moves:
         ):
             async for line in response.content:
                 if error := msgspec.json.decode(line, type=dict[str, Any]).get("error"):
-                    raise DockerError(response.status, str(error))
+                    raise Refused(response.status, str(error))
 
 
 def check_movable(name: str, node: str, container: Container) -> None:

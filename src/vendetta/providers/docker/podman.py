@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiodocker import DockerError
+from .errors import Refused
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -22,9 +22,9 @@ def familiar(name: str) -> str:
     return short.removeprefix("library/") if short != name else name
 
 
-def is_taken(error: DockerError) -> bool:
+def is_taken(error: Refused) -> bool:
     """Return whether a name is another container's: 409, or for Podman a failure (500) of its own."""
-    return error.status == 409 or "already in use" in error.message
+    return error.status == 409 or "already in use" in error.words
 
 
 def has_labels(labels: Mapping[str, Any] | None, wanted: Mapping[str, str | None]) -> bool:
@@ -40,4 +40,4 @@ async def untag(engine: "Engine", image: str) -> None:
     """Take an image's names away, which Docker's API has no word for: an image in use goes on without one."""
     async with engine.session.post(f"http://docker/v4.0.0/libpod/images/{image}/untag") as response:
         if response.status not in {201, 404}:
-            raise DockerError(response.status, await response.text())
+            raise Refused(response.status, await response.text())

@@ -2,15 +2,14 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from typing import Any
-
-from aiodocker import DockerError
-from aiodocker.execs import Exec
 
 from vendetta.errors import Unsupported, WrongState
 from vendetta.transport import Output, Terminal
 
 from .engine import Engine
+from .errors import Refused
 from .frames import pieces_of
 from .hijack import Hijacked
 
@@ -26,9 +25,9 @@ _RESIZE_TRIES = 40
 class DockerProcess:
     """Closing it lets go of the streams: the engine has no way to end what was run by exec."""
 
-    def __init__(self, engine: Engine, exec_: Exec, stream: Hijacked, terminal: Terminal | None) -> None:
+    def __init__(self, engine: Engine, exec_id: str, stream: Hijacked, terminal: Terminal | None) -> None:
         self._engine = engine
-        self._exec = exec_
+        self._path = f"exec/{exec_id}"
         self._stream = stream
         self._has_terminal = terminal is not None
         self._pieces = pieces_of(stream.reader, terminal=self._has_terminal)
@@ -37,14 +36,14 @@ class DockerProcess:
         self._refused_with: int | None = None
 
     @classmethod
-    async def start(cls, engine: Engine, exec_: Exec, terminal: Terminal | None) -> "DockerProcess":
+    async def start(cls, engine: Engine, exec_id: str, terminal: Terminal | None) -> "DockerProcess":
         """Start a prepared exec. To be called under the engine's `doing`."""
         body: dict[str, Any] = {"Detach": False, "Tty": terminal is not None}
         if terminal is not None:
             # Engines before API 1.42 pass this over: there the size comes a moment after the start.
             body["ConsoleSize"] = [terminal.rows, terminal.columns]
-        stream = await engine.hijack(f"exec/{exec_.id}/start", body)
-        process = cls(engine, exec_, stream, terminal)
+        stream = await engine.hijack(f"exec/{exec_id}/start", body)
+        process = cls(engine, exec_id, stream, terminal)
         if terminal is not None:
             await process.resize(terminal.columns, terminal.rows)
         return process
@@ -75,16 +74,18 @@ class DockerProcess:
     async def resize(self, columns: int, rows: int) -> None:
         if not self._has_terminal:
             return
-        for _ in range(_RESIZE_TRIES):
-            try:
-                await self._exec.resize(h=rows, w=columns)
-            except DockerError:
-                # The engine answers the start before the program runs, and can't resize what doesn't run yet.
-                if (await self._exec.inspect())["ExitCode"] is not None:
+        size = {"h": str(rows), "w": str(columns)}
+        async with self._engine.doing("resize a terminal"):
+            for _ in range(_RESIZE_TRIES):
+                try:
+                    await self._engine.ask("POST", f"{self._path}/resize", params=size)
+                except Refused:
+                    # The engine answers the start before the program runs, and can't resize what doesn't run yet.
+                    if (await self._inspect())["ExitCode"] is not None:
+                        return
+                    await asyncio.sleep(0.01)
+                else:
                     return
-                await asyncio.sleep(0.01)
-            else:
-                return
 
     async def signal(self, name: str) -> None:
         raise Unsupported(
@@ -95,12 +96,16 @@ class DockerProcess:
         await self._ended.wait()
         pause = 0.002
         async with self._engine.doing("ask how a program ended"):
-            while (answer := await self._exec.inspect())["Running"] or answer["ExitCode"] is None:
+            while (answer := await self._inspect())["Running"] or answer["ExitCode"] is None:
                 if self._closed:
                     raise WrongState("the program was let go of while it ran: how it ends can't be known")
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.5)
         return self._refused_with or int(answer["ExitCode"])
+
+    async def _inspect(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = await self._engine.ask("GET", f"{self._path}/json")
+        return found
 
     async def close(self) -> None:
         self._closed = True

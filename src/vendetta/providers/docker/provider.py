@@ -5,6 +5,7 @@ import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import msgspec
@@ -99,21 +100,18 @@ class DockerProvider:
 
     async def start(self, name: str) -> None:
         container = await self._containers.find(name)
-        async with self._engine.doing(f"start {name}") as docker:
-            target = docker.containers.container(container["Id"])
-            if container["State"]["Status"] == "paused":
-                await target.unpause()
-            else:
-                await target.start()
+        async with self._engine.doing(f"start {name}"):
+            verb = "unpause" if container["State"]["Status"] == "paused" else "start"
+            await self._engine.ask("POST", f"containers/{container['Id']}/{verb}")
 
     async def stop(self, name: str, *, timeout_seconds: float = 10.0) -> None:
         container = await self._containers.find(name)
-        async with self._engine.doing(f"stop {name}") as docker:
-            target = docker.containers.container(container["Id"])
+        async with self._engine.doing(f"stop {name}"):
+            path = f"containers/{container['Id']}"
             if container["State"]["Status"] == "paused":
-                await target.unpause()  # or it could not do what it is asked to
+                await self._engine.ask("POST", f"{path}/unpause")  # or it could not do what it is asked to
             limit = ClientTimeout(total=timeout_seconds + ENGINE_SECONDS)
-            await target.stop(t=math.ceil(timeout_seconds), timeout=limit)
+            await self._engine.ask("POST", f"{path}/stop", params={"t": str(math.ceil(timeout_seconds))}, timeout=limit)
 
     async def remove(self, name: str, *, force: bool = False) -> None:
         container = await self._containers.lookup(name)
@@ -139,7 +137,7 @@ class DockerProvider:
         container = await self._containers.find_running(name)
         surroundings = {**({"TERM": terminal.type} if terminal else {}), **(env or {})}
         return await self._run(
-            name, container, argv or LOGIN_SHELL, terminal, environment=surroundings, workdir=cwd, user=user or ""
+            name, container, argv or LOGIN_SHELL, terminal, env=surroundings, cwd=cwd or "", user=user or ""
         )
 
     async def dial(self, name: str, port: int) -> Stream:
@@ -271,14 +269,14 @@ class DockerProvider:
         container = await self._containers.find(name)
         if container["State"]["Status"] != "paused":
             container = await self._containers.find_running(name)
-            async with self._engine.doing(f"pause {name}") as docker:
-                await docker.containers.container(container["Id"]).pause()
+            async with self._engine.doing(f"pause {name}"):
+                await self._engine.ask("POST", f"containers/{container['Id']}/pause")
 
     async def resume(self, name: str) -> None:
         container = await self._containers.find(name)
         if container["State"]["Status"] == "paused":
-            async with self._engine.doing(f"resume {name}") as docker:
-                await docker.containers.container(container["Id"]).unpause()
+            async with self._engine.doing(f"resume {name}"):
+                await self._engine.ask("POST", f"containers/{container['Id']}/unpause")
         else:
             await self._containers.find_running(name)
 
@@ -321,13 +319,25 @@ class DockerProvider:
         container: Container,
         argv: Sequence[str],
         terminal: Terminal | None = None,
-        **surroundings: Any,
+        *,
+        env: Mapping[str, str] = MappingProxyType({}),
+        cwd: str = "",
+        user: str = "",
     ) -> DockerProcess:
-        async with self._engine.doing(f"run a program in {name}") as docker:
-            prepared = await docker.containers.container(container["Id"]).exec(
-                list(argv), stdin=True, tty=terminal is not None, detach_keys=DETACH_KEYS, **surroundings
-            )
-            return await DockerProcess.start(self._engine, prepared, terminal)
+        body = {
+            "Cmd": list(argv),
+            "AttachStdin": True,
+            "AttachStdout": True,
+            "AttachStderr": True,
+            "Tty": terminal is not None,
+            "DetachKeys": DETACH_KEYS,
+            "Env": [f"{key}={value}" for key, value in env.items()],
+            "WorkingDir": cwd,
+            "User": user,
+        }
+        async with self._engine.doing(f"run a program in {name}"):
+            prepared = await self._engine.ask("POST", f"containers/{container['Id']}/exec", json=body)
+            return await DockerProcess.start(self._engine, prepared["Id"], terminal)
 
     async def _sample(self, name: str, container: Container) -> dict[str, Any]:
         path = f"containers/{container['Id']}/stats"

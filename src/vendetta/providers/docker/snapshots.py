@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from aiodocker import DockerError
 
 from vendetta.errors import InvalidInput, SnapshotNotFound, WrongState
 from vendetta.models import Snapshot
 from vendetta.providers.identity import engine_name
 
 from .containers import Container, Containers
-from .engine import Engine
+from .engine import ENDLESS, Engine
+from .errors import Refused
 from .labels import IMAGE, MOVE, OWNER, SNAPSHOT, WORKSPACE, image_of
 from .podman import familiar, has_labels, is_taken, untag
 
@@ -41,10 +41,10 @@ class Snapshots:
         reference = build_reference(name, snapshot)
         container = await self._containers.find(name)
         if (found := await self._find(name, snapshot)) is None:
-            async with self._engine.doing(f"snapshot {name}") as docker:
+            async with self._engine.doing(f"snapshot {name}"):
                 label = f'LABEL "{SNAPSHOT}"="{snapshot}"'
-                target = docker.containers.container(container["Id"])
-                await target.commit(repository=engine_name(name), tag=snapshot, changes=label, config={})
+                params = {"container": container["Id"], "repo": engine_name(name), "tag": snapshot, "changes": label}
+                await self._engine.ask("POST", "commit", params=params, json={}, timeout=ENDLESS)
             found = await self._find(name, snapshot)
         if found is None:
             raise SnapshotNotFound(f"{reference} was made on node {self._engine.node}, and is gone again")
@@ -78,11 +78,11 @@ class Snapshots:
         config = build_successor(container, reference)
         for last in (False, True):
             await self._containers.delete(_successor(name), f"restore {name}", volumes=False)
-            async with self._engine.doing(f"restore {name}") as docker:
+            async with self._engine.doing(f"restore {name}"):
                 try:
-                    await docker.containers.create(config, name=_successor(name))
+                    await self._engine.ask("POST", "containers/create", params={"name": _successor(name)}, json=config)
                     return
-                except DockerError as exc:
+                except Refused as exc:
                     if last or not is_taken(exc):  # by what an earlier try was still making
                         raise
 
@@ -135,10 +135,11 @@ class Snapshots:
 
     async def _take_name(self, name: str) -> bool:
         """Whether there was a successor to take the name over."""
-        async with self._engine.doing(f"restore {name}") as docker:
+        async with self._engine.doing(f"restore {name}"):
             try:
-                await docker.containers.container(_successor(name)).rename(engine_name(name))
-            except DockerError as exc:
+                path = f"containers/{_successor(name)}/rename"
+                await self._engine.ask("POST", path, params={"name": engine_name(name)})
+            except Refused as exc:
                 if exc.status == 404:
                     return False
                 raise
@@ -147,11 +148,11 @@ class Snapshots:
 
 async def delete_image(engine: Engine, image: str) -> None:
     """Remove the image's name at once, and the rest when no instance is made of it any more. Absent: success."""
-    async with engine.doing(f"remove snapshot {image}") as docker:
+    async with engine.doing(f"remove snapshot {image}"):
         try:
             # by force, Podman would remove the instances too
-            await docker.images.delete(image, force=not engine.is_podman)
-        except DockerError as exc:
+            await engine.ask("DELETE", f"images/{image}", params={"force": str(int(not engine.is_podman))})
+        except Refused as exc:
             if exc.status == 409 and engine.is_podman:
                 await untag(engine, image)
             elif exc.status != 404:

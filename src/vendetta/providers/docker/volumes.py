@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from aiodocker import DockerError
 
 from vendetta.errors import WrongState
 
 from .engine import Engine
+from .errors import Refused
 from .labels import GOES, OWNER, WORKSPACE
 from .podman import has_labels
 
@@ -38,7 +38,7 @@ async def remove_volume(engine: Engine, volume: str) -> None:
         try:
             async with engine.stream("DELETE", f"volumes/{volume}") as response:
                 await response.read()
-        except DockerError as exc:
+        except Refused as exc:
             if exc.status != 404:
                 raise
 

@@ -4,11 +4,11 @@ from pathlib import Path
 from unittest.mock import AsyncMock
 
 import pytest
-from aiodocker import DockerError
 from tests.unit.fakes import FakeTransport
 
 from vendetta.errors import EngineUnavailable
 from vendetta.providers.docker.engine import Engine, Version
+from vendetta.providers.docker.errors import Refused
 from vendetta.providers.docker.podman import docker_state, familiar, has_labels, is_taken
 from vendetta.providers.docker.probe import probe
 from vendetta.providers.docker.sockets import _FIND, find_socket
@@ -33,9 +33,9 @@ def test_states_of_a_moment() -> None:
 
 
 def test_a_name_that_is_taken() -> None:
-    assert is_taken(DockerError(409, "Conflict"))
-    assert is_taken(DockerError(500, 'the container name "vendetta-web" is already in use by 12ab'))
-    assert not is_taken(DockerError(500, "no space left on device"))
+    assert is_taken(Refused(409, "Conflict"))
+    assert is_taken(Refused(500, 'the container name "vendetta-web" is already in use by 12ab'))
+    assert not is_taken(Refused(500, "no space left on device"))
 
 
 def test_all_labels_count() -> None:
