@@ -19,7 +19,7 @@ from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint
 from vendetta.ssh.identity import HostKeys, Keys
 from vendetta.ssh.login import Connector
-from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import Capacity, Pool
 
 from .farm import Farm
 
@@ -42,7 +42,7 @@ async def by_pool(farm: Farm) -> None:
     pins = farm.folder / "pins"
     pins.write_text("".join(f"n{number} {farm.host_key}\n" for number in range(farm.count + 1)))
     connector = Connector(HostKeys(pins), Keys(farm.folder / "keys", farm.folder / "none", farm.key))
-    async with Pool(connector, Nobody()) as pool:
+    async with Pool(connector, Nobody(), Capacity(100)) as pool:
 
         async def log_in(number: int) -> object:
             endpoint = Endpoint(node=f"n{number}", host=farm.host(number), port=farm.port, user=farm.user)

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
 
-GROUND = "models errors tasks transport"
+GROUND = "models errors signals tasks transport"
 
 SSH_GROUND = (
     "ssh.algorithms ssh.breaker ssh.endpoint ssh.failures ssh.files ssh.offered_keys ssh.public_keys ssh.quoting "
@@ -34,6 +34,7 @@ MAY_IMPORT: Mapping[str, str] = {
     "models": "models errors",
     "transport": "",
     "tasks": "",
+    "signals": "",
     "paths": "",
     "home_lock": "errors paths",
     "private_socket": "errors",
@@ -44,7 +45,7 @@ MAY_IMPORT: Mapping[str, str] = {
     "ssh.authorized_keys": f"ssh.authorized_keys ssh.channel {SSH_GROUND}",
     "ssh.login": f"ssh.login ssh.channel ssh.identity {SSH_GROUND}",
     "ssh.pool": f"ssh.pool ssh.login ssh.channel ssh.identity {SSH_GROUND}",
-    "store": "store models errors paths tasks",
+    "store": "store models errors paths signals tasks",
     "providers.base": f"providers.options {GROUND}",
     "providers.powers": f"providers.base {GROUND}",
     "providers.options": "models errors",
@@ -107,8 +108,6 @@ TAKES_MORE: Mapping[str, int] = {
     "coordination.monitoring.monitor.Monitor": 8,
     "coordination.operations.runner.Runner": 7,
     "coordination.operations.service.Operations": 7,
-    "ssh.channel.connection.Connection": 7,
-    "ssh.pool.pool.Pool": 7,
 }
 """Those that are still to be taken apart."""
 

@@ -54,7 +54,7 @@ from vendetta.settings import ServerConfig
 from vendetta.ssh.identity import HostKeys, Keys
 from vendetta.ssh.identity.succession import Succession
 from vendetta.ssh.login import Connector
-from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import Capacity, Pool
 from vendetta.store import Store
 from vendetta.store.events import TOPIC as EVENTS
 
@@ -198,7 +198,7 @@ async def open_links(
         Pool(
             ssh.connector,
             status,
-            max_connections=config.max_connections or count_connections(),
+            Capacity(config.max_connections or count_connections()),
             max_idle_seconds=config.max_idle,
         )
     )
@@ -212,7 +212,7 @@ async def open_links(
 def build_operations(stack: AsyncExitStack, store: Store, cluster: ClusterParts, links: LinkParts) -> Operations:
     """Make the operations, which hear of every link that opens and of every event. They aren't begun by that."""
     operations = Operations(store, cluster.events, group=cluster.membership if store.shared else None)
-    links.status.on_connected(operations.waiting.back)
+    links.status.opened.listen(operations.waiting.back)
     stack.callback(store.news.listen(EVENTS, operations.waiting.hear))
     return operations
 
@@ -368,7 +368,7 @@ def build_doctor(store: Store, links: LinkParts, ssh: SshParts) -> Doctor:
 
 def listen(events: Events, monitor: Monitor, listener: Listener) -> None:
     events.on_event(listener.told)
-    monitor.on_round_trip(listener.round_trip)
+    monitor.round_trip.listen(listener.round_trip)
 
 
 def build_registry() -> Registry:

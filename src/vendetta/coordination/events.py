@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from vendetta.errors import EventsMissed
 from vendetta.models import Event
+from vendetta.signals import Signal
 from vendetta.store import Page, Store, StoreUnavailable
 from vendetta.store.events import TOPIC, parse_news
 
@@ -40,7 +41,7 @@ class Events:
         self._recent = Recent(recent)
         self._news = asyncio.Event()
         self._closed = False
-        self._listener: Callable[[Event], None] = lambda event: None
+        self._told: Signal[Event] = Signal("an event was told")
 
     async def __aenter__(self) -> Self:
         self._end_listening = self._store.news.listen(TOPIC, self._hear)
@@ -59,8 +60,8 @@ class Events:
         self._news.set()
 
     def on_event(self, listener: Callable[[Event], None]) -> None:
-        """From now on `listener` hears of every event that this server tells."""
-        self._listener = listener
+        """Let `listener` hear of every event that this server tells from now on."""
+        self._told.listen(listener)
 
     async def emit(self, kind: str, subject: str, actor: str = "server", **data: Any) -> Event:
         event = await self._store.events.append(kind, subject, actor, data)
@@ -70,7 +71,7 @@ class Events:
     async def announce(self, event: Event) -> None:
         """That one was appended, in a transaction which has ended since."""
         self._last = max(self._last, event.sequence)
-        self._listener(event)
+        self._told.send(event)
         if event.sequence % PRUNE_EVERY == 0:
             with suppress(StoreUnavailable):  # then the next time
                 await self._store.events.prune(self._keep)

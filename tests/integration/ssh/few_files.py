@@ -15,7 +15,7 @@ from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint, Login
 from vendetta.ssh.identity import HostKeys, Keys
 from vendetta.ssh.login import Connector
-from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import Capacity, Pool
 from vendetta.ssh.pool.slots import LinkObserver
 
 FEW = 6
@@ -35,7 +35,7 @@ async def main(directory: Path, port: int, key: str) -> None:
     host_keys = HostKeys(directory / "pins", [directory / "known_hosts"])
     connector = Connector(host_keys, Keys(directory / "keys", directory), ssh_config=[directory / "config"])
     observer: LinkObserver = Deaf()  # type: ignore[assignment]
-    async with Pool(connector, observer) as pool:
+    async with Pool(connector, observer, Capacity(100)) as pool:
         first = await pool.connect(to(0), Login(accept_new=True))
         for number in range(1, FEW + 3):  # their host keys are known; the others' are not
             await pool.connect(to(number), Login(accept_new=True))

@@ -10,7 +10,7 @@ from tests.integration.ssh.sshd import Sshd
 from vendetta.errors import AuthFailed, ForwardingRefused, HostKeyChanged, HostKeyUnknown, LinkError
 from vendetta.ssh.endpoint import Endpoint
 from vendetta.ssh.login import Connector
-from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import Capacity, Pool
 
 NODES = 12
 
@@ -41,7 +41,7 @@ async def connector(side: Side) -> AsyncIterator[Connector]:
 async def test_one_login_serves_all_the_nodes_behind_it(make_sshd: MakeSshd, side: Side, connector: Connector) -> None:
     first, second, node = make_sshd(), make_sshd(), make_sshd()
     behind = Behind(side, node, first, second)
-    async with Pool(connector, Told()) as pool:
+    async with Pool(connector, Told(), Capacity(100)) as pool:
         connections = await asyncio.gather(*(pool.connect(behind.endpoint(n), ACCEPT) for n in range(NODES)))
         results = await asyncio.gather(*(connection.run(["echo", "hello"]) for connection in connections))
         assert {result.stdout for result in results} == {b"hello\n"}
@@ -69,7 +69,7 @@ async def test_it_is_closed_a_while_after_the_last_of_them(
 async def test_a_lost_bastion_is_logged_in_to_once_more(make_sshd: MakeSshd, side: Side, connector: Connector) -> None:
     bastion, node = make_sshd(), make_sshd()
     behind = Behind(side, node, bastion)
-    async with Pool(connector, Told()) as pool:
+    async with Pool(connector, Told(), Capacity(100)) as pool:
         connections = await asyncio.gather(*(pool.connect(behind.endpoint(n), ACCEPT) for n in range(NODES)))
         bastion.kill_sessions()
         await asyncio.gather(*(connection.wait_closed() for connection in connections))

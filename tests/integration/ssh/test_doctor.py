@@ -24,7 +24,7 @@ from vendetta.models import Check, DoctorReport, InstanceSpec, Node, ProviderSta
 from vendetta.providers.docker import DockerProvider
 from vendetta.providers.registry import Registry
 from vendetta.providers.technology import Technology
-from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import Capacity, Pool
 from vendetta.store import Store
 from vendetta.transport import Transport
 
@@ -122,7 +122,7 @@ def opened(side: Side, tmp_path: Path) -> Opening:
         registry = Registry(*(Technology.of(one, one) for one in providers or (Healthy,)))
         async with (
             Store.open(str(tmp_path / "state.db")) as store,
-            Pool(side.connector(), Told()) as pool,
+            Pool(side.connector(), Told(), Capacity(100)) as pool,
             Engines(store, pool, registry) as engines,
         ):
             yield Surgery(store, pool, engines, side)

@@ -9,7 +9,7 @@ from tests.integration.ssh.sshd import Sshd
 
 from vendetta.errors import ConnectionLost, LinkTimeout
 from vendetta.ssh.login.handshake import DROPPED_TRIES
-from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import Capacity, Pool
 from vendetta.ssh.pool import pool as pool_module
 
 
@@ -100,7 +100,7 @@ async def test_one_that_died_without_a_word_is_replaced_unnoticed(
     monkeypatch.setattr(pool_module, "CHECK_SECONDS", 0.2)
     monkeypatch.setattr(pool_module, "FRESH_SECONDS", 0.0)
     monkeypatch.setattr("vendetta.ssh.channel.connection.CLOSE_SECONDS", 0.2)
-    async with Wire(sshd.port) as dying, Pool(side.connector(), Told()) as pool:
+    async with Wire(sshd.port) as dying, Pool(side.connector(), Told(), Capacity(100)) as pool:
         first = await pool.connect(endpoint(sshd, port=dying.port), ACCEPT)
         dying.flowing.clear()
         async with pool.lease(endpoint(sshd)) as second:
@@ -111,7 +111,7 @@ async def test_one_that_died_without_a_word_is_replaced_unnoticed(
 
 async def test_a_restarted_sshd(make_sshd: MakeSshd, side: Side) -> None:
     sshd, told = make_sshd(), Told()
-    async with Pool(side.connector(), told) as pool:
+    async with Pool(side.connector(), told, Capacity(100)) as pool:
         first = await pool.connect(endpoint(sshd), ACCEPT)
         sshd.stop()
         await first.wait_closed()

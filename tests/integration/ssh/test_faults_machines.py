@@ -15,7 +15,7 @@ from vendetta.coordination.requests import ExecRequest, NodeRequest
 from vendetta.errors import ConnectionLost, LinkError, LinkTimeout
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
-from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import Capacity, Pool
 from vendetta.ssh.pool import pool as pool_module
 
 pytestmark = pytest.mark.root
@@ -40,7 +40,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def pool(side: Side, impatient: None) -> AsyncIterator[Pool]:
     connector = side.connector(keepalive_seconds=0.5, connection_timeout_seconds=3)
-    async with Pool(connector, Told(), drain_seconds=0) as pool:
+    async with Pool(connector, Told(), Capacity(100), drain_seconds=0) as pool:
         yield pool
 
 

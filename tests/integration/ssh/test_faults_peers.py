@@ -12,7 +12,7 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, Told, endpoin
 
 from vendetta.errors import ConnectFailed, LinkTimeout
 from vendetta.ssh.endpoint import Endpoint
-from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import Capacity, Pool
 
 ALL = 100
 GIBIBYTE = 2**30
@@ -120,7 +120,7 @@ async def test_of_a_hundred_nodes_those_that_hang_slow_nobody_else(
     """The others are all there while those still hang: none of them waited for one."""
     sshd = make_sshd(ListenAddress="0.0.0.0", AllowUsers="root@127.*", MaxStartups="200")
     others = [endpoint(sshd, f"n{number}", host=f"127.0.2.{number + 1}") for number in range(ALL - hanging)]
-    async with Pool(side.connector(connection_timeout_seconds=90), Told(), drain_seconds=0) as pool:
+    async with Pool(side.connector(connection_timeout_seconds=90), Told(), Capacity(100), drain_seconds=0) as pool:
         stuck = [asyncio.create_task(pool.connect(mute, ACCEPT)) for mute in mute_hosts(hanging)]
         await asyncio.gather(*(pool.connect(other, ACCEPT) for other in others))
         assert len(pool) == len(others)
@@ -134,7 +134,7 @@ async def test_a_request_for_another_node_passes_one_that_hangs(
     make_sshd: MakeSshd, side: Side, mute_hosts: Callable[[int], list[Endpoint]]
 ) -> None:
     sshd = make_sshd()
-    async with Pool(side.connector(connection_timeout_seconds=90), Told(), drain_seconds=0) as pool:
+    async with Pool(side.connector(connection_timeout_seconds=90), Told(), Capacity(100), drain_seconds=0) as pool:
         (mute,) = mute_hosts(1)
         stuck = [asyncio.create_task(pool.connect(mute, ACCEPT)) for _ in range(100)]
         connection = await pool.connect(endpoint(sshd), ACCEPT)

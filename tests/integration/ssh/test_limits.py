@@ -8,7 +8,7 @@ from tests.integration.ssh.conftest import ACCEPT, MakeSshd, Side, Told, endpoin
 
 from vendetta.errors import ConnectFailed, EngineUnavailable, Unsupported
 from vendetta.ssh.channel import Connection
-from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import Capacity, Pool
 from vendetta.transport import Terminal
 
 
@@ -31,7 +31,7 @@ async def test_one_session_at_a_time(make_sshd: MakeSshd, side: Side) -> None:
 
 async def test_few_logins_at_a_time(make_sshd: MakeSshd, side: Side) -> None:
     sshd = make_sshd(MaxStartups="2:50:3")
-    async with Pool(side.connector(), Told()) as pool:
+    async with Pool(side.connector(), Told(), Capacity(100)) as pool:
         await asyncio.gather(*(pool.connect(endpoint(sshd, f"n{number}"), ACCEPT) for number in range(15)))
         assert len(pool) == 15
     assert sshd.logins == 15

@@ -12,7 +12,7 @@ from tests.testbed import Node
 from vendetta.errors import AuthFailed, Busy
 from vendetta.ssh.endpoint import Endpoint
 from vendetta.ssh.login import Connector
-from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import Capacity, Pool
 
 pytestmark = pytest.mark.root
 
@@ -31,7 +31,7 @@ def told() -> Told:
 
 @pytest.fixture
 async def pool(connector: Connector, told: Told) -> AsyncIterator[Pool]:
-    async with Pool(connector, told, max_connections=2) as pool:
+    async with Pool(connector, told, Capacity(2)) as pool:
         yield pool
 
 
@@ -98,7 +98,7 @@ async def test_where_all_are_in_use_for_too_long_the_limit_is_named(
     docker_node: Node, connector: Connector, told: Told
 ) -> None:
     async with (
-        Pool(connector, told, max_connections=1, room_seconds=0.05) as pool,
+        Pool(connector, told, Capacity(1, patience_seconds=0.05)) as pool,
         leased(pool, docker_node),
     ):
         with pytest.raises(Busy, match="all 1 connections are in use"):
@@ -106,7 +106,7 @@ async def test_where_all_are_in_use_for_too_long_the_limit_is_named(
 
 
 async def test_idle_ones_are_closed_and_told(docker_node: Node, connector: Connector, told: Told) -> None:
-    async with Pool(connector, told, max_idle_seconds=0.2) as pool:
+    async with Pool(connector, told, Capacity(100), max_idle_seconds=0.2) as pool:
         connection = await pool.connect(endpoint_of(docker_node), ACCEPT)
         async with pool.lease(endpoint_of(docker_node)):
             await connection.run(["sleep", "0.5"])
@@ -127,7 +127,7 @@ async def test_a_caller_that_gives_up_leaves_the_login_to_the_others(make_node: 
 
 async def test_logins_are_paced_below_max_startups(make_node: NodeFactory, connector: Connector, told: Told) -> None:
     node = make_node(sshd={"MaxStartups": "3:50:4"})
-    async with Pool(connector, told) as pool:
+    async with Pool(connector, told, Capacity(100)) as pool:
         names = [f"n{number}" for number in range(12)]
         await asyncio.gather(*(pool.connect(endpoint_of(node, name), ACCEPT) for name in names))
         assert len(pool) == 12

@@ -42,18 +42,18 @@ def told(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 @pytest.fixture
 def tell_connected(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Tells whoever follows the links that this node's was opened."""
-    listeners: list[Callable[[str], None]] = []
-    on_connected = LinkStatus.on_connected
+    made: list[LinkStatus] = []
+    make = LinkStatus.__init__
 
-    def noted(self: LinkStatus, listener: Callable[[str], None]) -> None:
-        listeners.append(listener)
-        on_connected(self, listener)
+    def noted(self: LinkStatus, *given: Any) -> None:
+        make(self, *given)
+        made.append(self)
 
     def tell(name: str) -> None:
-        for listener in listeners:
-            listener(name)
+        for links in made:
+            links.opened.send(name)
 
-    monkeypatch.setattr(LinkStatus, "on_connected", noted)
+    monkeypatch.setattr(LinkStatus, "__init__", noted)
     return tell
 
 

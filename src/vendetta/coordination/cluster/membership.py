@@ -18,6 +18,7 @@ import structlog
 
 from vendetta import __version__
 from vendetta.models import Replica
+from vendetta.signals import Signal
 from vendetta.store import Peer
 from vendetta.tasks import cancel_and_wait
 
@@ -67,8 +68,8 @@ class Membership:
         self._peers: dict[str, Peer] = {}
         self._place_until = 0.0
         self._known: Alive = frozenset()
-        self._change_listeners: list[Callable[[Alive], None]] = []
-        self._gone_listeners: list[Callable[[str], None]] = []
+        self._changed: Signal[Alive] = Signal("who is among the replicas has changed")
+        self._gone: Signal[str] = Signal("a replica is gone")
         self._due, self._renewed = asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -105,12 +106,12 @@ class Membership:
         return frozenset(peer.id for peer in self._peers.values() if peer.watches) if self.member else frozenset()
 
     def on_change(self, listener: Callable[[Alive], None]) -> None:
-        """Hears who is alive, whenever that, or who watches, has changed; the empty set: this one lost its place."""
-        self._change_listeners.append(listener)
+        """Let it hear who is alive whenever that, or who watches, has changed; nobody: this one lost its place."""
+        self._changed.listen(listener)
 
     def on_gone(self, listener: Callable[[str], None]) -> None:
-        """Hears the id of each other replica that lost or gave back its place."""
-        self._gone_listeners.append(listener)
+        """Let it hear the id of each other replica that lost or gave back its place."""
+        self._gone.listen(listener)
 
     def look(self) -> None:
         """Something is known to have changed: the database is asked now rather than later."""
@@ -180,8 +181,7 @@ class Membership:
         self._renewed.set()
         for gone in self._known - self._peers.keys() - {self.id}:
             log.info("replica gone", replica=gone)
-            for listener in self._gone_listeners:
-                listener(gone)
+            self._gone.send(gone)
         # remembered while this one is out, so that who went meanwhile is told too
         self._known = frozenset(self._peers)
         if {(peer.id, peer.watches) for peer in before.values()} != {(peer.id, peer.watches) for peer in peers}:
@@ -193,5 +193,4 @@ class Membership:
         self._tell()
 
     def _tell(self) -> None:
-        for listener in self._change_listeners:
-            listener(self.alive())
+        self._changed.send(self.alive())

@@ -65,7 +65,7 @@ class LinkRequests:
 
     async def __aenter__(self) -> Self:
         self._end_listening = self._store.news.listen(TOPIC, self._hear)
-        self._monitor.on_tried(self._tried)
+        self._end_hearing = self._monitor.tried.listen(self._tried)
         self._task = asyncio.create_task(self._work())
         return self
 
@@ -73,6 +73,7 @@ class LinkRequests:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_listening()
+        self._end_hearing()
         await cancel_and_wait(self._task)
 
     async def add(self, node: str) -> None:

@@ -5,7 +5,7 @@ another replica watches nothing is written: its status is that of the watcher's 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from vendetta.coordination.events import Events
 from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.errors import NodeNotFound, VendettaError
 from vendetta.models import HostKey, NodeStatus
+from vendetta.signals import Signal
 from vendetta.ssh.breaker import HOPELESS
 from vendetta.ssh.channel import Connection
 from vendetta.store import LeaseLost, NodeClaim, Store, Transaction
@@ -54,7 +55,8 @@ class LinkStatus:
         self._resting: set[str] = set()
         self._told: dict[str, Change] = {}
         """The newest of each node: nobody else says what its link does."""
-        self._listeners: list[Callable[[str], None]] = []
+        self.opened: Signal[str] = Signal("a link was opened")
+        """With the name of the node."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._work())
@@ -77,10 +79,6 @@ class LinkStatus:
         """Links that close from now on close because the server stops: that says nothing about the nodes."""
         self._shutting_down = True
 
-    def on_connected(self, listener: Callable[[str], None]) -> None:
-        """From now on `listener` hears of every link that is opened."""
-        self._listeners.append(listener)
-
     # what the pool calls
 
     def connecting(self, node: str) -> None:
@@ -91,8 +89,7 @@ class LinkStatus:
     def connected(self, node: str, connection: Connection) -> None:
         self._resting.discard(node)
         self._put(node, "connected", None, host_key=connection.host_key, last_seen=datetime.now(UTC))
-        for listener in self._listeners:
-            listener(node)
+        self.opened.send(node)
 
     def lost(self, node: str, error: VendettaError) -> None:
         self._put(node, "connecting", f"connection lost: {error.message}")

@@ -9,7 +9,7 @@ Beyond `max_connections` the idlest nodes rest: their link is closed, and they a
 
 import asyncio
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
@@ -20,6 +20,7 @@ from vendetta.coordination.cluster import NodeAssignment
 from vendetta.coordination.engines import Engines, build_endpoint
 from vendetta.errors import Busy, LinkError, NodeNotFound, VendettaError
 from vendetta.models import Node
+from vendetta.signals import Signal
 from vendetta.ssh.breaker import HOPELESS, build_pause
 from vendetta.ssh.channel import Connection
 from vendetta.ssh.login.pacing import Limit
@@ -83,11 +84,12 @@ class Monitor:
         )
         self._asking = Limit(ASKED_AT_ONCE)
         self._resting = RestingVisits()
-        self._on_tried: Callable[[str], None] = lambda node: None
+        self.tried: Signal[str] = Signal("a node was visited")
+        """With its name, whether it could be or not."""
         self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._links.on_connected(self._nudge)
+        self._closing.callback(self._links.opened.listen(self._nudge))
         await self._closing.enter_async_context(self._arrivals)
         await self._closing.enter_async_context(self._heartbeats)
         return self
@@ -99,13 +101,10 @@ class Monitor:
         tasks = [watched.task for watched in self._watched.values() if watched.task]
         await cancel_and_wait(*tasks)
 
-    def on_round_trip(self, listener: Callable[[float], None]) -> None:
-        """As `NodeReader.on_round_trip`."""
-        self._reading.on_round_trip(listener)
-
-    def on_tried(self, listener: Callable[[str], None]) -> None:
-        """From now on `listener` hears of each node that was visited, whether it could be or not."""
-        self._on_tried = listener
+    @property
+    def round_trip(self) -> Signal[float]:
+        """As `NodeReader.round_trip`."""
+        return self._reading.round_trip
 
     def follow(self, claim: NodeClaim) -> None:
         """The node's link is wanted. Followed already: it is tried again now rather than later."""
@@ -224,7 +223,7 @@ class Monitor:
                 left = kinds - following.goes_on(connection) if listens else ()
                 node = await self._reading.read(node, connection, claim, kinds, followed=left)
         finally:
-            self._on_tried(claim.node)
+            self.tried.send(claim.node)
         return connection, node
 
     async def _stay(

@@ -5,7 +5,7 @@ whether it is well: what that comes to is what a list that failed means.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.events import Events
 from vendetta.models import Event, Node
+from vendetta.signals import Signal
 from vendetta.ssh.channel import Connection
 from vendetta.store import NodeClaim, Store
 from vendetta.store.workspaces import Workspaces
@@ -37,11 +38,8 @@ class NodeReader:
         self._observation = observation
         self._healthy: WeakKeyDictionary[Connection, frozenset[str]] = WeakKeyDictionary()
         """The engines that were well when they were asked last. A machine that restarts has a new connection."""
-        self._on_round_trip: Callable[[float], None] = lambda seconds: None
-
-    def on_round_trip(self, listener: Callable[[float], None]) -> None:
-        """From now on `listener` hears how long each round trip to a node took, in seconds."""
-        self._on_round_trip = listener
+        self.round_trip: Signal[float] = Signal("a round trip to a node was measured")
+        """With how long it took, in seconds."""
 
     async def read(
         self,
@@ -65,7 +63,7 @@ class NodeReader:
             findings = await probe(connection, self._engines)
             healthy = frozenset(kind for kind, status in findings.providers.items() if status.state == "healthy")
             self._healthy[connection] = healthy
-            self._on_round_trip(findings.latency_seconds)
+            self.round_trip.send(findings.latency_seconds)
             node = await self._write(before, findings, claim)
             if findings.boot_id == before.boot_id:
                 await asyncio.gather(*(early[kind] for kind in early.keys() & healthy), return_exceptions=True)

@@ -23,7 +23,7 @@ from .forwarding import PACKET_BYTES, WINDOW_BYTES, Forwarding
 from .guest_login import GuestLogin
 from .http_connector import ChannelConnector
 from .process import ChannelProcess, exit_status, hang_up
-from .relay import Relay
+from .relay import Relay, Sudo
 from .sessions import Sessions
 from .silence import SilenceMeter
 from .streams import ChannelStream
@@ -45,10 +45,7 @@ class Ending(Protocol):
 
 
 class Connection:
-    """`sudo`: whether it may be used for what the user may not; `sudo_password` is what it asks for, where it does.
-
-    `direct`: as `SilenceMeter` means it.
-    """
+    """`direct`: as `SilenceMeter` means it. `sudo`: None where it may not be used."""
 
     def __init__(
         self,
@@ -58,8 +55,7 @@ class Connection:
         ending: Ending,
         *,
         direct: bool = False,
-        sudo: bool = False,
-        sudo_password: str | None = None,
+        sudo: Sudo | None = None,
     ) -> None:
         self._node = node
         self._connection = connection
@@ -67,7 +63,7 @@ class Connection:
         self._ending = ending
         self._pulse = SilenceMeter(connection, direct=direct)
         self._sessions = Sessions()
-        relay = Relay(node, connection, self._sessions, sudo=sudo, password=sudo_password)
+        relay = Relay(node, connection, self._sessions, sudo)
         self._reach = Forwarding(node, connection, relay, self._diagnose, self._count_sessions)
         self._connectors: dict[str, ChannelConnector] = {}
         ending.on_end(self._sessions.end)

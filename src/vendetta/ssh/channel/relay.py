@@ -7,6 +7,7 @@ through and passes each direction's end on, so it comes first; then socat, docke
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 
 import asyncssh
@@ -52,23 +53,28 @@ WINDOW_BYTES = 4 * 2**20
 PACKET_BYTES = 256 * 2**10
 
 
+@dataclass(frozen=True, slots=True)
+class Sudo:
+    """That sudo may be used for what the user may not; `password` is what it asks for, where it does."""
+
+    password: str | None = field(default=None, repr=False)
+
+
 class Relay:
-    """Of one connection. `sudo` says whether sudo may be used; `password` is what it asks for, where it does."""
+    """Of one connection. `sudo`: None where it may not be used."""
 
     def __init__(
         self,
         node: str,
         connection: asyncssh.SSHClientConnection,
         sessions: Sessions,
-        *,
-        sudo: bool = False,
-        password: str | None = None,
+        sudo: Sudo | None = None,
     ) -> None:
         self._node = node
         self._connection = connection
         self._sessions = sessions
-        self.sudo = sudo
-        self._password = password
+        self.sudo = sudo is not None
+        self._password = sudo.password if sudo else None
 
     async def open(
         self, where: Sequence[str], inner: "asyncssh.SSHUNIXSession[bytes]", *, sudo: bool = False

@@ -13,6 +13,7 @@ from vendetta.errors import AuthFailed, ConnectFailed, HostKeyChanged, HostKeyUn
 from vendetta.models import HostKey, Key
 from vendetta.ssh.algorithms import CIPHERS, KEY_EXCHANGES, MACS, SIGNATURES, build_host_key_algorithms
 from vendetta.ssh.channel import Connection
+from vendetta.ssh.channel.relay import Sudo
 from vendetta.ssh.endpoint import Endpoint, Login, format_host
 from vendetta.ssh.failures import from_connecting, from_files, is_dropped
 from vendetta.ssh.identity import Keys
@@ -195,8 +196,7 @@ class Connector:
             describe(key),
             gate,
             direct=tunnel is None,
-            sudo=endpoint.sudo,
-            sudo_password=login.sudo_password,
+            sudo=Sudo(login.sudo_password) if endpoint.sudo else None,
         )
 
     async def _route(self, endpoint: Endpoint) -> list[Hop]:

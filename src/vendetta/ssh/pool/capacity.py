@@ -2,23 +2,24 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 
 from vendetta.errors import Busy
+from vendetta.signals import Signal
 
+PATIENCE_SECONDS = 60.0
 Place = asyncio.Future[None]
 
 
 class Capacity:
     """Two lines: people's, and behind it that of those who only keep watch.
 
-    `on_full` is called when somebody begins to wait: whoever holds a place without need should give it back.
+    `lacking` is sent when somebody begins to wait: whoever holds a place without need should give it back.
     """
 
-    def __init__(self, limit: int, patience_seconds: float, on_full: Callable[[], None]) -> None:
+    def __init__(self, limit: int, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._limit = limit
         self._patience = patience_seconds
-        self._on_full = on_full
+        self.lacking: Signal[None] = Signal("places are lacking")
         self._taken = 0
         self._waiting: deque[Place] = deque()
         self._watching: dict[str, Place] = {}
@@ -51,7 +52,7 @@ class Capacity:
             self._watching[node] = place
         else:
             self._waiting.append(place)
-        self._on_full()
+        self.lacking.send(None)
         try:
             async with asyncio.timeout(self._patience):
                 await place

@@ -29,7 +29,6 @@ from .slots import Link, LinkObserver, PendingLogin
 
 log = structlog.get_logger(__name__)
 
-ROOM_SECONDS = 60.0
 DRAIN_SECONDS = 10.0
 SWEEP_SECONDS = 60.0
 FRESH_SECONDS = 10.0
@@ -42,14 +41,15 @@ NO_LOGIN = Login()
 
 
 class Pool:
+    """`room` is this pool's own."""
+
     def __init__(
         self,
         connector: Connector,
         observer: LinkObserver,
+        room: Capacity,
         *,
-        max_connections: int = 1000,
         max_idle_seconds: float = 3600.0,
-        room_seconds: float = ROOM_SECONDS,
         drain_seconds: float = DRAIN_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -61,8 +61,9 @@ class Pool:
         self._links: dict[str, Link] = {}
         self._breakers: dict[str, Breaker] = {}
         self._watched: set[str] = set()
-        self._turns = asyncio.Semaphore(max(1, max_connections // TURNING))
-        self._room = Capacity(max_connections, room_seconds, self._make_room)
+        self._turns = asyncio.Semaphore(max(1, room.limit // TURNING))
+        self._room = room
+        room.lacking.listen(lambda _: self._make_room())
         self._tasks = asyncio.TaskGroup()
         self._leaving = 0
         self._leases = 0

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from vendetta.errors import AuthFailed, Busy, ConnectionLost, LinkTimeout, VendettaError
 from vendetta.ssh.endpoint import Endpoint, Login
-from vendetta.ssh.pool import Pool
+from vendetta.ssh.pool import Capacity, Pool
 
 
 class Link:
@@ -103,7 +103,11 @@ def clock() -> Clock:
 
 @pytest.fixture
 def build(opener: Opener, heard: Heard, clock: Clock) -> Callable[..., Pool]:
-    return lambda **options: Pool(opener, heard, clock=clock, **options)  # type: ignore[arg-type]
+    def build(max_connections: int = 1000, room_seconds: float = 60.0, **options: float) -> Pool:
+        room = Capacity(max_connections, room_seconds)
+        return Pool(opener, heard, room, clock=clock, **options)  # type: ignore[arg-type]
+
+    return build
 
 
 def at(node: str) -> Endpoint:
