@@ -16,8 +16,8 @@ MOST_LOOKED_AT = 20_000
 """Objects that one full collection leaves to the next, some 20 ms."""
 YOUNGER_TURNS = 2
 """Of collections that look at what is young, some 8,000 objects each, between two full ones: Python's own are 10."""
-FEW = 1_000_000
-"""So many more objects are never worth looking at everything again: some 100 MiB."""
+FEW = 2_000_000
+"""So many more objects are never worth looking at everything again: 3,000 nodes and their connections are 1.2 million."""
 
 
 class SetAside:
