@@ -17,7 +17,7 @@ MOST_LOOKED_AT = 20_000
 YOUNGER_TURNS = 2
 """Of collections that look at what is young, some 8,000 objects each, between two full ones: Python's own are 10."""
 FEW = 2_000_000
-"""So many more objects are never worth looking at everything again: 3,000 nodes and their connections are 1.2 million."""
+"""So many more objects aren't worth looking at everything again: 3,000 nodes and their connections are 1.2 million."""
 
 
 class SetAside:
