@@ -101,6 +101,31 @@ NEVER_LOADED_BY_CLI = (
     *("vendetta.api", "vendetta.coordination", "vendetta.providers", "vendetta.ssh", "vendetta.store"),
 )
 
+LOOKS_PRIVATE = frozenset({"_exit", "_replace"})
+"""What the standard library documents: `os._exit`, `namedtuple._replace`."""
+TESTS_THAT_REACH_INSIDE: Mapping[str, str] = {
+    "integration/api/test_outages.py": "_connect",
+    "integration/operations/killing.py": "_lives _perform",
+    "integration/operations/test_placing.py": "_claim",
+    "integration/ssh/test_event_sessions.py": "_engines _pool _sessions _start",
+    "integration/ssh/test_host_keys.py": "_ending _send_global_request _update",
+    "integration/ssh/test_login.py": "_connection",
+    "integration/ssh/test_probe_rounds.py": "_follow",
+    "integration/ssh/test_silent_node.py": "_connection _engines _keepalive_timer _pool",
+    "integration/store/test_keeping_up.py": "_backend _database _engine _listening",
+    "integration/store/test_postgresql.py": "_database",
+    "unit/client/test_state_archive.py": "_copy",
+    "unit/coordination/monitoring/test_arrivals.py": "_tell",
+    "unit/coordination/operations/test_checkpoints.py": "_connect",
+    "unit/coordination/operations/test_service.py": "_last _lives _perform _store",
+    "unit/coordination/test_events_model.py": "_database _last",
+    "unit/coordination/test_keeping_up.py": "_backend _database _engine",
+    "unit/providers/docker/test_podman.py": "_ask_version",
+    "unit/ssh/login/test_pacing.py": "_slow_seconds",
+    "unit/store/test_news.py": "_database",
+}
+"""Each with the private names that it uses: none comes to these, and what goes is taken off."""
+
 LINES_AT_MOST = 400
 ARGUMENTS_AT_MOST = 6
 """Of a constructor, besides `self`; the fields of a dataclass don't count."""
@@ -261,6 +286,39 @@ def constructors_of(path: Path) -> Iterator[tuple[str, int]]:
                 if isinstance(function, ast.FunctionDef) and function.name == "__init__":
                     given = function.args
                     yield node.name, len([*given.posonlyargs, *given.args, *given.kwonlyargs]) - 1
+
+
+def test_tests_reach_no_private_names() -> None:
+    """What they need of an object is given to it, or asked of it, in a way that is open to everybody."""
+    reached = {
+        str(path.relative_to(ROOT / "tests")): " ".join(names)
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if (names := sorted(set(private_names(path))))
+    }
+    assert reached == TESTS_THAT_REACH_INSIDE
+
+
+def private_names(path: Path) -> Iterator[str]:
+    """Those of other objects that a file reads, imports or replaces. A test's own class may have its own."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self" | "cls")):
+                continue
+            case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
+                continue
+            case ast.Attribute(attr=name):
+                names = [name]
+            case ast.ImportFrom(module=str(module)) if module.startswith("vendetta"):
+                names = [alias.name for alias in node.names]
+            case ast.Call(func=ast.Attribute(attr="setattr" | "delattr"), args=[_, ast.Constant(value=str(name)), *_]):
+                names = [name]
+            case ast.Call(func=ast.Attribute(attr="setattr"), args=[ast.Constant(value=str(target)), *_]):
+                names = [target.rpartition(".")[2]]
+            case _:
+                continue
+        yield from (
+            name for name in names if name.startswith("_") and not name.startswith("__") and name not in LOOKS_PRIVATE
+        )
 
 
 def test_no_imports_run_in_a_circle() -> None:

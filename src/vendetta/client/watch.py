@@ -8,7 +8,7 @@ from vendetta.errors import ServerUnavailable
 
 T = TypeVar("T")
 
-_PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0)
+PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0)
 
 
 class Resumed:
@@ -27,7 +27,7 @@ class Resumed:
 
     def pause(self, error: ServerUnavailable) -> None:
         """Wait before the next attempt. Raises `error` after too many in a row."""
-        if self._failures == len(_PAUSES):
+        if self._failures == len(PAUSES):
             raise error
-        time.sleep(_PAUSES[self._failures])
+        time.sleep(PAUSES[self._failures])
         self._failures += 1

@@ -14,6 +14,7 @@ from vendetta.api.listeners import listen_on_socket
 from vendetta.api.process import Server
 from vendetta.api.services import Services
 from vendetta.models import Event
+from vendetta.store import Store
 
 PATIENCE_SECONDS = 60
 EVENTS = 1_500
@@ -29,7 +30,13 @@ async def path(services: Services) -> AsyncIterator[Path]:
         await serving
 
 
-async def test_a_slow_reader_is_told_what_it_missed(services: Services, path: Path) -> None:
+async def prune(folder: Path, *, keep: int) -> None:
+    """As it happens in time: the oldest events are gone."""
+    async with Store.open(str(folder / "state.db")) as store:
+        await store.events.prune(keep=keep)
+
+
+async def test_a_slow_reader_is_told_what_it_missed(services: Services, path: Path, tmp_path: Path) -> None:
     taken = count_taken(services)
     reader, writer = await asyncio.open_unix_connection(path, limit=2**12)
     sock: socket.socket = writer.get_extra_info("socket")
@@ -41,7 +48,7 @@ async def test_a_slow_reader_is_told_what_it_missed(services: Services, path: Pa
             await services.events.emit("a.b", "x", text="x" * 2_000, number=number)
     # what the kernel and the server hold for it is a fraction of what happened, and doesn't grow with it
     assert len(taken) < EVENTS / 3
-    await services.events._store.events.prune(keep=5)
+    await prune(tmp_path, keep=5)
 
     seen: list[Event] = []
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -56,10 +63,12 @@ async def test_a_slow_reader_is_told_what_it_missed(services: Services, path: Pa
     assert [event.sequence for event in seen[len(before) :]] == list(range(EVENTS - 5, EVENTS + 1))
 
 
-async def test_a_page_of_what_is_not_kept_any_more_is_gone(services: Services, local: httpx.AsyncClient) -> None:
+async def test_a_page_of_what_is_not_kept_any_more_is_gone(
+    services: Services, local: httpx.AsyncClient, tmp_path: Path
+) -> None:
     for _ in range(6):
         await services.events.emit("a.b", "x")
-    await services.events._store.events.prune(keep=2)
+    await prune(tmp_path, keep=2)
     answer = await local.get("/api/v1/events?since=1")
     assert (answer.status_code, answer.json()["code"], answer.json()["details"]) == (
         410,

@@ -1,6 +1,6 @@
 """Engines with what a workspace takes there, and how a person who sits at the node removes, starts, stops, kills it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,8 @@ from tests.testbed.images import build_root
 
 from vendetta.api.services import Services
 from vendetta.coordination.ask import Ask
-from vendetta.coordination.requests import WorkspaceRequest
+from vendetta.coordination.requests import ImageRequest, WorkspaceRequest
 from vendetta.models import Operation
-from vendetta.providers.powers import Images, require
 
 DYING = ["sh", "-c", "echo alive; until [ -e /dying ]; do sleep 0.1; done; echo going down >&2; exit 7"]
 
@@ -30,6 +29,17 @@ while IFS= read -r word; do set -- "$@" "$word"; done <argv
     -machine q35 -accel tcg -cpu max
 """
 )
+
+
+async def push_image(services: Services, request: ImageRequest, file: Path) -> None:
+    async def content() -> AsyncIterator[bytes]:
+        with file.open("rb") as opened:
+            while piece := opened.read(2**20):
+                yield piece
+
+    pushed = await services.images.push(Ask("test"), request, content())
+    ended = await services.operations.wait(pushed.id, None)
+    assert ended.error is None
 
 
 @dataclass(frozen=True)
@@ -58,9 +68,8 @@ class Engine:
 
     async def prepare(self, services: Services, folder: Path, node: str = "gpu") -> None:
         """Gives the node the images."""
-        async with services.images._engines.provider(node, self.provider) as provider:
-            for name, file in self.files(folder).items():
-                await require(provider, Images).push_image(name, file, lambda _: None)
+        for name, file in self.files(folder).items():
+            await push_image(services, ImageRequest(node=node, provider=self.provider, name=name), file)
 
     async def create(self, services: Services, name: str = "web", node: str = "gpu", **more: Any) -> Operation:
         given = dict(self.fields())

@@ -20,7 +20,7 @@ class HeldLink:
         self._holding = False
         self._held: list[tuple[asyncio.StreamWriter, bytes]] = []
         self._moved = asyncio.Event()
-        self._flows: set[asyncio.Task[None]] = set()
+        self.flows: set[asyncio.Task[None]] = set()
         self.port = 0
 
     async def count_rounds(self, work: Coroutine[Any, Any, object]) -> int:
@@ -53,14 +53,14 @@ class HeldLink:
             writer.write(data)
         self._held.clear()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         for task in (
             asyncio.create_task(self._carry(reader, far_writer, answers=False)),
             asyncio.create_task(self._carry(far_reader, writer, answers=True)),
         ):
-            self._flows.add(task)
-            task.add_done_callback(self._flows.discard)
+            self.flows.add(task)
+            task.add_done_callback(self.flows.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
         try:
@@ -78,12 +78,12 @@ class HeldLink:
 @asynccontextmanager
 async def held_link(host: str, port: int) -> AsyncIterator[HeldLink]:
     link = HeldLink(host, port)
-    server = await asyncio.start_server(link._serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(link.serve, "127.0.0.1", 0)
     try:
         link.port = server.sockets[0].getsockname()[1]
         yield link
     finally:
         server.close()
-        for task in link._flows:
+        for task in link.flows:
             task.cancel()
-        await asyncio.gather(*link._flows, return_exceptions=True)
+        await asyncio.gather(*link.flows, return_exceptions=True)

@@ -38,7 +38,7 @@ class Sshd:
         self.home.mkdir(parents=True)
         self.key = directory / "client_key"
         self.port = free_port()
-        self._options = dict(options)
+        self.options = dict(options)
         self._process: subprocess.Popen[str] | None = None
         self._left_behind: list[int] = []  # descriptors: a number may be another's by then
         self._lines: list[str] = []
@@ -86,7 +86,7 @@ class Sshd:
 
     def start(self) -> None:
         PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
-        options = {"ListenAddress": "127.0.0.1", "Port": str(self.port), **DEFAULTS, **self._options}
+        options = {"ListenAddress": "127.0.0.1", "Port": str(self.port), **DEFAULTS, **self.options}
         options.setdefault("HostKey", "\nHostKey ".join(map(str, self._host_key_files)))
         config = "".join(f"{name} {value}\n" for name, value in options.items() if value)
         (self.directory / "sshd_config").write_text(config.replace("{directory}", str(self.directory)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.images import build_system_root
+from tests.integration.ssh.by_hand import push_image
 from tests.integration.ssh.conftest import add
 from tests.testbed import Node, TestBed
 from tests.testbed.images import build_root
@@ -14,11 +15,10 @@ from tests.testbed.images import build_root
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination.ask import Ask
-from vendetta.coordination.requests import ExecRequest, StopRequest, WorkspaceRequest
+from vendetta.coordination.requests import ExecRequest, ImageRequest, StopRequest, WorkspaceRequest
 from vendetta.errors import VendettaError
 from vendetta.models import FINISHED
 from vendetta.paths import Paths
-from vendetta.providers.powers import Images, require
 from vendetta.settings import ServerConfig
 
 SECONDS = 60.0
@@ -80,8 +80,7 @@ async def test_a_restart_under_load(services: Services, node: Node, engine: str,
     provider = "docker" if engine == "docker" else "lxc"
     await add(services, node, "gpu")
     (tmp_path / "root.tar").write_bytes(build_root() if engine == "docker" else build_system_root())
-    async with services.images._engines.provider("gpu", provider) as held:
-        await require(held, Images).push_image("given", tmp_path / "root.tar", lambda _: None)
+    await push_image(services, ImageRequest(node="gpu", provider=provider, name="given"), tmp_path / "root.tar")
     load = Load(services, provider)
     using = [asyncio.create_task(load.use(name)) for name in NAMES]
     told = services.events.watch(0)

@@ -203,7 +203,7 @@ async def test_includes_and_matches_of_the_configuration_count(make_sshd: MakeSs
         f'Match LocalPort {sshd.port}\n\tAuthorizedKeysFile="{sshd.directory}/authorized_keys" {sshd.home}/matched\n'
     )
     sshd.stop()
-    sshd._options |= {"Include": f"{parts}/*.conf"}
+    sshd.options |= {"Include": f"{parts}/*.conf"}
     sshd.start()
     async with installing(side, endpoint(sshd)) as install:
         await install()

@@ -219,7 +219,7 @@ def test_disconnect(fake: FakeServer, cli: Cli) -> None:
 def test_watching_shows_each_change_once(fake: FakeServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    monkeypatch.setattr("vendetta.client.watch._PAUSES", ())
+    monkeypatch.setattr("vendetta.client.watch.PAUSES", ())
     states = iter([NODE, replace(NODE, latency_seconds=1.0), replace(NODE, status="offline", reason="no answer")])
     fake.routes |= {
         "GET /nodes/gpu": lambda request: next(states),
@@ -236,7 +236,7 @@ def test_watching_shows_each_change_once(fake: FakeServer, cli: Cli, monkeypatch
 def test_watching_what_is_on_a_node_is_a_line_for_each_change(
     fake: FakeServer, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vendetta.client.watch._PAUSES", ())
+    monkeypatch.setattr("vendetta.client.watch.PAUSES", ())
     states = iter(["running", "running", "failed"])
     fake.routes |= {
         "GET /nodes/gpu": NODE,

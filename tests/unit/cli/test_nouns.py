@@ -114,7 +114,7 @@ def test_events_of_a_kind_or_about_something(fake: FakeServer, cli: Cli) -> None
 def test_events(fake: FakeServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.routes["GET /events"] = items(EVENT)
     assert cli("events").out.splitlines()[1].split()[-4:] == ["node.added", "gpu", "uid:0", "address=gpu.lan"]
-    monkeypatch.setattr("vendetta.client.watch._PAUSES", ())
+    monkeypatch.setattr("vendetta.client.watch.PAUSES", ())
     fake.routes["GET /events"] = sse(EVENT, replace(EVENT, sequence=8))
     ended = cli("events", "-f", "--since", "6", "-o", "json")
     assert [json.loads(line)["sequence"] for line in ended.out.splitlines()] == [7, 8]
@@ -229,7 +229,7 @@ def test_a_tail_longer_than_a_block() -> None:
 
 
 def test_a_log_is_followed_also_when_it_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vendetta.cli.server.server._FOLLOW_SECONDS", 0.001)
+    monkeypatch.setattr("vendetta.cli.server.server.FOLLOW_SECONDS", 0.001)
     path = tmp_path / "log"
     path.write_bytes(b"one\n")
     with path.open("rb") as log:

@@ -12,7 +12,7 @@ from vendetta.models import Event, Problem
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(watch, "PAUSES", (0.0, 0.0))
 
 
 def in_turn(*replies: Reply | ServerUnavailable) -> object:

@@ -59,7 +59,10 @@ _submit_unseen: Callable[..., "Future[Any]"] = ThreadPoolExecutor.submit
 def _submit(executor: ThreadPoolExecutor, *what: Any, **how: Any) -> "Future[Any]":
     """What the loop asks of threads is expected back. What threads ask of one another is not."""
     work = _submit_unseen(executor, *what, **how)
-    loop = asyncio._get_running_loop()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # a thread asks
+        return work
     if isinstance(loop, SimulatedLoop):
         loop.expect(work)
     return work

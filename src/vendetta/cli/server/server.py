@@ -17,7 +17,7 @@ from vendetta.errors import InvalidInput, NotFound
 from vendetta.models import Replica, ServerStatus
 from vendetta.paths import Paths
 
-_FOLLOW_SECONDS = 0.25
+FOLLOW_SECONDS = 0.25
 _BLOCK_BYTES = 65536
 SHORT = 12
 """Of an id, for people."""
@@ -160,7 +160,7 @@ def read_log(log: BinaryIO, path: Path, *, follow: bool) -> Iterator[bytes]:
             yield piece
         if not follow:
             return
-        time.sleep(_FOLLOW_SECONDS)
+        time.sleep(FOLLOW_SECONDS)
         if path.stat().st_size < log.tell():
             log.seek(0)
 

@@ -23,7 +23,7 @@ from .keeper import SHELL, is_kept
 from .labels import IMAGE, SPEC, image_of
 from .podman import is_taken
 
-_CONFLICT_TRIES, _CONFLICT_SECONDS = 100, 0.05
+CONFLICT_TRIES, CONFLICT_SECONDS = 100, 0.05
 
 
 Shells = set[tuple[str, frozenset[str]]]
@@ -78,7 +78,7 @@ class Creation:
         params = {"name": engine_name(self.name)}
         if platform := self._spec.options.get("platform"):
             params["platform"] = platform
-        for _ in range(_CONFLICT_TRIES):
+        for _ in range(CONFLICT_TRIES):
             async with self._engine.doing(f"create {self.name}"):
                 try:
                     created = await self._engine.ask("POST", "containers/create", params=params, json=config)
@@ -93,7 +93,7 @@ class Creation:
             if (existing := await self._containers.lookup(self.name)) is not None:
                 return existing
             # The engine keeps a name for a container that is being made or removed, and shows it only when it is done.
-            await asyncio.sleep(_CONFLICT_SECONDS)
+            await asyncio.sleep(CONFLICT_SECONDS)
         raise Busy(f"can't create {self.name} on node {self._engine.node}: its name is being made or removed")
 
     def _check_same(self, container: Container) -> None:

@@ -12,7 +12,7 @@ from vendetta.transport import Transport
 from .engine import BRIEF, Engine
 
 # Prints what isn't there.
-_LOOK = """\
+LOOK = """\
 for path; do
   if [ ! -e "$path" ]; then echo "$path"; exit; fi
 done
@@ -61,7 +61,7 @@ async def check_sources(transport: Transport, spec: InstanceSpec) -> None:
     folders = [mount.source for mount in spec.mounts if mount.source.startswith("/")]
     if not folders:
         return
-    looked = await transport.run(["sh", "-c", _LOOK, "look", *folders], timeout_seconds=30.0)
+    looked = await transport.run(["sh", "-c", LOOK, "look", *folders], timeout_seconds=30.0)
     if absent := looked.stdout.decode(errors="replace").strip():
         raise InvalidInput(
             f"mounts: there is no {absent} on node {transport.node}", hint=f"Make it first: mkdir -p {absent}"

@@ -7,7 +7,7 @@ DOCKER = "/var/run/docker.sock"
 FIND_SECONDS = 15.0
 
 # Where Docker is installed it is meant, and only down for now: another engine has none of what it holds.
-_FIND = f"""\
+FIND = f"""\
 if [ -e {DOCKER} ]; then echo {DOCKER}; exit; fi
 for folder in /usr/bin /usr/sbin /usr/local/bin /snap/bin; do
   if [ -x "$folder/dockerd" ]; then exit; fi
@@ -24,7 +24,7 @@ async def find_socket(transport: Transport) -> str | None:
 
     Raises `EngineUnavailable` where there is a Podman, and no socket.
     """
-    found = await transport.run(["sh", "-c", _FIND], timeout_seconds=FIND_SECONDS)
+    found = await transport.run(["sh", "-c", FIND], timeout_seconds=FIND_SECONDS)
     word = found.stdout.decode(errors="replace").strip().rpartition("\n")[2]
     if word == "installed":
         raise EngineUnavailable(

@@ -1,6 +1,7 @@
 """A cordoned node gets nothing new, however it is asked for; what is there goes on."""
 
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from tests.unit.coordination.world import ACTOR, ASK, World
@@ -44,13 +45,15 @@ async def test_to_name_it_does_not_open_it(world: World) -> None:
 
 async def test_a_node_cordoned_after_it_was_chosen_gets_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever cordons it may have looked at its workspaces just before there was a record."""
-    add = world.transitions._add
+    exclusive = world.store.exclusive
 
-    async def cordon_first(*given: Any) -> Any:
-        await world.store.nodes.update("a", cordoned=True)
-        return await add(*given)
+    @asynccontextmanager
+    async def cordon_first(name: str) -> AsyncIterator[None]:
+        async with exclusive(name):
+            await world.store.nodes.update("a", cordoned=True)
+            yield
 
-    monkeypatch.setattr(world.transitions, "_add", cordon_first)
+    monkeypatch.setattr(world.store, "exclusive", cordon_first)
     failed = await world.create("web", node="a")
     assert failed.error
     assert failed.error.code == "wrong_state"

@@ -162,7 +162,7 @@ async def test_an_exec_that_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_name_that_the_engine_never_lets_go_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creation, "_CONFLICT_SECONDS", 0)
+    monkeypatch.setattr(creation, "CONFLICT_SECONDS", 0)
     answers = {
         "/v1.41/containers/vendetta-web/json": _always({"message": "No such container"}, 404),
         "/v1.41/images/a/json": _always({}),

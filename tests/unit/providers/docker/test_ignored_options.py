@@ -7,7 +7,7 @@ from tests.unit.fakes import FakeTransport
 
 from vendetta.errors import InvalidInput, Unsupported
 from vendetta.models import InstanceSpec, Mount
-from vendetta.providers.docker.ignored_options import _LOOK, check_mapping, check_podman, check_sources, parse_warnings
+from vendetta.providers.docker.ignored_options import LOOK, check_mapping, check_podman, check_sources, parse_warnings
 
 NO_MEMORY = "Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded."
 NO_SWAP = "Your kernel does not support swap limit capabilities. Memory limited without swap."
@@ -46,7 +46,7 @@ def test_what_podman_takes_no_heed_of() -> None:
 
 async def test_a_folder_that_is_not_there_is_told() -> None:
     transport = FakeTransport()
-    transport.on_run("sh", "-c", _LOOK, "look", "/a", "/b", stdout=b"/b\n")
+    transport.on_run("sh", "-c", LOOK, "look", "/a", "/b", stdout=b"/b\n")
     mounts = [Mount(source="/a", target="/x"), Mount(source="data", target="/y"), Mount(source="/b", target="/z")]
     with pytest.raises(InvalidInput, match="/b"):
         await check_sources(transport, InstanceSpec(image="a", mounts=mounts))

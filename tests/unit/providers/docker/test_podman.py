@@ -11,7 +11,7 @@ from vendetta.providers.docker.engine import Engine, Version
 from vendetta.providers.docker.errors import Refused
 from vendetta.providers.docker.podman import docker_state, familiar, has_labels, is_taken
 from vendetta.providers.docker.probe import probe
-from vendetta.providers.docker.sockets import _FIND, find_socket
+from vendetta.providers.docker.sockets import FIND, find_socket
 
 
 @pytest.mark.parametrize(
@@ -48,19 +48,19 @@ def test_all_labels_count() -> None:
 
 async def test_the_socket_is_what_the_node_finds() -> None:
     transport = FakeTransport()
-    transport.on_run("sh", "-c", _FIND, stdout=b"welcome!\n/run/user/1000/podman/podman.sock\n")
+    transport.on_run("sh", "-c", FIND, stdout=b"welcome!\n/run/user/1000/podman/podman.sock\n")
     assert await find_socket(transport) == "/run/user/1000/podman/podman.sock"
 
 
 async def test_neither() -> None:
     transport = FakeTransport()
-    transport.on_run("sh", "-c", _FIND)
+    transport.on_run("sh", "-c", FIND)
     assert await find_socket(transport) is None
 
 
 async def test_a_podman_that_does_not_listen_is_told() -> None:
     transport = FakeTransport()
-    transport.on_run("sh", "-c", _FIND, stdout=b"installed\n")
+    transport.on_run("sh", "-c", FIND, stdout=b"installed\n")
     with pytest.raises(EngineUnavailable) as caught:
         await find_socket(transport)
     assert "podman.socket" in str(caught.value.hint)
@@ -72,14 +72,14 @@ async def test_a_node_without_either_is_asked_one_question_each_time(
     """As long as that is so: an engine that comes is found."""
     transport = FakeTransport()
     transport.sockets["/var/run/docker.sock"] = tmp_path / "docker.sock"
-    transport.on_run("sh", "-c", _FIND)
+    transport.on_run("sh", "-c", FIND)
     engine = Engine(transport, None)
     try_socket = AsyncMock(side_effect=EngineUnavailable("there is none", found="absent"))
     monkeypatch.setattr(engine, "_ask_version", try_socket)
     for _ in range(3):
         assert (await probe(engine)).reason == "there is none"
     try_socket.assert_awaited_once()
-    transport.on_run("sh", "-c", _FIND, stdout=b"/var/run/docker.sock\n")
+    transport.on_run("sh", "-c", FIND, stdout=b"/var/run/docker.sock\n")
     try_socket.side_effect = lambda: Version(engine="24.0", api="1.43")
     await probe(engine)
     assert (await probe(engine)).state == "healthy"

@@ -41,7 +41,7 @@ async def test_a_socket_with_nobody_behind_it_is_passed_over() -> None:
     node = transport(f"{INCUS}\n{LXD}\n", {INCUS: EngineUnavailable("silent"), LXD: FakeStream()})
     backend = await choose(node, "us")
     assert isinstance(backend, Daemon)
-    assert backend._engine.dialect.name == "lxd"
+    assert backend.title == "LXD"
 
 
 async def test_a_socket_that_is_closed_to_us_is_not() -> None:

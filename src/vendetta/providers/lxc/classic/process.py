@@ -37,7 +37,7 @@ class AttachedProcess:
 
     async def wait_until_ready(self, word: str) -> None:
         """Wait for a line that begins with `word`, or for the end: what is typed before is forgotten."""
-        _, self._pending, _ = await _read_until(self.read, word)
+        _, self._pending, _ = await read_until(self.read, word)
         if not self._ended:
             await self._host.ask("settle a terminal", "settle", "", self._pid)
 
@@ -135,11 +135,11 @@ async def _begin(
 ) -> AttachedProcess:
     """Once the script has said that it runs. Raises what it says otherwise, with the process closed."""
     try:
-        said, rest, before = await _read_until(process.read, word)
+        said, rest, before = await read_until(process.read, word)
         match said.split():
             case ["run", pid]:
                 if terminal is None:
-                    rest = await _skip_to(process.read, word, before, rest)
+                    rest = await skip_to(process.read, word, before, rest)
                 return AttachedProcess(host, process, terminal, pid, rest)
             case ["absent"]:
                 raise host.absent(name)
@@ -155,7 +155,7 @@ async def _begin(
         raise
 
 
-async def _read_until(read: Callable[[], Awaitable[Output | None]], word: str) -> tuple[str, list[Output], bytes]:
+async def read_until(read: Callable[[], Awaitable[Output | None]], word: str) -> tuple[str, list[Output], bytes]:
     """Return the rest of the line that begins with `word`, what came after it, and what the other channel had by then.
 
     Without such a line: "", all there was, b"".
@@ -176,7 +176,7 @@ async def _read_until(read: Callable[[], Awaitable[Output | None]], word: str) -
     return "", seen, b""
 
 
-async def _skip_to(
+async def skip_to(
     read: Callable[[], Awaitable[Output | None]], word: str, heard: bytes, rest: list[Output]
 ) -> list[Output]:
     """Return what stdout has after its line `word`, behind `rest`, which is what stderr has had since.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from vendetta.providers.lxc.classic.process import _read_until, _skip_to
+from vendetta.providers.lxc.classic.process import read_until, skip_to
 from vendetta.transport import Output
 
 SAYS_SO = Output("stderr", b"motd\nword run 12\nerr")
@@ -27,8 +27,8 @@ class Pieces:
 )
 async def test_nothing_of_it_is_lost(pieces: list[Output]) -> None:
     source = Pieces(pieces)
-    said, rest, before = await _read_until(source.read, "word")
-    rest = await _skip_to(source.read, "word", before, rest)
+    said, rest, before = await read_until(source.read, "word")
+    rest = await skip_to(source.read, "word", before, rest)
     rest += source.left
     assert said == "run 12"
     assert b"".join(piece.data for piece in rest if piece.channel == "stdout") == b"out and more"
@@ -36,13 +36,13 @@ async def test_nothing_of_it_is_lost(pieces: list[Output]) -> None:
 
 
 async def test_one_that_ends_before_it_has_begun_has_no_output() -> None:
-    assert await _skip_to(Pieces([]).read, "word", b"login's own words\n", []) == []
+    assert await skip_to(Pieces([]).read, "word", b"login's own words\n", []) == []
 
 
 async def test_much_output_that_comes_before_the_line_on_stderr_is_kept_whole() -> None:
     much = [Output("stdout", bytes([number]) * 32768) for number in range(8)]
     source = Pieces([Output("stdout", b"word\n"), *much, SAYS_SO])
-    said, rest, before = await _read_until(source.read, "word")
-    rest = await _skip_to(source.read, "word", before, rest)
+    said, rest, before = await read_until(source.read, "word")
+    rest = await skip_to(source.read, "word", before, rest)
     assert said == "run 12"
     assert b"".join(piece.data for piece in rest if piece.channel == "stdout") == b"".join(one.data for one in much)

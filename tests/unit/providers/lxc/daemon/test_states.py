@@ -20,7 +20,7 @@ class Daemon:
     node = "gpu"
 
     def __init__(self, *seen: tuple[int, str], refusals: list[str]) -> None:
-        self._seen = list(seen)
+        self.seen = list(seen)
         self._refusals = refusals
         self.asked: list[Mapping[str, Any]] = []
 
@@ -37,7 +37,7 @@ class Daemon:
         """Their operations have ended, which doesn't say that the instance is put away."""
 
     async def find(self, path: str, **params: str) -> Mapping[str, Any]:
-        code, power = self._seen.pop(0) if len(self._seen) > 1 else self._seen[0]
+        code, power = self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
         config = {"volatile.last_state.power": power}
         return {"name": "web", "status_code": code, "last_used_at": "2026", "config": config, "devices": {}}
 
@@ -66,7 +66,7 @@ async def test_it_is_stopped_once_it_is_put_away(monkeypatch: pytest.MonkeyPatch
         refusals=["The container is not running"],
     )
     await stop(daemon, monkeypatch)
-    assert daemon._seen == [(STOPPED, "STOPPED")]
+    assert daemon.seen == [(STOPPED, "STOPPED")]
     assert [asked["force"] for asked in daemon.asked] == [False]
 
 
