@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
 import pytest
-from tests.preloaded import OFF, preloaded
+from tests.preloaded import MEASURED, OFF, preloaded
 from tests.suite import groups, parts
 from tests.suite.durations import Durations, planned
 from tests.suite.schedule import Groups
@@ -102,8 +102,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Groups())
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Durations(config))
-    elif not config.getoption("thorough"):
-        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)  # what the tests start is measured in the thorough part alone
+    elif not config.getoption("thorough") and os.environ.pop("COVERAGE_PROCESS_CONFIG", None):
+        # what the tests start is measured in the thorough part alone, but for the servers that are forked
+        os.environ[MEASURED] = str(config.rootpath / "pyproject.toml")
     if config.getoption("thorough") or config.getoption("slice"):
         os.environ[OFF] = "1"
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

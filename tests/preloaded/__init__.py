@@ -28,6 +28,9 @@ SOCKET = "TESTS_PRELOADED"
 COMMAND = "TESTS_PRELOADED_COMMAND"
 """Where this variable is set, a command line is forked too."""
 
+MEASURED = "TESTS_MEASURED"
+"""Where this variable is set, to coverage's configuration, servers that are forked are measured."""
+
 OFF = "TESTS_NOT_PRELOADED"
 """Where this variable is set, servers start as they do without tests."""
 

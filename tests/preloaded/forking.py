@@ -15,6 +15,8 @@ import selectors
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -153,7 +155,25 @@ def run(command: list[str]) -> int:
         return vendetta.cli.main()
     from vendetta.api.__main__ import main
 
-    return main()
+    with measuring():
+        return main()
+
+
+@contextmanager
+def measuring() -> Iterator[None]:
+    """Count what the server runs for the coverage of the tests, where they are measured. One that is killed is lost."""
+    if (config := os.environ.get("TESTS_MEASURED")) is None:
+        yield
+        return
+    from coverage import Coverage
+
+    coverage = Coverage(config_file=config, data_file=f"{ROOT}/.coverage", data_suffix=True)
+    coverage.start()
+    try:
+        yield
+    finally:
+        coverage.stop()
+        coverage.save()
 
 
 if __name__ == "__main__":
