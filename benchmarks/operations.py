@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.testbed import TestBed
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Operations, Steps
 from vendetta.store import Store
@@ -28,7 +29,7 @@ async def one_step(steps: Steps, given: dict[str, Any]) -> dict[str, Any]:
 
 async def measure(operations: Operations, target: str) -> float:
     started = time.perf_counter()
-    operation = await operations.submit("bench.step", target, {}, actor="benchmark")
+    operation = await operations.submit(Ask("benchmark"), "bench.step", target, {})
     await operations.wait(operation.id, None)
     return time.perf_counter() - started
 

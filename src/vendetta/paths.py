@@ -79,5 +79,5 @@ def describe_location(state_file: str) -> str:
 
 
 def operations_file(state_file: Path) -> Path:
-    """Where the recorded steps of operations are, beside a state in SQLite."""
+    """Where versions before schema 0009 kept the steps of operations, beside a state in SQLite."""
     return state_file.with_name(f"{state_file.stem}-operations{state_file.suffix}")

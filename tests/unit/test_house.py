@@ -25,7 +25,7 @@ SSH_GROUND = (
 
 COORDINATION_GROUND = (
     "coordination.ask coordination.changes coordination.requests coordination.engines coordination.events "
-    "coordination.store_retry coordination.tokens coordination.server_status "
+    "coordination.retry_rules coordination.store_retry coordination.tokens coordination.server_status "
     f"coordination.figures providers.base providers.powers providers.registry ssh store settings paths {GROUND}"
 )
 
@@ -82,9 +82,8 @@ PROVIDER_MAY_IMPORT = (
 
 HOMES: Mapping[str, str] = {
     "asyncssh": "ssh",
-    "sqlalchemy": "store coordination.operations.checkpoints",  # the address of the DBOS database
+    "sqlalchemy": "store",
     "alembic": "store",
-    "dbos": "coordination.operations.checkpoints",
     "fastapi": "api",
     "starlette": "api",
     "uvicorn": "api",
@@ -97,15 +96,13 @@ HOMES: Mapping[str, str] = {
 """Libraries that only some parts know."""
 
 NEVER_LOADED_BY_CLI = (
-    *("aiohttp", "alembic", "asyncssh", "dbos", "fastapi", "pydantic", "sqlalchemy", "uvicorn"),
+    *("aiohttp", "alembic", "asyncssh", "fastapi", "pydantic", "sqlalchemy", "uvicorn"),
     *("vendetta.api", "vendetta.coordination", "vendetta.providers", "vendetta.ssh", "vendetta.store"),
 )
 
 LOOKS_PRIVATE = frozenset({"_exit", "_replace"})
 """What the standard library documents: `os._exit`, `namedtuple._replace`."""
 TESTS_THAT_REACH_INSIDE: Mapping[str, str] = {
-    "integration/api/test_outages.py": "_connect",
-    "integration/operations/killing.py": "_lives _perform",
     "integration/operations/test_placing.py": "_claim",
     "integration/ssh/test_event_sessions.py": "_engines _pool _sessions _start",
     "integration/ssh/test_host_keys.py": "_ending _send_global_request _update",
@@ -116,8 +113,6 @@ TESTS_THAT_REACH_INSIDE: Mapping[str, str] = {
     "integration/store/test_postgresql.py": "_database",
     "unit/client/test_state_archive.py": "_copy",
     "unit/coordination/monitoring/test_arrivals.py": "_tell",
-    "unit/coordination/operations/test_checkpoints.py": "_connect",
-    "unit/coordination/operations/test_service.py": "_last _lives _perform _store",
     "unit/coordination/test_events_model.py": "_database _last",
     "unit/coordination/test_keeping_up.py": "_backend _database _engine",
     "unit/providers/docker/test_podman.py": "_ask_version",
@@ -131,8 +126,6 @@ ARGUMENTS_AT_MOST = 6
 """Of a constructor, besides `self`; the fields of a dataclass don't count."""
 TAKES_MORE: Mapping[str, int] = {
     "coordination.monitoring.monitor.Monitor": 8,
-    "coordination.operations.runner.Runner": 7,
-    "coordination.operations.service.Operations": 7,
 }
 """Those that are still to be taken apart."""
 

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "vendetta"
 OURS = {
     ("coordination/monitoring/observation.py", "_lease"),  # of another object of the same class
+    ("coordination/monitoring/observation.py", "_record"),
 }
 DOCUMENTED = {
     ("api/process.py", "os._exit"),

@@ -15,7 +15,7 @@ LEVELS = ("debug", "info", "warning", "error")
 SECRET = ("password", "passphrase", "secret", "token", "authorization", "private_key")
 HIDDEN = "(hidden)"
 
-QUIET = ("asyncssh", "uvicorn", "sqlalchemy", "alembic", "dbos", "stamina", "asyncio")
+QUIET = ("asyncssh", "uvicorn", "sqlalchemy", "alembic", "asyncio")
 """Libraries whose news isn't ours: warnings and worse are."""
 
 

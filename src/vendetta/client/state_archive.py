@@ -1,9 +1,9 @@
 """The state of this user's own server as one private file: taken while it runs, put back while it doesn't.
 
-A tar of two SQLite files, what is known and the recorded steps of operations, with a manifest. The steps are copied
-first. So an operation that goes on meanwhile is at least as far in the state as in its steps: put back, it does again
-what has no record, which every step can stand. The other way round it would pass over steps whose effects the state
-doesn't know.
+A tar of a SQLite file with a manifest. Versions before schema 0009 kept the steps of operations in a second file: one
+that is there yet, since no newer server has run, is taken along, before the state. So an operation that goes on
+meanwhile is at least as far in the state as in its steps: put back, it does again what has no record, which every step
+can stand. The other way round it would pass over steps whose effects the state doesn't know.
 """
 
 import io
@@ -88,7 +88,7 @@ def restore(source: Path, state_file: Path, *, newest_schema: str) -> Manifest:
         with _explaining(f"write {state_file}"), _scratch(state_file.parent) as folder:
             for name in (OPERATIONS, STATE):
                 _unpack(archive, name, folder / name, source)
-            # without steps to go on from, operations begin again
+            # steps of another state are none to go on from
             if not (folder / OPERATIONS).exists():
                 _remove(operations_file(state_file))
             else:

@@ -1,13 +1,7 @@
 """Who asks for a change, and on what terms: carried as one value from the route to the operation."""
 
 from dataclasses import dataclass, replace
-from typing import Self, TypedDict
-
-
-class Terms(TypedDict):
-    actor: str
-    key: str | None
-    deadline_seconds: float | None
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +15,6 @@ class Ask:
     actor: str
     key: str | None = None
     deadline_seconds: float | None = None
-
-    @property
-    def terms(self) -> Terms:
-        """Return the keyword arguments of `Operations.submit`."""
-        return Terms(actor=self.actor, key=self.key, deadline_seconds=self.deadline_seconds)
 
     def for_one(self, name: str) -> Self:
         """Return the ask for one of several: its key is made of this one's and the name."""

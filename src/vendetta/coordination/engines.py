@@ -1,20 +1,22 @@
 """The way from a node's name to a provider bound to its leased connection, and the rule of what is tried again."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from types import TracebackType
 from typing import Self, TypeVar
 from weakref import WeakKeyDictionary
 
-import stamina
 import structlog
 
+from vendetta.coordination.retry_rules import pause_after
 from vendetta.errors import EngineUnavailable, InvalidInput, LinkError, ProviderError, Unsupported
 from vendetta.models import Node, ProviderStatus, Way
 from vendetta.providers.base import Provider
 from vendetta.providers.registry import Registry
-from vendetta.ssh.breaker import HOPELESS
+from vendetta.ssh.breaker import build_pause
 from vendetta.ssh.channel import Connection
 from vendetta.ssh.endpoint import Endpoint
 from vendetta.ssh.pool import Pool
@@ -154,27 +156,20 @@ class Engines:
         A step of an operation asks for no retries here: its own are shown, and wait for the node. A `LinkError` says in
         its details whether anything was `sent`.
         """
-        sent = False
-
-        def worth_another_try(error: Exception) -> bool:
-            if not isinstance(error, LinkError) or isinstance(error, HOPELESS):
-                return False
-            return idempotent or not sent
-
-        async for attempt in stamina.retry_context(
-            on=worth_another_try, attempts=retries + 1, timeout=None, wait_initial=0.1, wait_max=5.0, wait_jitter=0.2
-        ):
-            with attempt:
-                sent = False
-                try:
-                    async with self.provider(node_name, kind) as provider:
-                        sent = True
-                        on_sent()
-                        return await use(provider)
-                except LinkError as exc:
-                    exc.details["sent"] = sent
+        for number in count(1):
+            sent = False
+            try:
+                async with self.provider(node_name, kind) as provider:
+                    sent = True
+                    on_sent()
+                    return await use(provider)
+            except LinkError as exc:
+                exc.details["sent"] = sent
+                seconds = pause_after(exc, number, once=not idempotent, retries=retries, pause=build_call_pause)
+                if seconds is None or number > retries:
                     raise
-        raise AssertionError("unreachable")  # pragma: no cover - the last attempt returns or raises
+                await asyncio.sleep(seconds)
+        raise AssertionError("unreachable")  # pragma: no cover - the last try returns or raises
 
     def _keep(self, connection: Connection, provider: Provider) -> None:
         """Closed with its connection."""
@@ -192,3 +187,8 @@ class Engines:
             async with AsyncExitStack() as closing:
                 for provider in self._bound.pop(connection, {}).values():
                     closing.push_async_callback(provider.close)
+
+
+def build_call_pause(failures: int) -> float:
+    """Return the seconds until the next try of a call that somebody waits for: a tenth of those of a step."""
+    return 0.1 * build_pause(failures, random.random())  # noqa: S311

@@ -13,8 +13,9 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from vendetta.errors import InvalidInput
-from vendetta.paths import describe_location
+from vendetta.paths import describe_location, operations_file
 
+from .adoption import Adoption
 from .claims import ClaimedNode, Claims, Lease, LeaseLost, NodeClaim, OperationLease, fence
 from .connection import hold
 from .credentials import Credential, Credentials
@@ -26,11 +27,13 @@ from .operations import Operations
 from .replicas import Peer, Replicas
 from .rows import Page
 from .schema import HEAD, current_version, upgrade
+from .steps import STEPS_VERSION, OperationSteps, Outcome, number_step
 from .tables import properties
 from .tokens import Tokens
 from .workspaces import Committed, Workspaces
 
 __all__ = [
+    "STEPS_VERSION",
     "ClaimedNode",
     "Committed",
     "Credential",
@@ -38,11 +41,13 @@ __all__ = [
     "LeaseLost",
     "NodeClaim",
     "OperationLease",
+    "Outcome",
     "Page",
     "Peer",
     "Store",
     "StoreUnavailable",
     "Transaction",
+    "number_step",
 ]
 
 
@@ -56,6 +61,7 @@ class Transaction:
     nodes: Nodes
     workspaces: Workspaces
     operations: Operations
+    steps: OperationSteps
     events: Events
     notify: Callable[[str, Payload], Awaitable[None]]
     """Tells all servers of a topic, once it is committed."""
@@ -64,9 +70,12 @@ class Transaction:
 
 
 class Store:
-    """Entered before use. `server_id` is made with the database, and stays for its life."""
+    """Entered before use. `server_id` is made with the database, and stays for its life.
 
-    def __init__(self, location: str) -> None:
+    `steps_version` is that of the steps by which operations are performed here: see `steps`.
+    """
+
+    def __init__(self, location: str, steps_version: str = STEPS_VERSION) -> None:
         self.location = location if "://" in location else str(Path(location).expanduser())
         """May hold a password: `describe_location` says it to people."""
         self.server_id = ""
@@ -74,10 +83,14 @@ class Store:
         self.news = News(self._database)
         self.nodes = Nodes(self._database)
         self.workspaces = Workspaces(self._database)
-        self.operations = Operations(self._database)
+        self.steps_version = steps_version
+        self.operations = Operations(self._database, steps_version)
+        self.steps = OperationSteps(self._database)
+        older_file = None if self.shared else operations_file(Path(self.location))
+        self.adoption = Adoption(self._database, steps_version, older_file)
         self.events = Events(self._database, self.news)
         self.tokens = Tokens(self._database)
-        self.replicas = Replicas(self._database, self.news, shared=self.shared)
+        self.replicas = Replicas(self._database, self.news, steps_version, shared=self.shared)
         self.claims = Claims(self._database, self.news)
         self.credentials = Credentials(self._database)
 
@@ -99,19 +112,20 @@ class Store:
             yield Transaction(
                 Nodes(joined),
                 Workspaces(joined),
-                Operations(joined),
+                Operations(joined, self.steps_version),
+                OperationSteps(joined),
                 Events(joined, self.news),
                 partial(self.news.notify_within, connection),
                 partial(fence, connection),
             )
 
     @classmethod
-    def open(cls, state_file: str) -> Self:
+    def open(cls, state_file: str, steps_version: str = STEPS_VERSION) -> Self:
         """`async with Store.open(…)`: a path for SQLite, or a `postgresql://` URL; migrated on entering.
 
         Raises `InvalidInput` for a place that can't be used, `Unsupported` for the state of a newer program.
         """
-        return cls(state_file)
+        return cls(state_file, steps_version)
 
     async def __aenter__(self) -> Self:
         try:

@@ -5,7 +5,7 @@ write was there before the next claim, or it is refused. Another replica than th
 asked it to, borrows the claim for a moment by the database's clock.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,10 +18,9 @@ from .connection import Connection, is_shared
 from .database import Access
 from .news import News
 from .replicas import TOPIC, build_alive
+from .rows import in_pieces
 from .tables import nodes, operations, replicas
 
-AT_ONCE = 1000
-"""Of the values that one statement takes."""
 BORROWED_SECONDS = 30.0
 """How long a claim that was borrowed counts: enough to ask a node, and over for who wakes from a pause."""
 
@@ -84,7 +83,8 @@ class Claims:
         unwatched = and_(~nodes.c.wanted, nodes.c.status != "unknown")
         stale = and_(literal(anew), nodes.c.wanted, nodes.c.status == "connected")
         shares: list[ClaimedNode] = []
-        for ids in _in_pieces(node_ids):
+        # in one order, so that two replicas never wait for each other's rows
+        for ids in in_pieces(sorted(node_ids)):
             query = (
                 update(nodes)
                 .where(nodes.c.id.in_(ids), or_(_FREE, nodes.c.watcher == watcher), living)
@@ -106,7 +106,9 @@ class Claims:
     async def give(self, watcher: str, node_ids: Collection[str] | None = None) -> None:
         """Lets go of those that are the watcher's; None: of all."""
         query = update(nodes).where(nodes.c.watcher == watcher).values(watcher=None)
-        queries = [query] if node_ids is None else [query.where(nodes.c.id.in_(ids)) for ids in _in_pieces(node_ids)]
+        queries = (
+            [query] if node_ids is None else [query.where(nodes.c.id.in_(ids)) for ids in in_pieces(sorted(node_ids))]
+        )
         for one in queries:
             async with self._database.write() as connection:
                 await connection.execute(one)
@@ -172,9 +174,3 @@ async def _fence_node(connection: Connection, claim: NodeClaim) -> None:
 
 
 _FREE = or_(nodes.c.watcher.is_(None), nodes.c.watcher.not_in(select(replicas.c.id).where(build_alive())))
-
-
-def _in_pieces(ids: Collection[str]) -> Iterator[Sequence[str]]:
-    ordered = sorted(ids)  # in one order, so that two replicas never wait for each other's rows
-    for start in range(0, len(ordered), AT_ONCE):
-        yield ordered[start : start + AT_ONCE]

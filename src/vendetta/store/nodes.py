@@ -15,6 +15,7 @@ from .statements import KEY
 from .tables import nodes
 
 _WAY = select(*(nodes.c[field.name] for field in fields(Way))).where(nodes.c.name == bindparam(KEY))
+_HOLD = select(nodes).where(nodes.c.name == bindparam(KEY)).with_for_update(read=True)
 _BOOT_ID = select(nodes.c.boot_id).where(nodes.c.name == bindparam(KEY))
 
 
@@ -30,6 +31,10 @@ class Nodes(NamedTable[Node]):
     async def way(self, name: str) -> Way:
         """A small part of what `get` reads. Raises `NodeNotFound`."""
         return parse_row(Way, await self._first(_WAY, name))
+
+    async def hold(self, name: str) -> Node:
+        """Return it, and let nobody change it before the transaction ends. Raises `NodeNotFound`."""
+        return parse_row(Node, await self._first(_HOLD, name))
 
     async def boot_id(self, name: str) -> str | None:
         """None also where there is no such node."""

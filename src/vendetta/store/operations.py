@@ -1,21 +1,21 @@
 """The operations, by id, in the order in which they were asked for. Their progress is not kept here."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Update, bindparam, delete, func, insert, or_, select, true, update
+from sqlalchemy import Update, bindparam, delete, func, insert, or_, select, true
 from sqlalchemy.exc import IntegrityError
 
 from vendetta.errors import OperationNotFound
 from vendetta.models import FINISHED, Operation
 
 from .database import Access
-from .rows import Page, build_page, build_values, match_given, parse_number, parse_row, parse_rows
+from .rows import Page, build_page, build_values, in_pieces, match_given, parse_number, parse_row, parse_rows
 from .statements import KEY, build_parameters, new_value, select_by, update_by
-from .tables import operations
+from .tables import operation_steps, operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,11 @@ class Kept:
 
 
 class Operations:
-    def __init__(self, database: Access) -> None:
+    """`steps_version` is that of the steps by which those that are added here will be performed."""
+
+    def __init__(self, database: Access, steps_version: str) -> None:
         self._database = database
+        self._steps_version = steps_version
 
     async def add(
         self,
@@ -43,6 +46,7 @@ class Operations:
         values = build_values(operation)
         del values["progress"]
         values |= {"input": input, "key": key, "cancelling": False, "lane": lane, "holder": holder}
+        values["steps_version"] = self._steps_version
         try:
             async with self._database.write() as connection:
                 await connection.execute(_ADD, values)
@@ -110,25 +114,6 @@ class Operations:
             return None
         return None if row is None else parse_row(Operation, row)
 
-    async def take_over(self, holder: str, gone: Collection[str] | None) -> Sequence[Operation]:
-        """Those unfinished that nobody holds, or that `gone` (None: anybody) held: `holder` does now."""
-        free = true() if gone is None else or_(operations.c.holder.in_(gone), operations.c.holder.is_(None))
-        query = (
-            update(operations)
-            .where(operations.c.state.not_in(FINISHED), free)
-            .values(holder=holder)
-            .returning(*operations.c)
-        )
-        async with self._database.write() as connection:
-            rows = (await connection.execute(query)).all()
-        return parse_rows(Operation, sorted(rows, key=lambda row: row.sequence))
-
-    async def holders(self) -> Collection[str]:
-        """Of those that are unfinished."""
-        query = select(operations.c.holder).where(operations.c.state.not_in(FINISHED)).distinct()
-        async with self._database.read() as connection:
-            return [holder for holder in (await connection.execute(query)).scalars() if holder is not None]
-
     async def count_by_state(self) -> Mapping[tuple[str, str], int]:
         """By kind and state, of those that are kept."""
         kind, state = operations.c.kind, operations.c.state
@@ -144,14 +129,20 @@ class Operations:
         return parse_rows(Operation, rows)
 
     async def prune(self, *, keep: int, before: datetime | None = None) -> Sequence[str]:
-        """Forgets finished ones but for the `keep` newest, and those that finished before a time. Returns their ids."""
+        """Forget finished ones but for the `keep` newest, and those that finished before a time, with their steps.
+
+        Returns their ids.
+        """
         finished = operations.c.state.in_(FINISHED)
         kept = select(operations.c.sequence).where(finished).order_by(operations.c.sequence.desc()).limit(keep)
         surplus = operations.c.sequence.not_in(kept.scalar_subquery())
         old = surplus if before is None else or_(surplus, operations.c.finished_at < before)
         async with self._database.write() as connection:
             removed = await connection.execute(delete(operations).where(finished, old).returning(operations.c.id))
-            return removed.scalars().all()
+            ids = removed.scalars().all()
+            for some in in_pieces(ids):
+                await connection.execute(delete(operation_steps).where(operation_steps.c.operation.in_(some)))
+            return ids
 
     async def list(
         self,

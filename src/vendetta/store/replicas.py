@@ -32,23 +32,23 @@ class Peer:
 
 
 class Replicas:
-    """`shared`: others may use the database too, so leases end."""
+    """`shared`: others may use the database too, so leases end. `steps_version`: of the steps performed here."""
 
-    def __init__(self, database: Access, news: News, *, shared: bool) -> None:
+    def __init__(self, database: Access, news: News, steps_version: str, *, shared: bool) -> None:
         self._database = database
         self._news = news
+        self._steps_version = steps_version
         self._shared = shared
 
     async def join(self, replica: Replica, lease_seconds: float) -> Sequence[Peer]:
         """Anew, also where it had a place before. Returns all that live, as `renew` does."""
-        mine = replicas.c.id == replica.id
         # on SQLite whatever is there is of a process that has ended
-        stale = or_(mine, replicas.c.expires_at <= func.now()) if self._shared else literal(True)
+        stale = or_(replicas.c.id == replica.id, replicas.c.expires_at <= func.now()) if self._shared else literal(True)
         kept = {name: value for name, value in build_values(replica).items() if name in replicas.c}
         async with self._database.write() as connection:
             await connection.execute(delete(replicas).where(stale))
-            values = {**kept, "watches": True, "expires_at": self._expiry(lease_seconds)}
-            await connection.execute(insert(replicas).values(values))
+            mine = {"watches": True, "steps_version": self._steps_version, "expires_at": self._expiry(lease_seconds)}
+            await connection.execute(insert(replicas).values({**kept, **mine}))
             await self._news.notify_within(connection, TOPIC, {})
             return await self._peers(connection)
 

@@ -1,6 +1,6 @@
 """Between rows and models, by name of field; and pages of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -14,6 +14,9 @@ T = TypeVar("T")
 
 LARGEST = 2**63 - 1
 """Of the integers that a database holds."""
+
+AT_ONCE = 1000
+"""Of the values that one statement takes; SQLite takes 32,766."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +64,9 @@ def parse_number(cursor: str) -> int:
     if not cursor.isdecimal() or int(cursor) > LARGEST:
         raise InvalidInput(f'cursor "{cursor}" is none of ours', hint="Take it from next_cursor of the page before.")
     return int(cursor)
+
+
+def in_pieces(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Iterate over as many of them at a time as one statement takes."""
+    for start in range(0, len(ids), AT_ONCE):
+        yield ids[start : start + AT_ONCE]

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 
 from vendetta.errors import Unsupported
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest migration. Known without alembic, whose import takes longer than everything else here together."""
 
 VERSION_TABLE = "schema_version"

@@ -106,6 +106,8 @@ replicas = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("watches", Boolean, nullable=False),
     Column("expires_at", UtcDateTime),
+    # of the steps that it performs; null for a program from before they had one
+    Column("steps_version", String),
 )
 
 # what replicas on different machines must all know to log in to the nodes; content is null where it is no more
@@ -172,11 +174,23 @@ operations = Table(
     Column("cancelling", Boolean, nullable=False),
     Column("lane", String, index=True),
     Column("holder", String, index=True),
+    # of the steps that are recorded of it: see `steps`
+    Column("steps_version", String),
     sqlite_autoincrement=True,
 )
 
 _runs = operations.c.state == "running"
 Index("ix_operations_running_lane", operations.c.lane, unique=True, sqlite_where=_runs, postgresql_where=_runs)
+
+# what came of each step of an operation, by the step's name; null where one that must not run twice has begun
+operation_steps = Table(
+    "operation_steps",
+    metadata,
+    Column("operation", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    _json("outcome", nullable=True),
+    Column("once", Boolean, nullable=False),
+)
 
 # a number is never given twice, also when the newest events were pruned
 events = Table(

@@ -16,9 +16,9 @@ from vendetta.api.app import create_app
 from vendetta.api.composition import running_services
 from vendetta.api.metrics import Metrics
 from vendetta.api.services import Services
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.cluster.membership import LEASE_SECONDS
 from vendetta.coordination.operations import Steps
-from vendetta.coordination.operations import checkpoints as durable
 from vendetta.models import Operation
 from vendetta.paths import Paths
 from vendetta.settings import ServerConfig
@@ -70,7 +70,7 @@ class Work:
         return {"first": first, "second": await steps.run("second", self._note)}
 
     async def submit(self) -> Operation:
-        operation = await self.services.operations.submit("thing.work", "x", {}, actor="test")
+        operation = await self.services.operations.submit(Ask("test"), "thing.work", "x", {})
         await asyncio.wait_for(self.begun.wait(), PATIENCE_SECONDS)
         return operation
 
@@ -165,17 +165,17 @@ async def test_a_step_that_could_not_be_recorded_is_recorded_when_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     connected: list[sqlite3.Connection] = []
-    connect = durable._connect
+    connect = sqlite3.connect
 
     def limit(pages: int) -> None:
         for connection in connected:
             connection.execute(f"PRAGMA max_page_count={pages}")
 
-    def keep(path: str) -> sqlite3.Connection:
-        connected.append(connect(path))
+    def keep(path: str, **options: Any) -> sqlite3.Connection:
+        connected.append(connect(path, **options))
         return connected[-1]
 
-    monkeypatch.setattr(durable, "_connect", keep)
+    monkeypatch.setattr(sqlite3, "connect", keep)
     monkeypatch.setenv("HOME", str(tmp_path))
     async with serving(tmp_path, str(tmp_path / "state.db")) as (services, client):
         work, watch = Work(services, result="noted" * 50_000), services.events.watch()

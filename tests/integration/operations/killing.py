@@ -10,76 +10,74 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
-
-from dbos._queue import Queue
+from typing import Any, cast
 
 from vendetta import settings
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination import requests
 from vendetta.coordination.ask import Ask
-from vendetta.coordination.operations import checkpoints as durable
-from vendetta.coordination.operations.checkpoints import Durable, Json
+from vendetta.coordination.operations.journal import Journal
 from vendetta.coordination.operations.steps import Steps
-from vendetta.models import Operation
+from vendetta.models import FINISHED, Operation
 from vendetta.paths import Paths
 from vendetta.ssh.endpoint import Login
 
 ACTOR = "test"
 ASK = Ask(ACTOR)
-HURRY_SECONDS = 0.02
-"""How often it is looked what is to be gone on with. In earnest once a second will do, here it is most of the time."""
 
 
 class Boundaries:
     """The process ends at the fatal one. Between two of them nothing is written down.
 
-    An operation has been begun; each of its steps begins, is to be looked at, and has been done; its handler has
-    returned; what came of that has been recorded.
+    An operation has been begun; each of its steps begins, is to be looked at, has been done, writes what came of it
+    with what it did, and has been written; its handler has returned; what came of that has been written.
     """
 
-    def __init__(self, within: Durable) -> None:
+    def __init__(self) -> None:
         self._left: int | None = None
-        self._execute, within.execute = within.execute, self.execute  # type: ignore[method-assign]
-        self._step, within.step = within.step, self.step  # type: ignore[method-assign]
-        self._perform, within._perform = within._perform, self.perform
-        self._run_then, Steps.run_then = Steps.run_then, self._then_of()  # type: ignore[method-assign]
+        for method in ("begin", "finish"):
+            self._surround(Journal, method)
+        # before it, nothing is written since the step was done
+        self._surround(Journal, "keep_step", before=False)
+        self._surround(Steps, "record", before=False)
+        for method in ("run", "run_then", "run_once"):
+            self._surround(Steps, method, after=False)
+            self._watch_step(method)
 
     def arm(self, fatal: int | None) -> None:
         self._left = fatal
 
-    async def execute(self, id: str, *, resumed: bool) -> Json:
-        self._reach()
-        outcome = await self._execute(id, resumed=resumed)
-        self._reach()
-        return outcome
+    def _surround(self, owner: type, method: str, *, before: bool = True, after: bool = True) -> None:
+        """A boundary before each call of it, and one after."""
+        call = getattr(owner, method)
 
-    async def step(self, name: str, body: Callable[[], Awaitable[Json]]) -> Json:
-        async def watched() -> Json:
-            outcome = await body()
-            self._reach()
-            return outcome
-
-        self._reach()
-        return await self._step(name, watched)
-
-    def _then_of(self) -> Callable[..., Awaitable[Any]]:
-        def run_then(
-            steps: Steps, name: str, fn: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[Any]]
-        ) -> Awaitable[Any]:
-            async def watched() -> Any:
+        async def surrounded(*given: Any, **named: Any) -> Any:
+            if before:
                 self._reach()
-                return await then()
+            result = await call(*given, **named)
+            if after:
+                self._reach()
+            return result
 
-            return self._run_then(steps, name, fn, watched)
+        setattr(owner, method, surrounded)
 
-        return run_then
+    def _watch_step(self, method: str) -> None:
+        """A boundary once what a step does is done, and one once it was looked at."""
+        call = getattr(Steps, method)
 
-    async def perform(self, id: str) -> Json:
-        outcome = await self._perform(id)
-        self._reach()
-        return outcome
+        def watched(steps: Steps, name: str, *acts: Callable[[], Awaitable[Any]], **named: Any) -> Awaitable[Any]:
+            return cast(Awaitable[Any], call(steps, name, *(self._then_reach(act) for act in acts), **named))
+
+        setattr(Steps, method, watched)
+
+    def _then_reach(self, act: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        async def acted() -> Any:
+            result = await act()
+            self._reach()
+            return result
+
+        return acted
 
     def _reach(self) -> None:
         if self._left is not None:
@@ -94,16 +92,15 @@ def run(home: str, provider: str | None, pipe: int) -> None:
     `provider` is whose belongings it tells of.
     """
     os.environ.update(HOME=home, VENDETTA_HOME=f"{home}/v")
-    (Queue.__init__.__kwdefaults__ or {})["polling_interval_sec"] = durable.RESUMED_POLL_SECONDS = HURRY_SECONDS
     asyncio.run(serve(provider, Connection(pipe)))
 
 
 async def serve(provider: str | None, pipe: Connection) -> None:
     paths = Paths.from_environment()
     async with running_services(paths, settings.load(paths)) as services:
-        boundaries = Boundaries(services.operations._lives.durable)
-        for state in ("running", "pending"):
-            for left in (await services.operations.list(state=state)).items:
+        boundaries = Boundaries()
+        for left in (await services.operations.list()).items:
+            if left.state not in FINISHED:
                 await services.operations.wait(left.id, None)
         while True:
             pipe.send(await describe(services, provider))
@@ -183,7 +180,7 @@ async def describe(services: Services, provider: str | None) -> dict[str, Any]:
         held += [f"{node.name} {one.kind} {one.workspace}" for one in found]
     return {
         "server": (await services.status()).id,
-        "kinds": sorted(services.operations._lives.handlers),
+        "kinds": sorted(services.operations.handlers),
         "operations": {one.id: (one.kind, one.state, one.error and one.error.code) for one in operations},
         "workspaces": {one.name: (one.node, one.state) for one in (await services.workspaces.list()).items},
         "belongings": sorted(held),

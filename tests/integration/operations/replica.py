@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.cluster import Membership
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Operations, Steps
@@ -71,7 +72,7 @@ async def answer(operations: Operations, store: Store, *words: str) -> str:
             return str(len(await store.operations.unfinished()))
         case [("submit" | "hold") as verb, key, target]:
             try:
-                made = await operations.submit(KINDS[verb], target, {"key": key}, actor="test", key=key)
+                made = await operations.submit(Ask("test", key), KINDS[verb], target, {"key": key})
             except VendettaError:
                 return f"{key} -"
             return f"{key} {made.id}"

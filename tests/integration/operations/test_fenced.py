@@ -75,7 +75,7 @@ async def test_who_performs_it_writes(scene: Scene, write: str) -> None:
 
 @pytest.mark.parametrize("write", WRITES)
 async def test_who_does_no_more_writes_nothing(scene: Scene, write: str) -> None:
-    await scene.store.operations.take_over("second", ["first"])
+    await scene.store.adoption.take_over("second", ["first"])
     with pytest.raises(LeaseLost):
         await WRITES[write](scene)
     assert not await changed(scene)

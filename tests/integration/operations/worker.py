@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Operations, Steps
 from vendetta.errors import Cancelled, WrongState
@@ -27,6 +28,7 @@ class Worker:
         self.done = Path(options.folder) / "done"
         self.loop = asyncio.get_running_loop()
         self.tasks: list[asyncio.Task[Any]] = []
+        self.submitted = asyncio.Event()
 
     async def run(self) -> None:
         self.watch_events()
@@ -38,7 +40,8 @@ class Worker:
             async with self.operations:
                 for submission in self.options.submit:
                     kind, target = submission.split(":")
-                    await self.operations.submit(kind, target, {"by": "worker"}, actor="test")
+                    await self.operations.submit(Ask("test"), kind, target, {"by": "worker"})
+                self.submitted.set()
                 for operation in await store.operations.unfinished():
                     await self.operations.wait(operation.id, None)
                 for operation in reversed((await self.operations.list()).items):
@@ -94,6 +97,8 @@ class Worker:
             await asyncio.Event().wait()
 
     async def point(self, steps: Steps, name: str) -> None:
+        # the first may be there before the last is recorded
+        await self.submitted.wait()
         await self.stop(name)
         if name == self.options.cancel_at:
             self.tasks.append(asyncio.create_task(self.operations.cancel(steps.operation.id)))

@@ -16,7 +16,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import dbos  # noqa: F401 - half a second, once
 import msgspec
 
 from vendetta.api.composition import running_services

@@ -151,7 +151,7 @@ async def test_a_database_that_is_away_for_a_moment_is_no_nodes_fault(
 
     monkeypatch.setattr(key_rotation, "build_endpoint", read_endpoint)
     monkeypatch.setattr(services.events, "emit", emit_event)
-    operation = await services.operations.submit("key.rotate", "server", {"nodes": [], "type": None}, actor="test")
+    operation = await services.operations.submit(Ask("test"), "key.rotate", "server", {"nodes": [], "type": None})
     ended = await services.operations.wait(operation.id, None)
     rotation = msgspec.convert(ended.result, KeyRotation)
     assert [outcome.error for outcome in rotation.nodes] == [None] * 3

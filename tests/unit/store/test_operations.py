@@ -79,11 +79,11 @@ async def test_pruning_keeps_the_unfinished_and_the_newest(store: Store) -> None
 async def test_one_operation_claimed_by_two_is_taken_by_one(store: Store) -> None:
     for name in ("one", "two"):
         await store.operations.add(make_operation(name, state="pending"), {}, None, lane="workspace web", holder="gone")
-    claims = await asyncio.gather(*(store.operations.take_over(holder, ["gone"]) for holder in ("a", "b")))
+    claims = await asyncio.gather(*(store.adoption.take_over(holder, ["gone"]) for holder in ("a", "b")))
     assert sorted(len(claim) for claim in claims) == [0, 2]
     holder, other = ("a", "b") if claims[0] else ("b", "a")
     assert [operation.id for operation in max(claims, key=len)] == ["one", "two"]
-    assert await store.operations.holders() == [holder]
+    assert await store.adoption.holders() == [holder]
     begin = store.operations.begin
     assert await begin("one", holder=other, lane="workspace web", in_order=True) is None
     assert await begin("two", holder=holder, lane="workspace web", in_order=True) is None, "one comes first"
@@ -94,5 +94,5 @@ async def test_one_operation_claimed_by_two_is_taken_by_one(store: Store) -> Non
     assert await store.operations.finish("one", holder=other, state="failed") is None
     assert await store.operations.finish("one", holder=holder, state="succeeded")
     assert await begin("two", holder=holder, lane="workspace web", in_order=True)
-    assert await store.operations.take_over("c", []) == []
-    assert [operation.id for operation in await store.operations.take_over("c", None)] == ["two"]
+    assert await store.adoption.take_over("c", []) == []
+    assert [operation.id for operation in await store.adoption.take_over("c", None)] == ["two"]

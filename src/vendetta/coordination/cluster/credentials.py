@@ -14,15 +14,15 @@ from typing import Self
 
 import structlog
 
+from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.models import Key
 from vendetta.ssh.files import write_private
 from vendetta.ssh.identity import HostKeys, Keys
-from vendetta.store import Credential, Store
+from vendetta.store import Credential, Store, StoreUnavailable
 from vendetta.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
-RETRY_SECONDS = 1.0
 REPLACED = "replaced"
 """A folder for own keys that were here and aren't those of the database: a private key is never thrown away."""
 
@@ -38,6 +38,7 @@ class Credentials:
         self._since: datetime | None = None
         self._known_keys: dict[str, str] = {}
         self._pins: asyncio.Queue[Credential] = asyncio.Queue()
+        self._down = asyncio.Event()
         self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -64,8 +65,21 @@ class Credentials:
             await cancel_and_wait(self._task)
 
     async def settled(self) -> None:
-        """Returns when every host key that was accepted or forgotten here is written."""
-        await self._pins.join()
+        """Returns when every host key that was accepted or forgotten here is written.
+
+        Raises `StoreUnavailable` while that can't be: it is written once the database is back.
+        """
+        written = asyncio.ensure_future(self._pins.join())
+        down = asyncio.ensure_future(self._down.wait())
+        try:
+            await asyncio.wait([written, down], return_when=asyncio.FIRST_COMPLETED)
+            if not written.done():
+                raise StoreUnavailable(
+                    "the host keys that were accepted here can't be shared with the other servers yet",
+                    hint="Try again: it goes on by itself once the database answers.",
+                )
+        finally:
+            await cancel_and_wait(written, down)
 
     async def pull(self) -> bool:
         """Takes over what other replicas have changed; whether that changes anything here."""
@@ -111,17 +125,20 @@ class Credentials:
         while True:
             pin = await self._pins.get()
             try:
-                await self._keep(pin)
+                await retry_while_store_is_down(lambda pin=pin: self._keep(pin))  # type: ignore[misc]
+            except Exception:
+                # of this one: what is wrong with it doesn't hold up the others, nor who waits for them
+                log.exception("host key not shared", name=pin.name)
             finally:
                 self._pins.task_done()
 
     async def _keep(self, pin: Credential) -> None:
-        while True:
-            try:
-                return await self._store.credentials.put([pin])
-            except Exception as exc:
-                log.warning("host key not shared yet", name=pin.name, error=str(exc))
-                await asyncio.sleep(RETRY_SECONDS)
+        self._down.clear()
+        try:
+            await self._store.credentials.put([pin])
+        except StoreUnavailable:
+            self._down.set()
+            raise
 
     async def _take_over(self, files: Mapping[str, str], pins: Mapping[str, str]) -> None:
         """What the database has takes the place of what is here."""

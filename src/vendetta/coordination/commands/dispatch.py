@@ -81,7 +81,7 @@ class Dispatcher:
         if kind := ACTIONS[command.action].change:
             return await self._change(ask, kind, node, command, config)
         given = {"node": node, "command": command.model_dump(mode="json")}
-        return await self._operations.submit("node.execute", node, given, **ask.terms)
+        return await self._operations.submit(ask, "node.execute", node, given)
 
     async def _run(self, steps: Steps, given: dict[str, Any]) -> dict[str, Any]:
         """Waits for the node where its link is lost; what the provider refuses is a result."""

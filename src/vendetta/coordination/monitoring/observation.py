@@ -14,7 +14,7 @@ from vendetta.coordination.events import Events
 from vendetta.errors import InstanceNotFound, WorkspaceNotFound
 from vendetta.models import Instance, InstanceState, Wanted, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
-from vendetta.store import Lease, Store
+from vendetta.store import Lease, Store, Transaction
 
 from .last_output import read_last_lines
 
@@ -32,6 +32,8 @@ STATES: Mapping[InstanceState, WorkspaceState] = {
 }
 
 OnRestart = Callable[[Workspace, str], Awaitable[None]]
+Record = Callable[[Transaction, Workspace | None], Awaitable[None]]
+"""Writes what has become of a workspace elsewhere too, in the same transaction."""
 _TRIES = 5
 """How often one is looked at again because it changed while it was looked at."""
 
@@ -43,11 +45,15 @@ class Observation:
         self._overlooked: set[str] = set()
         self._on_restart: OnRestart = _nothing
         self._lease: Lease | None = None
+        self._record: Record | None = None
 
-    def under(self, lease: Lease | None) -> Self:
-        """The same, but what it writes is refused with `LeaseLost` where the lease counts no more."""
+    def under(self, lease: Lease | None, record: Record | None = None) -> Self:
+        """The same, but what it writes is refused with `LeaseLost` where the lease counts no more.
+
+        `record` is given what a workspace is found to be, or None once it is forgotten, in the transaction of that.
+        """
         fenced = copy.copy(self)
-        fenced._lease = lease  # noqa: SLF001 - of its own kind
+        fenced._lease, fenced._record = lease, record  # noqa: SLF001 - of its own kind
         return fenced
 
     def on_restart(self, listener: OnRestart) -> None:
@@ -90,6 +96,8 @@ class Observation:
         with suppress(WorkspaceNotFound):
             async with self._store.transaction(self._lease) as stored:
                 await stored.workspaces.remove(name)
+                if self._record:
+                    await self._record(stored, None)
 
     # what the monitor calls
 
@@ -179,6 +187,8 @@ class Observation:
         event = None
         async with self._store.transaction(self._lease) as stored:
             after = await stored.workspaces.observe(before, findings, guarded=guarded)
+            if after and self._record:
+                await self._record(stored, after)
             if after and (before.state, before.reason) != (after.state, after.reason):
                 data: dict[str, Any] = {"node": after.node, "before": before.state, "reason": after.reason}
                 if after.state in ("stopped", "failed"):

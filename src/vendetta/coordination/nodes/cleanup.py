@@ -10,8 +10,8 @@ from vendetta.coordination.ask import Ask
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.coordination.operations.children import wait_for_child
-from vendetta.coordination.operations.retry_rules import RETRIES
 from vendetta.coordination.requests import NodeCleanupRequest, RemoveRequest, validated
+from vendetta.coordination.retry_rules import RETRIES
 from vendetta.coordination.workspaces import Workspaces
 from vendetta.errors import ProviderError, VendettaError
 from vendetta.models import Belonging, CleanupResult, Operation, Progress
@@ -48,7 +48,7 @@ class Cleanup:
         await self._store.nodes.get(node)
         if request.provider is not None:
             self._engines.registry.check(request.provider)
-        return await self._operations.submit("node.cleanup", node, request.build_input(), **ask.terms)
+        return await self._operations.submit(ask, "node.cleanup", node, request.build_input())
 
     async def _clean(self, steps: Steps, given: Given) -> Given:
         request = validated(NodeCleanupRequest, given)

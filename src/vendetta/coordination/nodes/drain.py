@@ -79,7 +79,7 @@ class Draining:
 
     async def _submit(self, ask: Ask, kind: str, node: str, request: Request) -> Operation:
         await self._store.nodes.get(node)
-        return await self._operations.submit(kind, node, request.build_input(), **ask.terms)
+        return await self._operations.submit(ask, kind, node, request.build_input())
 
     async def plan(self, node: str, request: DrainRequest) -> DrainResult:
         """What a drain would do with each workspace, and where it would go. Raises `NodeNotFound`."""

@@ -11,8 +11,8 @@ import msgspec
 from vendetta.coordination.ask import Ask
 from vendetta.coordination.engines import Engines
 from vendetta.coordination.operations import Handler, Operations, Steps
-from vendetta.coordination.operations.retry_rules import RETRIES
 from vendetta.coordination.requests import ImageRequest
+from vendetta.coordination.retry_rules import RETRIES
 from vendetta.errors import DeadlineExceeded, ImageNotFound, VendettaError
 from vendetta.models import BuildNews, Image, Operation, Problem, Progress
 from vendetta.providers import powers
@@ -54,7 +54,7 @@ class Images:
         """`content` is a file that holds an image. The operation's result is the `Image`."""
         given = await self._build_input(request)
         file = await self._uploads.take(content, ask.key)
-        operation = await self._operations.submit("image.push", request.node, {**given, "file": file}, **ask.terms)
+        operation = await self._operations.submit(ask, "image.push", request.node, {**given, "file": file})
         if operation.finished_at is not None:
             await self._uploads.remove(file)
         return operation
@@ -62,11 +62,11 @@ class Images:
     async def pull(self, ask: Ask, request: ImageRequest) -> Operation:
         """The operation's result is the `Image`."""
         given = await self._build_input(request)
-        return await self._operations.submit("image.pull", request.node, given, **ask.terms)
+        return await self._operations.submit(ask, "image.pull", request.node, given)
 
     async def remove(self, ask: Ask, request: ImageRequest) -> Operation:
         given = await self._build_input(request)
-        return await self._operations.submit("image.remove", request.node, given, **ask.terms)
+        return await self._operations.submit(ask, "image.remove", request.node, given)
 
     async def _build_input(self, request: ImageRequest) -> Given:
         kind = await self._engines.choose(request.node, request.provider, "images")

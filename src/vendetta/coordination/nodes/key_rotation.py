@@ -58,7 +58,7 @@ class KeyRotations:
         """Of these nodes; none: of all. Its result is a `KeyRotation`. Raises `NodeNotFound`."""
         for name in request.nodes:
             await self._store.nodes.get(name)
-        return await self._operations.submit(KIND, TARGET, request.build_input(), **ask.terms)
+        return await self._operations.submit(ask, KIND, TARGET, request.build_input())
 
     async def _rotate(self, steps: Steps, given: dict[str, Any]) -> dict[str, Any]:
         plan = await steps.run("prepare", lambda: self._prepare(given))

@@ -1,77 +1,86 @@
-"""What other processes leave: held by one of those that live, and gone on with from its recorded steps.
+"""Go on with what other processes have left: operations that are unfinished, and whose holder is gone.
 
-Who holds an operation says how it ends. Who runs one that was in the middle is for `durable` to say, whose rows are
-fenced: it may be another process than the one that holds it, which waits for the outcome.
+With SQLite that is whatever is unfinished when the process begins. Where replicas share the database, one that is left
+takes over what a gone one held, then and when the next one goes: an operation that another version of the steps has
+begun is left to the replicas that perform that version, and taken over once there is none.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+import asyncio
+from collections.abc import Collection, Sequence
 
-from vendetta.models import FINISHED, Operation
+from vendetta.coordination.store_retry import retry_while_store_is_down
+from vendetta.models import Operation
 from vendetta.store import Store
 
-from .journal import Journal, Peers
+from .journal import Journal, Peers, parse_replica
 from .lanes import LiveOperation
 from .runner import Runner
 
 
 class Adoption:
-    def __init__(self, store: Store, records: Journal, lives: Runner, group: Peers | None) -> None:
+    def __init__(self, store: Store, journal: Journal, runner: Runner, group: Peers | None) -> None:
         self._store = store
-        self._records = records
-        self._lives = lives
+        self._journal = journal
+        self._runner = runner
         self._group = group
-        self._taken: list[LiveOperation] = []
         self._lost = False
+        self._turn = asyncio.Lock()
 
-    async def prepare(self) -> Sequence[str]:
-        """Takes what was left before this process began. Returns who is gone."""
-        gone: list[str] | None = None
+    async def start(self) -> None:
+        """Go on with what was left before this process began; from now on also with what others leave."""
+        await self._adopt()
+        self._store.adoption.forget_older()
         if self._group:
-            alive = self._group.alive()
-            gone = [holder for holder in await self._store.operations.holders() if holder not in alive]
-        self._taken = [await self._resume(operation) for operation in await self._records.take_over(gone)]
-        return gone or []
-
-    async def begin(self, gone: Sequence[str]) -> None:
-        """Goes on with that; from now on also with what others leave."""
-        for run in self._taken:
-            self._lives.begin(run)
-        await self._lives.durable.recover(gone)
-        if self._group:
-            self._group.on_gone(lambda replica: self._adopt_later([replica]))
+            self._group.on_gone(lambda replica: self._adopt_later())
             self._group.on_change(self._heed)
 
-    async def join(self, id: str) -> LiveOperation | None:
-        """To run what another process holds."""
-        operation = await self._store.operations.get(id)
-        if operation.state in FINISHED:
-            return None
-        # it was begun before; whoever holds it now says so a moment later
-        run = await self._resume(replace(operation, attempts=max(2, operation.attempts)))
-        run.turn.set()
-        return run
-
-    def _adopt_later(self, gone: Sequence[str]) -> None:
-        self._lives.spawn(self._adopt(gone))
-
-    async def _adopt(self, gone: Sequence[str]) -> None:
-        for operation in await self._records.take_over(gone):
-            self._lives.begin(await self._resume(operation))
-        await self._lives.durable.recover(gone)
-
     def _heed(self, alive: frozenset[str]) -> None:
-        """Where this process has lost its place, others go on with what it held; it takes back what they didn't."""
+        """Abandon all where this process has lost its place; take back what nobody took when it has it again."""
         if not alive:
             self._lost = True
-            for run in self._lives.runs:
-                run.abandon()
+            for live in self._runner.lives():
+                live.abandon()
         elif self._lost:
             self._lost = False
-            self._adopt_later([self._records.holder])
+            self._adopt_later(self._journal.holder)
 
-    async def _resume(self, operation: Operation) -> LiveOperation:
-        kept = await self._store.operations.kept(operation.id)
-        run = self._lives.runs.get(operation.id) or self._lives.line_up(operation, kept.input)
-        run.cancelling = kept.cancelling
-        return run
+    def _adopt_later(self, *own: str) -> None:
+        self._runner.spawn(self._adopt(own))
+
+    async def _adopt(self, own: Collection[str] = ()) -> None:
+        async with self._turn:
+            for operation in await self._take_over(own):
+                live = self._runner.get(operation.id)
+                if live is None:
+                    await self._resume(operation)
+                elif live.abandoned:
+                    self._runner.spawn(self._resume_after(live, operation))
+                # else it was asked for here since the place is back
+
+    async def _take_over(self, own: Collection[str]) -> Sequence[Operation]:
+        """Return what is held here from now on, by this process alone; with what `own`, its own holder, held."""
+
+        async def take() -> Sequence[Operation]:
+            gone: list[str] | None = None
+            if self._group:
+                alive = self._group.alive()
+                if not alive:
+                    return []  # this one is out itself; it takes over what it finds when it is back
+                holders = await self._store.adoption.holders()
+                gone = [*own, *(holder for holder in holders if parse_replica(holder) not in alive)]
+            return await self._store.adoption.take_over(self._journal.holder, gone)
+
+        return await retry_while_store_is_down(take, stopping=self._runner.is_stopping)
+
+    async def _resume_after(self, live: LiveOperation, operation: Operation) -> None:
+        # the step that was cancelled here may still be cleaning up
+        await live.over.wait()
+        await self._resume(operation)
+
+    async def _resume(self, operation: Operation) -> None:
+        kept = await retry_while_store_is_down(
+            lambda: self._store.operations.kept(operation.id), stopping=self._runner.is_stopping
+        )
+        live = self._runner.line_up(operation, kept.input)
+        live.cancelling = kept.cancelling
+        self._runner.begin(live)

@@ -6,11 +6,10 @@ database's to see to. One on SQLite is alone: its own line is all there is.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -19,7 +18,7 @@ from vendetta.coordination.events import Events
 from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.errors import Conflict, WrongState
 from vendetta.models import FINISHED, Operation, Progress
-from vendetta.store import OperationLease, Store, Transaction
+from vendetta.store import OperationLease, Outcome, Store, Transaction
 
 from .lanes import LiveOperation, build_duration
 
@@ -66,10 +65,14 @@ class Journal:
 
     @property
     def holder(self) -> str:
-        return self._group.id if self._group else self._store.server_id
+        """This process, with the version of the steps that it performs.
+
+        So that a replica of a program that knows no versions doesn't take it for one that it may take over from.
+        """
+        return f"{self._group.id}/{self._store.steps_version}" if self._group else self._store.server_id
 
     def held(self, operation: str) -> OperationLease:
-        """What is written of it may be fenced with."""
+        """Return what all that is written of it is fenced with."""
         return OperationLease(operation=operation, holder=self.holder)
 
     @property
@@ -80,11 +83,6 @@ class Journal:
     def holding(self) -> bool:
         """Whether what this process holds is still its own: somebody else may go on with it otherwise."""
         return self._group is None or self._group.member
-
-    async def take_over(self, gone: Sequence[str] | None) -> Sequence[Operation]:
-        """What those held who are gone (None: whoever held it), from now on held here, by one process alone."""
-        take = partial(self._store.operations.take_over, self.holder, gone)
-        return await retry_while_store_is_down(take, stopping=self._stopping)
 
     async def check_same(self, run: LiveOperation, recorded: Operation, key: str | None) -> None:
         """Raises `Conflict` where the operation that was made with the key isn't the one that is asked for."""
@@ -129,6 +127,21 @@ class Journal:
             async with asyncio.timeout(LOOK_SECONDS):
                 await changed.wait()
 
+    async def keep_step(self, id: str, name: str, outcome: Outcome | None, *, once: bool = False) -> None:
+        """Write what came of a step of it, or that it has begun, once the database can be used.
+
+        Raises `LeaseLost`, and `StoreUnavailable` once the server stops.
+        """
+        await retry_while_store_is_down(
+            lambda: self._store.steps.keep(self.held(id), name, outcome, once=once), stopping=self._stopping
+        )
+
+    async def load_steps(self, run: LiveOperation) -> Mapping[str, Outcome | None]:
+        """Return what is known of its steps: see `OperationSteps.load`. Raises `StoreUnavailable` as `keep_step`."""
+        return await retry_while_store_is_down(
+            lambda: self._store.steps.load(run.operation.id), stopping=self._stopping
+        )
+
     async def finish(self, run: LiveOperation, **changes: Any) -> Operation | None:
         """None where another process holds it by now: that one says how it ends."""
         return await self._change(
@@ -163,12 +176,12 @@ class Journal:
             progress = msgspec.to_builtins(replace(operation.progress, message=operation.progress.message[:2000]))
             await self._notify({"id": operation.id, "progress": progress})
 
-    async def follow_progress(self, runs: Iterable[LiveOperation]) -> None:
+    async def follow_progress(self, lives: Callable[[], Iterable[LiveOperation]]) -> None:
         """Tells other processes how far those are that run here, until it is cancelled."""
         told: dict[str, Progress | None] = {}
         while self.shared:
             await asyncio.sleep(PROGRESS_SECONDS)
-            now = [run.operation for run in runs]
+            now = [live.operation for live in lives()]
             for operation in now:
                 if operation.progress is not told.get(operation.id):
                     await self.tell_progress(operation)
@@ -232,3 +245,8 @@ def check_cancelled(operation: Operation) -> Operation:
     if operation.state != "cancelled":
         raise WrongState(f"operation {operation.id} has already {operation.state}", operation=operation.id)
     return operation
+
+
+def parse_replica(holder: str) -> str:
+    """Return the id of the replica that a holder is; one of a program without versions signs with that alone."""
+    return holder.partition("/")[0]

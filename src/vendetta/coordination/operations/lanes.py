@@ -25,8 +25,6 @@ class LiveOperation:
 
     transition: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the state changes."""
-    turn: asyncio.Event = field(default_factory=asyncio.Event)
-    """It is running, and its handler may begin."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """This process is done with it, finished or not."""
 
@@ -34,8 +32,9 @@ class LiveOperation:
     asking: bool = False
     """Whether it is about to be read if it is to be cancelled."""
     life: asyncio.Task[Any] | None = None
-    """From its place in the line to its end; `body` is the run of its handler."""
-    body: asyncio.Task[Any] | None = None
+    """From its place in the line to its end, its handler's too."""
+    abandoned: bool = False
+    """Whether another process goes on with it, or this one later."""
     pausing: bool = False
     """Between two tries of a step."""
     step: asyncio.Task[Any] | None = None
@@ -85,10 +84,9 @@ class LiveOperation:
 
     def abandon(self) -> None:
         """Another process goes on with it. Nothing is recorded of it here."""
-        # DBOS doesn't tell whoever awaits a workflow that it was cancelled
-        for task in (self.body, self.life):
-            if task:
-                task.cancel()
+        self.abandoned = True
+        if self.life:
+            self.life.cancel()
 
     def end(self) -> None:
         self.over.set()

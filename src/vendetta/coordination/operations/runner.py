@@ -1,8 +1,11 @@
-"""Each operation as this process lives it: from its place in the line through its turn and its handler to its end."""
+"""Perform the operations that this process holds: from the place in the line through the handler to the end.
+
+The only owner of what is live here: of the lanes, the handlers and the tasks.
+"""
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,16 +13,15 @@ from typing import Any
 import msgspec
 import structlog
 
-from vendetta.errors import Unsupported, VendettaError
+from vendetta.coordination.store_retry import retry_while_store_is_down
+from vendetta.errors import Unsupported
 from vendetta.models import FINISHED, Operation, OperationState, Problem
-from vendetta.store import Store
+from vendetta.store import Outcome, Store, StoreUnavailable
 from vendetta.tasks import cancel_and_wait
 
-from .checkpoints import Durable, Json, build_location
+from .failures import build_late
 from .journal import Journal
 from .lanes import Lanes, LiveOperation
-from .link_waiters import LinkWaiters
-from .retry_rules import Pause, build_late
 from .steps import StepContext, Steps, as_ours, build_problem, build_state
 
 log = structlog.get_logger(__name__)
@@ -32,154 +34,149 @@ It decides on nothing but its input and what its steps returned or raised, so th
 
 DEADLINE_SECONDS = 3600.0
 PRUNE_EVERY = 500
+KEEP = 10_000
+"""How many finished operations are kept, with the outcomes of their steps."""
 
 
 class Runner:
-    """`join` makes a run of what another process holds, but this one is to perform; None where it has ended."""
-
-    def __init__(
-        self,
-        store: Store,
-        records: Journal,
-        *,
-        join: Callable[[str], Awaitable[LiveOperation | None]],
-        waiting: LinkWaiters,
-        pause: Pause,
-        clock: Callable[[], datetime],
-        keep: int,
-    ) -> None:
+    def __init__(self, store: Store, journal: Journal, context: StepContext, is_stopping: Callable[[], bool]) -> None:
         self._store = store
-        self._records = records
-        self._join = join
-        self._clock = clock
-        self._keep = keep
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._context = contextvars.copy_context()
-        self._finished = 0
+        self._journal = journal
+        self._context = context
         self.handlers: dict[str, Handler] = {}
-        self.runs = Lanes()
-        self.stopping = False
-        self.durable = Durable(build_location(store.location), records.holder, self._perform)
-        self._around = StepContext(
-            durable=self.durable,
-            waiting=waiting,
-            pause=pause,
-            clock=clock,
-            keep=records.keep_history,
-            holding=lambda: records.holding,
-            held=records.held,
-            context=self._context,
-        )
+        self._lanes = Lanes()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._server = contextvars.copy_context()
+        self._finished = 0
+        self.is_stopping = is_stopping
+
+    def register(self, kind: str, handler: Handler, *, takes_turns: bool) -> None:
+        self.handlers[kind] = handler
+        if not takes_turns:
+            self._lanes.side_by_side.add(kind)
+
+    def lives(self) -> Iterator[LiveOperation]:
+        """Iterate over what is live here, admitted or about to be."""
+        return iter(self._lanes)
+
+    def get(self, id: str) -> LiveOperation | None:
+        """Return it if it has been admitted here and isn't over."""
+        live = self._lanes.get(id)
+        return live if live and live.life else None
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        # in the server's own context: who submits may itself be a step
-        task = asyncio.get_running_loop().create_task(coroutine, context=self._context.copy())
+        """Run it as a task that `drain` waits for."""
+        # in the server's own context: what is bound for whoever submits, such as a request, isn't meant for it
+        task = asyncio.get_running_loop().create_task(coroutine, context=self._server.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     def line_up(self, operation: Operation, input: dict[str, Any]) -> LiveOperation:
-        now = self._clock()
-        # one of an older program has none
+        """Give it a place in the line of its lane, and a deadline where an older program gave it none."""
+        now = self._context.clock()
         deadline = operation.deadline or now + timedelta(seconds=DEADLINE_SECONDS)
         expires = asyncio.get_running_loop().time() + (deadline - now).total_seconds()
-        return self.runs.line_up(replace(operation, deadline=deadline), input, expires)
+        return self._lanes.line_up(replace(operation, deadline=deadline), input, expires)
 
-    def begin(self, run: LiveOperation) -> None:
-        if not self.stopping:
-            run.life = self.spawn(self._live(run))
+    def leave(self, live: LiveOperation) -> None:
+        """Take it out of the line."""
+        self._lanes.leave(live)
 
-    async def settle(self, run: LiveOperation, state: OperationState, outcome: Json) -> None:
-        """How it ended, unless another process holds it by now."""
+    def begin(self, live: LiveOperation) -> None:
+        """Perform it from now on, unless the server stops."""
+        if self.is_stopping():
+            self.leave(live)
+        else:
+            live.life = self.spawn(self._live(live))
+
+    async def settle(self, live: LiveOperation, state: OperationState, outcome: Outcome) -> None:
+        """Write how it ended, unless another process holds it by now. The caller holds its `transition`."""
         problem = msgspec.convert(outcome["problem"], Problem) if "problem" in outcome else None
-        finished = await self._records.finish(
-            run,
+        finished = await self._journal.finish(
+            live,
             state=state,
-            finished_at=self._clock(),
+            finished_at=self._context.clock(),
             result=outcome.get("value"),
             error=problem,
-            history=run.operation.history,
+            history=live.operation.history,
         )
         if finished is None:
-            log.warning("operation is held by another replica", operation=run.operation.id)
+            log.warning("operation is held by another replica", operation=live.operation.id)
             return
-        run.tell(finished)
+        live.tell(finished)
         self._finished += 1
         if self._finished % PRUNE_EVERY == 0:
-            await self.prune(self._keep)
+            await self.prune(keep=KEEP)
 
-    async def prune(self, keep: int, before: datetime | None = None) -> int:
-        """Forgets finished ones but the newest, and those that finished before a time. Returns how many."""
-        ids = await self._store.operations.prune(keep=keep, before=before)
-        if ids:
-            await self.durable.forget(ids)
-        return len(ids)
+    async def prune(self, *, keep: int, before: datetime | None = None) -> int:
+        """Forget finished ones but the newest, and those that finished before a time. Returns how many."""
+        return len(await self._store.operations.prune(keep=keep, before=before))
 
-    async def end(self, drain_seconds: float) -> None:
-        """What runs may run on for so long; what isn't done then is resumed by the next process."""
-        for run in self.runs:
-            run.interrupt_pause()
+    async def perform(self, live: LiveOperation) -> Outcome:
+        """Return what comes of its handler, which is called again where it could not read the database for a moment.
+
+        Raises `StoreUnavailable` once the server stops.
+        """
+        nothing_yet = live.operation.attempts == 1
+
+        async def attempt() -> dict[str, Any]:
+            nonlocal nothing_yet
+            handler = self.handlers.get(live.operation.kind)
+            if handler is None:
+                raise Unsupported(f"this server has no operation {live.operation.kind}")
+            recorded = {} if nothing_yet else await self._journal.load_steps(live)
+            nothing_yet = False
+            return await handler(Steps(live, self._context, recorded), live.input)
+
+        try:
+            result = await retry_while_store_is_down(attempt, stopping=self.is_stopping)
+            return {"value": msgspec.json.decode(msgspec.json.encode(result))}
+        except StoreUnavailable:
+            raise
+        except Exception as exc:
+            return build_problem(as_ours(exc, live.operation))
+
+    async def drain(self, seconds: float) -> None:
+        """Let what runs run on for so long; what isn't done then is gone on with by the next process."""
+        for live in self.lives():
+            live.interrupt_pause()
         try:
             if self._tasks:
-                await asyncio.wait(self._tasks, timeout=drain_seconds)
+                await asyncio.wait(self._tasks, timeout=seconds)
         finally:
-            bodies = [run.body for run in self.runs if run.body]
-            await cancel_and_wait(*bodies, *self._tasks)
+            await cancel_and_wait(*self._tasks)
 
-    async def _live(self, run: LiveOperation) -> None:
-        """From its place in the line to its end."""
+    async def _live(self, live: LiveOperation) -> None:
+        """Perform it when its turn comes, and write how it ended."""
         try:
-            try:
-                async with asyncio.timeout_at(run.expires if run.operation.state == "pending" else None):
-                    # among several processes the database says whose turn it is
-                    if not self._records.shared:
-                        await run.first_in_line()
-                    if not await self._records.begin(run):
-                        return
-            except TimeoutError:
-                await self._expire(run)
+            if not await self._wait_for_turn(live):
                 return
-            run.turn.set()
-            try:
-                outcome = await self.durable.execute(run.operation.id, resumed=run.operation.attempts > 1)
-            except Exception as exc:
-                outcome = build_problem(as_ours(exc, run.operation))
-            async with run.transition:
-                await self.settle(run, build_state(outcome), outcome)
+            outcome = await self.perform(live)
+            async with live.transition:
+                await self.settle(live, build_state(outcome), outcome)
         except Exception:
             # the store failed: the row says that it isn't finished, so the next process goes on with it
-            log.exception("operation left unfinished", operation=run.operation.id)
+            log.exception("operation left unfinished", operation=live.operation.id)
         finally:
-            self.runs.leave(run)
+            self.leave(live)
 
-    async def _expire(self, run: LiveOperation) -> None:
-        """Its turn has not come by its deadline. It keeps its place: what comes after it still comes after the rest."""
-        async with run.transition:
-            if run.operation.state not in FINISHED:
-                late = build_late(run.operation, "waiting for its turn behind another operation")
-                await self.settle(run, "failed", build_problem(late))
-        await run.first_in_line()
-
-    async def _perform(self, id: str) -> Json:
-        """One run of the handler. The durable side may call before the turn has come, after a crash: it waits."""
-        run = self.runs.get(id)
-        if run is None and self.stopping:
-            # left for the next process: an outcome would be recorded
-            raise asyncio.CancelledError
-        if run is None and self._records.shared:
-            run = await self._join(id)
-        if run is None:
-            return build_problem(VendettaError(f"operation {id} is not known any more"))
-        run.body = asyncio.current_task()
+    async def _wait_for_turn(self, live: LiveOperation) -> bool:
+        """Return once it runs; False where it has ended before, or isn't held here any more."""
         try:
-            await run.turn.wait()
-            handler = self.handlers.get(run.operation.kind)
-            if handler is None:
-                raise Unsupported(f"this server has no operation {run.operation.kind}")
-            result = await handler(Steps(run, self._around), run.input)
-            return {"value": msgspec.json.decode(msgspec.json.encode(result))}
-        except Exception as exc:
-            return build_problem(as_ours(exc, run.operation))
-        finally:
-            if run.life is None:
-                self.runs.leave(run)
+            async with asyncio.timeout_at(live.expires if live.operation.state == "pending" else None):
+                # among several processes the database says whose turn it is
+                if not self._journal.shared:
+                    await live.first_in_line()
+                return await self._journal.begin(live)
+        except TimeoutError:
+            await self._expire(live)
+            return False
+
+    async def _expire(self, live: LiveOperation) -> None:
+        """End it as late. It keeps its place: what comes after it still comes after the rest."""
+        async with live.transition:
+            if live.operation.state not in FINISHED:
+                late = build_late(live.operation, "waiting for its turn behind another operation")
+                await self.settle(live, "failed", build_problem(late))
+        await live.first_in_line()

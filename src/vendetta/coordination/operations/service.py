@@ -1,13 +1,13 @@
 """Operations: what changes something, recorded before it begins, done in steps, and brought to its end after a crash.
 
-The row in the store is the truth that users see; the outcomes of steps are kept by `durable`. Operations on one target
-run one after another, in the order in which they were asked for; those on different targets side by side.
+All that is known of one is in the store: its row, which users see, and the outcomes of its steps. Operations on one
+target run one after another, in the order in which they were asked for; those on different targets side by side.
 """
 
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -15,7 +15,9 @@ from typing import Any, Self
 
 import msgspec
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.events import Events
+from vendetta.coordination.retry_rules import Pause
 from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.errors import ServerUnavailable, Unsupported
 from vendetta.models import FINISHED, Operation
@@ -26,13 +28,10 @@ from .adoption import Adoption
 from .journal import Journal, Peers, check_cancelled
 from .lanes import LiveOperation
 from .link_waiters import LinkWaiters
-from .retry_rules import Pause
-from .runner import DEADLINE_SECONDS, Handler, Runner
-from .steps import Steps, build_cancelled, build_problem
+from .runner import DEADLINE_SECONDS, KEEP, Handler, Runner
+from .steps import StepContext, Steps, build_cancelled, build_problem
 
 __all__ = ["Handler", "Operations", "Steps"]
-
-KEEP = 10_000
 
 
 class Operations:
@@ -44,7 +43,6 @@ class Operations:
         events: Events,
         *,
         drain_seconds: float = 30.0,
-        keep: int = KEEP,
         pause: Pause = lambda failures: build_pause(failures, random.random()),  # noqa: S311
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         group: Peers | None = None,
@@ -52,20 +50,13 @@ class Operations:
         self._store = store
         self._clock = clock
         self._drain_seconds = drain_seconds
-        self._keep = keep
         self._deadlines: dict[str, float] = {}
+        self._stopping = False
         self.waiting = LinkWaiters()
-        self._records = Journal(store, events, group, stopping=self._is_stopping, clock=clock)
-        self._lives = Runner(
-            store,
-            self._records,
-            join=lambda taken: self._takeover.join(taken),
-            waiting=self.waiting,
-            pause=pause,
-            clock=clock,
-            keep=keep,
-        )
-        self._takeover = Adoption(store, self._records, self._lives, group)
+        self._journal = Journal(store, events, group, stopping=self._is_stopping, clock=clock)
+        context = StepContext(journal=self._journal, waiting=self.waiting, pause=pause, clock=clock)
+        self._runner = Runner(store, self._journal, context, self._is_stopping)
+        self._adoption = Adoption(store, self._journal, self._runner, group)
 
     def register(
         self, kind: str, handler: Handler, *, takes_turns: bool = True, deadline_seconds: float | None = None
@@ -75,58 +66,47 @@ class Operations:
         Operations of one noun on one target take turns, unless `takes_turns` is false. `deadline_seconds` is for those
         that are submitted without one; None: an hour.
         """
-        self._lives.handlers[kind] = handler
+        self._runner.register(kind, handler, takes_turns=takes_turns)
         self._deadlines[kind] = deadline_seconds or DEADLINE_SECONDS
-        if not takes_turns:
-            self._lives.runs.side_by_side.add(kind)
 
     async def __aenter__(self) -> Self:
-        self._unsubscribe = self._records.listen(self._hear_cancel)
-        # known before the first workflow is resumed, which happens on entering
-        gone = await self._takeover.prepare()
-        await self._lives.durable.__aenter__()
-        await self._takeover.begin(gone)
-        self._telling = asyncio.create_task(self._records.follow_progress(self._lives.runs))
-        await self.prune(keep=self._keep)
+        self._unsubscribe = self._journal.listen(self._hear_cancel)
+        await self._adoption.start()
+        self._telling = asyncio.create_task(self._journal.follow_progress(self._runner.lives))
+        await self._runner.prune(keep=KEEP)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """What runs may run on for the time to drain; what isn't done then is resumed by the next process."""
-        self._lives.stopping = self.waiting.over = True
+        self._stopping = self.waiting.over = True
         self._unsubscribe()
-        self._records.wake()
+        self._journal.wake()
         self._telling.cancel()
-        try:
-            await self._lives.end(self._drain_seconds)
-        finally:
-            await self._lives.durable.__aexit__(kind, error, trace)
+        await self._runner.drain(self._drain_seconds)
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """What is registered, by kind."""
+        return self._runner.handlers
 
     @property
     def running(self) -> int:
-        return sum(run.operation.state == "running" for run in self._lives.runs)
+        return sum(live.operation.state == "running" for live in self._runner.lives())
 
-    async def submit(
-        self,
-        kind: str,
-        target: str,
-        input: dict[str, Any],
-        *,
-        actor: str,
-        key: str | None = None,
-        deadline_seconds: float | None = None,
-    ) -> Operation:
-        """Records it, and begins it when its turn comes. The same `key` again: the operation that it made.
+    async def submit(self, ask: Ask, kind: str, target: str, input: dict[str, Any]) -> Operation:
+        """Record it, and begin it when its turn comes; the `input` is JSON for its handler.
 
-        What isn't done within `deadline_seconds` (None: those of its kind) from now fails.
+        The same key of `ask` again: the operation that it made. What isn't done by its deadline fails; without one it
+        is that of its kind.
 
         Raises `Conflict` where that one was asked for something else, `ServerUnavailable` while the server stops.
         """
-        if kind not in self._lives.handlers:
+        if kind not in self._runner.handlers:
             raise Unsupported(f"this server has no operation {kind}")
-        if self._lives.stopping or not self._records.holding:
-            why = "is stopping" if self._lives.stopping else "has lost its database for a moment"
+        if self._stopping or not self._journal.holding:
+            why = "is stopping" if self._stopping else "has lost its database for a moment"
             raise ServerUnavailable(f"the server {why}", hint="Try again in a moment.")
         now = self._clock()
         operation = Operation(
@@ -134,16 +114,16 @@ class Operations:
             kind=kind,
             target=target,
             state="pending",
-            actor=actor,
+            actor=ask.actor,
             created_at=now,
-            deadline=now + timedelta(seconds=deadline_seconds or self._deadlines[kind]),
+            deadline=now + timedelta(seconds=ask.deadline_seconds or self._deadlines[kind]),
         )
         # its place in the line is taken before anything is awaited; a caller that goes away doesn't take it back
-        run = self._lives.line_up(operation, msgspec.json.decode(msgspec.json.encode(input)))
-        recorded = await asyncio.shield(self._lives.spawn(self._admit(run, key)))
+        live = self._runner.line_up(operation, msgspec.json.decode(msgspec.json.encode(input)))
+        recorded = await asyncio.shield(self._runner.spawn(self._admit(live, ask.key)))
         if recorded.id == operation.id:
             return operation
-        await self._records.check_same(run, recorded, key)
+        await self._journal.check_same(live, recorded, ask.key)
         return await self.get(recorded.id)
 
     async def known(self, key: str | None) -> bool:
@@ -152,9 +132,9 @@ class Operations:
 
     async def get(self, id: str) -> Operation:
         """Raises `OperationNotFound`."""
-        run = self._lives.runs.get(id)
-        if run and run.life:
-            return run.operation
+        live = self._runner.get(id)
+        if live:
+            return live.operation
         return self._with_progress(await self._store.operations.get(id))
 
     async def list(
@@ -194,13 +174,13 @@ class Operations:
 
         Raises `OperationNotFound`.
         """
-        run = self._lives.runs.get(id)
-        if run and run.life:
-            async for operation in run.snapshots():
+        live = self._runner.get(id)
+        if live:
+            async for operation in live.snapshots():
                 yield operation
-            if run.operation.state in FINISHED or not self._records.shared:
+            if live.operation.state in FINISHED or not self._journal.shared:
                 return
-        async for operation in self._records.watch(id):
+        async for operation in self._journal.watch(id):
             yield operation
 
     async def cancel(self, id: str) -> Operation:
@@ -208,42 +188,42 @@ class Operations:
 
         Cancelled already: nothing. Raises `OperationNotFound`, `WrongState` where it has ended otherwise.
         """
-        run = self._lives.runs.get(id)
-        if run and run.life:
-            return await self._cancel(run)
+        live = self._runner.get(id)
+        if live:
+            return await self._cancel(live)
         operation = await self._store.operations.get(id)
-        if operation.state in FINISHED or not self._records.shared:
+        if operation.state in FINISHED or not self._journal.shared:
             return check_cancelled(operation)
         await self._store.operations.update(id, cancelling=True)
-        await self._records.tell_cancel(id)
+        await self._journal.tell_cancel(id)
         return operation
 
-    async def _cancel(self, run: LiveOperation) -> Operation:
-        async with run.transition:
-            if run.operation.state in FINISHED:
-                return check_cancelled(run.operation)
-            if await self._cancelled_pending(run):
-                return run.operation
+    async def _cancel(self, live: LiveOperation) -> Operation:
+        async with live.transition:
+            if live.operation.state in FINISHED:
+                return check_cancelled(live.operation)
+            if await self._cancelled_pending(live):
+                return live.operation
             # kept, so that a crash in between doesn't make anyone forget it
-            await self._store.operations.update(run.operation.id, cancelling=True)
-            await self._records.tell_cancel(run.operation.id)
-            run.stop_step()
-        return run.operation
+            await self._store.operations.update(live.operation.id, cancelling=True)
+            await self._journal.tell_cancel(live.operation.id)
+            live.stop_step()
+        return live.operation
 
     def _hear_cancel(self, id: str | None) -> None:
         """By whichever process it was asked for; None: some may have been missed."""
-        for run in [self._lives.runs.get(id)] if id else self._lives.runs:
-            if run and not (run.cancelling or run.asking):
-                run.asking = True
-                self._lives.spawn(self._cancel_if_asked(run))
+        for live in [self._runner.get(id)] if id else self._runner.lives():
+            if live and not (live.cancelling or live.asking):
+                live.asking = True
+                self._runner.spawn(self._cancel_if_asked(live))
 
-    async def _cancel_if_asked(self, run: LiveOperation) -> None:
+    async def _cancel_if_asked(self, live: LiveOperation) -> None:
         async def ask() -> bool:
-            run.asking = False  # what is heard from now on is another question
+            live.asking = False  # what is heard from now on is another question
             try:
-                return await self._store.operations.cancelling(run.operation.id)
+                return await self._store.operations.cancelling(live.operation.id)
             except StoreUnavailable:
-                run.asking = True
+                live.asking = True
                 raise
 
         try:
@@ -251,38 +231,38 @@ class Operations:
         except StoreUnavailable:
             return  # the process that goes on with it reads it
         if asked:
-            async with run.transition:
-                if run.operation.state not in FINISHED and not await self._cancelled_pending(run):
-                    run.stop_step()
+            async with live.transition:
+                if live.operation.state not in FINISHED and not await self._cancelled_pending(live):
+                    live.stop_step()
 
-    async def _cancelled_pending(self, run: LiveOperation) -> bool:
+    async def _cancelled_pending(self, live: LiveOperation) -> bool:
         """Ends it where it has not begun; False where it has. Within its transition."""
-        if run.operation.state != "pending":
+        if live.operation.state != "pending":
             return False
-        await self._lives.settle(run, "cancelled", build_problem(build_cancelled(run.operation)))
+        await self._runner.settle(live, "cancelled", build_problem(build_cancelled(live.operation)))
         return True
 
     async def prune(self, *, keep: int, before: datetime | None = None) -> int:
         """Forgets finished operations but the newest, and those that finished before a time. Returns how many."""
-        return await self._lives.prune(keep, before)
+        return await self._runner.prune(keep=keep, before=before)
 
-    async def _admit(self, run: LiveOperation, key: str | None) -> Operation:
+    async def _admit(self, live: LiveOperation, key: str | None) -> Operation:
         try:
             recorded, created = await self._store.operations.add(
-                run.operation, run.input, key, lane=run.lane, holder=self._records.holder
+                live.operation, live.input, key, lane=live.lane, holder=self._journal.holder
             )
         except BaseException:
-            self._lives.runs.leave(run)
+            self._runner.leave(live)
             raise
         if created:
-            self._lives.begin(run)
+            self._runner.begin(live)
         else:
-            self._lives.runs.leave(run)
+            self._runner.leave(live)
         return recorded
 
     def _with_progress(self, operation: Operation) -> Operation:
-        run = self._lives.runs.get(operation.id)
-        return run.operation if run and run.life else self._records.with_progress(operation)
+        live = self._runner.get(operation.id)
+        return live.operation if live else self._journal.with_progress(operation)
 
     def _is_stopping(self) -> bool:
-        return self._lives.stopping
+        return self._stopping

@@ -1,12 +1,13 @@
 """The steps of an operation's handler.
 
-A step's outcome is JSON in either case, a value or a problem, so that a replay after a crash does what was done before.
-What a failed try of a step means is said in `attempts`.
+A step's outcome is JSON in either case, a value or a problem. It is written under the operation's lease before the
+handler goes on, so that after a crash, here or at another server, the handler is called again and each step that has an
+outcome gives that. What a failed try of a step means is said in `retry_rules`.
 """
 
 import asyncio
-import contextvars
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -15,24 +16,16 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
+from vendetta.coordination.retry_rules import RETRIES, Pause, is_unknown, pause_after
 from vendetta.coordination.store_retry import retry_while_store_is_down
 from vendetta.errors import Cancelled, VendettaError
 from vendetta.models import LONGEST_HISTORY, Attempt, Operation, OperationState, Problem, Progress
-from vendetta.store import LeaseLost, OperationLease
+from vendetta.store import LeaseLost, Outcome, StoreUnavailable, Transaction, number_step
 
-from .checkpoints import Durable, Json
+from .failures import build_late, build_unknown, build_waiting, describe_wait
+from .journal import Journal
 from .lanes import LiveOperation
 from .link_waiters import LinkWaiters, pause
-from .retry_rules import (
-    RETRIES,
-    Pause,
-    build_late,
-    build_unknown,
-    build_waiting,
-    describe_wait,
-    is_unknown,
-    pause_after,
-)
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -40,32 +33,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
-    """What all steps of a process share. `keep` writes down what is known of an operation while it waits.
+    """What the steps of all operations of a process share."""
 
-    `holding`: whether no other process may have gone on with it. `held`: that one of this id is performed here.
-    """
-
-    durable: Durable
+    journal: Journal
     waiting: LinkWaiters
     pause: Pause
     clock: Callable[[], datetime]
-    keep: Callable[[Operation], Awaitable[None]]
-    holding: Callable[[], bool]
-    held: Callable[[str], OperationLease]
-    context: contextvars.Context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """`once`: not twice. `interrupted`: it may have run once already, when the process before ended.
-
-    `then` is called once it is done, and gives the value in its place.
-    """
+    """How a step is performed. `once`: not twice. `then`, called once it is done, gives the value in its place."""
 
     cleanup: bool = False
     retries: int = RETRIES
     once: bool = False
-    interrupted: bool = False
     look: str | None = None
     then: Callable[[], Awaitable[Any]] | None = None
 
@@ -73,12 +55,16 @@ class _Rule:
 class Steps:
     """What a handler gets: the operation as it was when this run of it began, and the way to run its steps."""
 
-    def __init__(self, run: LiveOperation, around: StepContext) -> None:
+    def __init__(self, run: LiveOperation, around: StepContext, recorded: Mapping[str, Outcome | None]) -> None:
         self.operation = run.operation
-        self.held = around.held(run.operation.id)
+        self.held = around.journal.held(run.operation.id)
         """What a step writes is fenced with it: another process may have gone on with the operation meanwhile."""
         self._run = run
         self._around = around
+        self._recorded = recorded
+        self._named: Counter[str] = Counter()
+        self._attempt: _Attempt | None = None
+        self._written: Outcome | None = None
 
     async def run(
         self, name: str, fn: Callable[[], Awaitable[T]], *, cleanup: bool = False, retries: int = RETRIES
@@ -121,64 +107,93 @@ class Steps:
 
         `look` is the hint of that: where to see what came of it.
         """
-        begun = False
-
-        async def begin() -> None:
-            nonlocal begun
-            begun = True
-
-        # where this was recorded by an earlier process, the step may have begun in it
-        await self.run(f"{name} begins", begin)
-        value: T = await self._outcome(name, fn, _Rule(once=True, interrupted=not begun, look=look))
+        value: T = await self._outcome(name, fn, _Rule(once=True, look=look))
         return value
+
+    async def record(self, state: Transaction, value: Any) -> None:
+        """Write that the step that runs is done, and what it returns, in the transaction of what it has written.
+
+        So the one is there with the other or neither is, and the outcome costs no transaction of its own. It is for the
+        last transaction of a step, which then returns the same value: another one is written in its place.
+        """
+        if self._attempt is None:
+            raise RuntimeError("there is no step to record")
+        self._attempt.ended()
+        self._written = build_outcome(value, self._attempt.history)
+        await state.steps.keep(self.held, self._attempt.step, self._written)
 
     def progress(self, progress: Progress) -> None:
         """Tells those who watch. Not kept."""
         self._run.tell_progress(progress)
 
     async def _outcome(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule) -> Any:
-        outcome = await self._around.durable.step(name, lambda: self._perform(name, fn, rule))
+        self._named[name] += 1
+        # in a replay it is as often and in the same order, so that the number tells one from the other
+        name = number_step(name, self._named[name])
+        outcome = self._recorded.get(name) or await self._perform(name, fn, rule)
         self._remember(msgspec.convert(outcome.get("history", []), list[Attempt]))
         if "problem" in outcome:
             raise msgspec.convert(outcome["problem"], Problem).to_error()
         return outcome["value"]
 
-    async def _perform(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule) -> Json:
-        run, current = self._run, asyncio.current_task()
-        if not self._around.holding():
+    async def _perform(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule) -> Outcome:
+        """Do the step, and write down what came of it."""
+        run = self._run
+        self._written = None
+        try:
+            if not self._around.journal.holding:
+                await self._leave()
+            outcome = self._refuse(name, rule)
+            if outcome is None:
+                if rule.once:
+                    # where this is found by a later process, the step may have been done in this one
+                    await self._around.journal.keep_step(run.operation.id, name, None, once=True)
+                outcome = await self._finish(name, fn, rule)
+            if outcome != self._written:
+                await self._around.journal.keep_step(run.operation.id, name, outcome, once=rule.once)
+        except (LeaseLost, StoreUnavailable):
+            # lost, or the server stops before its database is back: nothing is known here of how it goes on, least of
+            # all that it failed
             await self._leave()
+            raise
+        return outcome
+
+    def _refuse(self, name: str, rule: _Rule) -> Outcome | None:
+        """Return why it isn't begun any more, if so."""
+        run = self._run
         if run.cancelling and not rule.cleanup:
             return build_problem(build_cancelled(run.operation))
         if not rule.cleanup and asyncio.get_running_loop().time() >= run.expires:
             return build_problem(build_late(run.operation, None))
-        if rule.interrupted:
+        if name in self._recorded:  # without an outcome: it had begun
             return build_problem(build_unknown(run.operation, name, "the server ended", rule.look))
+        return None
+
+    async def _finish(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule) -> Outcome:
+        run, current = self._run, asyncio.current_task()
         history: list[Attempt] = []
-        # in the server's own context: an operation that a step submits isn't a part of this one
-        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(
-            self._do(name, fn, rule, history), context=self._around.context.copy()
-        )
+        # a task of its own, which a cancel of the operation ends while the handler goes on to clean up
+        task = asyncio.create_task(self._do(name, fn, rule, history))
         run.step = None if rule.cleanup else task
         try:
             value = await task
             if current and current.cancelling():
                 raise asyncio.CancelledError
-            outcome: Json = {"value": msgspec.json.decode(msgspec.json.encode(value))}
+            return build_outcome(value, history)
         except LeaseLost:
-            await self._leave()
             raise
         except (asyncio.CancelledError, Exception) as exc:
             if current and current.cancelling():
                 # the server stops: nothing is recorded, the step runs again
                 raise asyncio.CancelledError from exc
             stopped = isinstance(exc, asyncio.CancelledError) and run.cancelling
-            outcome = build_problem(build_cancelled(run.operation) if stopped else as_ours(exc, run.operation))
+            problem = build_problem(build_cancelled(run.operation) if stopped else as_ours(exc, run.operation))
+            return {**problem, "history": msgspec.to_builtins(history)}
         finally:
             run.step = None
-        return {**outcome, "history": msgspec.to_builtins(history)}
 
     async def _leave(self) -> None:
-        """This process was stopped for a while: another one does this step, and what comes after it."""
+        """Stop here: another process does this step, and what comes after it, or this one does later."""
         self._run.abandon()
         await asyncio.Event().wait()
 
@@ -189,12 +204,17 @@ class Steps:
     async def _try(self, name: str, fn: Callable[[], Awaitable[T]], rule: _Rule, history: list[Attempt]) -> T:
         """Until it is done, or not worth another try, or the deadline is over."""
         waited_for: str | None = None
+
+        async def act() -> T:
+            self._written = None  # of a transaction that came to nothing
+            return await fn()
+
         try:
             async with asyncio.timeout_at(None if rule.cleanup else self._run.expires) as limit:
                 for number in count(1):
-                    attempt = _Open(name, number, self._around.clock, history)
+                    attempt = self._attempt = _Attempt(name, number, self._around.clock, history)
                     try:
-                        value = await (fn() if rule.once else retry_while_store_is_down(fn))
+                        value = await (act() if rule.once else retry_while_store_is_down(act))
                     except asyncio.CancelledError:
                         attempt.ended("cancelled" if self._run.cancelling else "interrupted")
                         raise
@@ -232,7 +252,7 @@ class Steps:
         self._remember(history)
         run.tell_progress(waiting)
         try:
-            await around.keep(run.operation)
+            await around.journal.keep_history(run.operation)
         except Exception:
             # it is shown all the same; the next failure is written down, or the end
             log.exception("history not written", operation=run.operation.id)
@@ -255,20 +275,26 @@ class Steps:
             run.operation = replace(run.operation, history=merged[-LONGEST_HISTORY:])
 
 
-class _Open:
-    """An attempt that has begun."""
+class _Attempt:
+    """An attempt that has begun. `history` is of all attempts of its step that have ended."""
 
     def __init__(self, step: str, number: int, clock: Callable[[], datetime], history: list[Attempt]) -> None:
-        self._step = step
+        self.step = step
+        self.history = history
         self._number = number
         self._clock = clock
-        self._history = history
         self._started_at = clock()
+        self._before = tuple(history)
+        self._done = False
 
     def ended(self, code: str | None = None, error: str | None = None, next_in: float | None = None) -> None:
+        """Say how. Where it is said twice that it ended well, the first counts: it may be written down already."""
+        if self._done and code is None:
+            return
+        self._done = code is None
         now = self._clock()
         attempt = Attempt(
-            step=self._step,
+            step=self.step,
             number=self._number,
             started_at=self._started_at,
             ended_at=now,
@@ -276,7 +302,7 @@ class _Open:
             error=error,
             next_try_at=None if next_in is None else now + timedelta(seconds=next_in),
         )
-        self._history[:] = [*self._history, attempt][-LONGEST_HISTORY:]
+        self.history[:] = [*self._before, attempt][-LONGEST_HISTORY:]
 
 
 def as_ours(error: BaseException, operation: Operation) -> VendettaError:
@@ -290,13 +316,18 @@ def as_ours(error: BaseException, operation: Operation) -> VendettaError:
     )
 
 
-def build_problem(error: VendettaError) -> Json:
+def build_outcome(value: Any, history: Sequence[Attempt]) -> Outcome:
+    """Raises `TypeError` for a value that is no JSON."""
+    return {"value": msgspec.json.decode(msgspec.json.encode(value)), "history": msgspec.to_builtins(history)}
+
+
+def build_problem(error: VendettaError) -> Outcome:
     # details are meant to be JSON, but a step must have an outcome whatever they are
     encoded = msgspec.json.encode(Problem.from_error(error), enc_hook=str)
     return {"problem": msgspec.json.decode(encoded)}
 
 
-def build_state(outcome: Json) -> OperationState:
+def build_state(outcome: Outcome) -> OperationState:
     if "problem" not in outcome:
         return "succeeded"
     return "cancelled" if outcome["problem"]["code"] == "cancelled" else "failed"

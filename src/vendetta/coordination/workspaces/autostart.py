@@ -2,6 +2,7 @@
 
 import structlog
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.operations import Operations
 from vendetta.errors import VendettaError
 from vendetta.models import Workspace
@@ -24,6 +25,6 @@ class Autostart:
         if await self._operations.known(key):
             return
         try:
-            await self._operations.submit("workspace.start", workspace.name, {}, actor="server", key=key)
+            await self._operations.submit(Ask("server", key), "workspace.start", workspace.name, {})
         except VendettaError as exc:
             log.info("not started again", workspace=workspace.name, error=exc.message)

@@ -16,14 +16,17 @@ from vendetta.coordination.engines import Engines
 from vendetta.coordination.monitoring import Observation
 from vendetta.coordination.monitoring.arrivals import tell_arrival
 from vendetta.coordination.operations import Handler, Steps
-from vendetta.coordination.operations.retry_rules import RETRIES, build_left
+from vendetta.coordination.operations.failures import build_left
+from vendetta.coordination.retry_rules import RETRIES
 from vendetta.errors import (
     Cancelled,
     DeadlineExceeded,
     LinkError,
     NameTaken,
+    NodeNotFound,
     VendettaError,
     WorkspaceNotFound,
+    WrongState,
 )
 from vendetta.models import InstanceSpec, Operation, Progress, Wanted, Workspace, WorkspaceState
 from vendetta.providers.base import Provider
@@ -102,6 +105,7 @@ class Lifecycle:
             async with self._store.transaction(steps.held) as state:
                 workspace = await state.workspaces.get(steps.operation.target)
                 await state.workspaces.update(workspace.name, spec=replace(workspace.spec, disk_bytes=size_bytes))
+                await steps.record(state, None)
 
         await self.settle(
             steps, "resize", lambda provider, name: require(provider, Resizing).resize_disk(name, size_bytes)
@@ -116,7 +120,8 @@ class Lifecycle:
         except VendettaError as exc:
             seen = await steps.run("observe", lambda: self.observe(steps), cleanup=True)
             raise build_left(exc, describe(seen)) from exc
-        await steps.run("forget", lambda: self._observation.under(steps.held).forget(name), cleanup=True)
+        recording = self._observation.under(steps.held, steps.record)
+        await steps.run("forget", lambda: recording.forget(name), cleanup=True)
         return {"name": name}
 
     async def enter(
@@ -177,16 +182,22 @@ class Lifecycle:
     # the steps
 
     async def _claim(self, steps: Steps, given: Input) -> None:
-        """Takes the name and the node. Run again after a crash: the name is already this operation's."""
-        operation = steps.operation
-        spec = msgspec.convert(given["spec"], InstanceSpec)
+        """Takes the name and the node. Where it begins again after a crash, the name is already this operation's."""
         async with self._store.exclusive("placement"):
-            claimed = await self._claimed(operation) or await self._add(steps, spec, given)
+            claimed = await self._claimed(steps.operation)
+            workspace = claimed or await self._build(steps.operation, given)
             try:
-                # cordoned since it was chosen: whoever drains it may have looked before there was a record to see
-                check_open(await self._store.nodes.get(claimed.node))
-            except VendettaError:
-                await self._observation.under(steps.held).forget(claimed.name)
+                async with self._store.transaction(steps.held) as state:
+                    # it may be cordoned since it was chosen, but not before this is written: whoever drains it then
+                    # waits for that, and sees the workspace
+                    check_open(await state.nodes.hold(workspace.node))
+                    if not claimed:
+                        await state.workspaces.add(workspace)
+                        await tell_arrival(state, workspace)
+                    await steps.record(state, None)
+            except (NodeNotFound, WrongState):
+                if claimed:
+                    await self._observation.under(steps.held).forget(claimed.name)
                 raise
 
     async def _claimed(self, operation: Operation) -> Workspace | None:
@@ -196,11 +207,11 @@ class Lifecycle:
             return None
         return workspace if workspace.id == operation.id else None
 
-    async def _add(self, steps: Steps, spec: InstanceSpec, given: Input) -> Workspace:
-        operation = steps.operation
+    async def _build(self, operation: Operation, given: Input) -> Workspace:
+        spec = msgspec.convert(given["spec"], InstanceSpec)
         node = given["node"] or await self._place(given["provider"], spec, given["placement"])
         now = datetime.now(UTC)
-        workspace = Workspace(
+        return Workspace(
             id=operation.id,
             name=operation.target,
             node=node,
@@ -214,10 +225,6 @@ class Lifecycle:
             owner=operation.actor,
             created_at=now,
         )
-        async with self._store.transaction(steps.held) as state:
-            await state.workspaces.add(workspace)
-            await tell_arrival(state, workspace)
-        return workspace
 
     async def _place(self, provider: str, spec: InstanceSpec, labels: dict[str, str]) -> str:
         nodes, promised = await self._store.nodes.all(), await self._store.workspaces.promised(without=ENDED)
@@ -256,7 +263,7 @@ class Lifecycle:
 
         Raises `WorkspaceNotFound`.
         """
-        name, observation = steps.operation.target, self._observation.under(steps.held)
+        name, observation = steps.operation.target, self._observation.under(steps.held, steps.record)
         workspace = await self._store.workspaces.get(name)
         try:
             seen = await self._engines.call(

@@ -76,7 +76,7 @@ class Moves:
             await self._store.workspaces.get(name)
             if request.node is not None:
                 check_open(await self._store.nodes.get(request.node))
-        return await self._operations.submit(KIND, name, request.build_input(), **ask.terms)
+        return await self._operations.submit(ask, KIND, name, request.build_input())
 
     async def check(self, workspace: Workspace) -> None:
         """Raises `Unsupported`, `InstanceNotFound` or whatever else keeps it from being moved, without a change."""
@@ -199,21 +199,18 @@ class Moves:
 
     async def _switch(self, steps: Steps, plan: Plan) -> None:
         name = steps.operation.target
-        # whoever drains that node may have looked before the record said that it is there
-        node = await self._store.nodes.get(plan.destination)
-        check_open(node)
-        # the boot is that node's: it isn't to be taken for one whose machine was restarted
         async with self._store.transaction(steps.held) as state:
+            # it may be cordoned since it was chosen, but not before this is written: whoever drains it then waits for
+            # that, and sees the workspace
+            node = await state.nodes.hold(plan.destination)
+            check_open(node)
+            # the boot is that node's: it isn't to be taken for one whose machine was restarted
             moved = await state.workspaces.update(name, node=node.name, address=None, boot_id=node.boot_id)
             await tell_arrival(state, moved)
-        await self._events.emit(
-            "workspace.moved",
-            name,
-            steps.operation.actor,
-            operation=steps.operation.id,
-            source=plan.source,
-            destination=plan.destination,
-        )
+            await steps.record(state, None)
+            data = {"operation": steps.operation.id, "source": plan.source, "destination": plan.destination}
+            event = await state.events.append("workspace.moved", name, steps.operation.actor, data)
+        await self._events.announce(event)
 
     async def _leave(self, steps: Steps, plan: Plan) -> str | None:
         """Takes the old one away, and waits for its node if need be. Returns why it is still there, None once gone."""

@@ -39,14 +39,14 @@ class Workspaces:
                 f"there is already a workspace {request.name}",
                 hint=f"Choose another name, or remove it: vendetta workspace remove {request.name}",
             )
-        return await self._operations.submit("workspace.create", request.name, request.build_input(), **ask.terms)
+        return await self._operations.submit(ask, "workspace.create", request.name, request.build_input())
 
     async def change(self, ask: Ask, kind: str, name: str, request: Request = NO_CONFIG) -> Operation:
         """Submit a change of `kind` (see `changes.CHANGES`) to a workspace. Raises `WorkspaceNotFound`."""
         # a repeated request whose first one has already removed the workspace is still answered by its operation
         if not await self._operations.known(ask.key):
             await self._store.workspaces.check(name)
-        return await self._operations.submit(kind, name, request.build_input(), **ask.terms)
+        return await self._operations.submit(ask, kind, name, request.build_input())
 
     async def get(self, name: str) -> Workspace:
         return await self._store.workspaces.get(name)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Operations, Steps
 from vendetta.models import Event, Operation
@@ -26,7 +27,7 @@ async def run(store: Store, heard: list[Event]) -> Operation:
         operations.register("thing.do", do)
         async with operations:
             unfinished = await store.operations.unfinished()
-            operation = unfinished[0] if unfinished else await operations.submit("thing.do", "a", {}, actor="test")
+            operation = unfinished[0] if unfinished else await operations.submit(Ask("test"), "thing.do", "a", {})
             async for _ in operations.watch(operation.id):
                 pass
             return await store.operations.get(operation.id)

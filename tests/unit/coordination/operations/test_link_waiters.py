@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Handler, Operations, Steps
 from vendetta.errors import Cancelled, ConnectFailed, ConnectionLost, EngineUnavailable, HostKeyChanged, VendettaError
@@ -72,7 +73,7 @@ class Node:
 
 
 async def submit(operations: Operations, target: str = "t", deadline_seconds: float | None = None) -> Operation:
-    return await operations.submit("thing.go", target, {}, actor="me", deadline_seconds=deadline_seconds)
+    return await operations.submit(Ask("me", deadline_seconds=deadline_seconds), "thing.go", target, {})
 
 
 async def waiting(operations: Operations, id: str, tries: int = 1) -> Operation:

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.unit.store.samples import make_workspace
 
+from vendetta.coordination.ask import Ask
 from vendetta.coordination.events import Events
 from vendetta.coordination.operations import Handler, Operations, Steps
-from vendetta.coordination.operations.checkpoints import build_location
+from vendetta.coordination.operations.lanes import LiveOperation
 from vendetta.errors import (
     Busy,
     Cancelled,
@@ -23,7 +25,7 @@ from vendetta.errors import (
     WrongState,
 )
 from vendetta.models import Operation, Progress
-from vendetta.store import LeaseLost, Store
+from vendetta.store import LeaseLost, Store, StoreUnavailable
 
 Open = Callable[..., AbstractAsyncContextManager[Operations]]
 Input = dict[str, Any]
@@ -84,7 +86,7 @@ async def echo(steps: Steps, given: Input) -> Input:
 
 
 async def submit(operations: Operations, kind: str, target: str = "t", **given: Any) -> Operation:
-    return await operations.submit(kind, target, given, actor="uid:0")
+    return await operations.submit(Ask("uid:0"), kind, target, given)
 
 
 async def test_an_operation_is_recorded_done_and_told(open_operations: Open, store: Store) -> None:
@@ -202,16 +204,14 @@ async def test_the_same_key_is_the_same_operation(open_operations: Open) -> None
         given = {"a": 1}
         assert not await operations.known("key")
         assert not await operations.known(None)
-        both = await asyncio.gather(
-            *(operations.submit("thing.echo", "t", given, actor="me", key="key") for _ in range(2))
-        )
+        both = await asyncio.gather(*(operations.submit(Ask("me", "key"), "thing.echo", "t", given) for _ in range(2)))
         assert both[0].id == both[1].id
         assert await operations.known("key")
         done = await operations.wait(both[0].id, None)
-        assert await operations.submit("thing.echo", "t", given, actor="me", key="key") == done
+        assert await operations.submit(Ask("me", "key"), "thing.echo", "t", given) == done
         for kind, target, other in [("other.echo", "t", given), ("thing.echo", "u", given), ("thing.echo", "t", {})]:
             with pytest.raises(Conflict):
-                await operations.submit(kind, target, other, actor="me", key="key")
+                await operations.submit(Ask("me", "key"), kind, target, other)
         # what was refused doesn't stand in anybody's way
         assert (await operations.wait((await submit(operations, "thing.echo")).id, None)).state == "succeeded"
 
@@ -234,15 +234,15 @@ async def test_one_target_is_served_in_order_and_others_at_once(open_operations:
 async def test_one_that_is_not_admitted_keeps_nobody_waiting_and_lets_nobody_pass(open_operations: Open) -> None:
     gate = Gate()
     async with open_operations(go=gate) as operations:
-        first = await operations.submit("thing.go", "t", {}, actor="me", key="key")
-        again = await operations.submit("thing.go", "t", {}, actor="me", key="key")
+        first = await operations.submit(Ask("me", "key"), "thing.go", "t", {})
+        again = await operations.submit(Ask("me", "key"), "thing.go", "t", {})
         last = await submit(operations, "thing.go", last=True)
         await gate.begun.get()
         assert again.id == first.id
         assert (await operations.get(last.id)).state == "pending"
         gate.open.set()
         assert (await operations.wait(last.id, None)).state == "succeeded"
-        assert not operations._lives.runs._last
+        assert (await operations.wait((await submit(operations, "thing.go")).id, None)).state == "succeeded"
 
 
 async def test_a_failed_one_lets_the_next_go_on(open_operations: Open) -> None:
@@ -419,16 +419,17 @@ async def test_who_cancels_while_it_is_looked_is_too_late_for_the_step(open_oper
 
 @pytest.mark.parametrize("cancelled", [False, True])
 async def test_a_server_that_stops_while_it_is_looked_records_nothing(
-    open_operations: Open, store: Store, cancelled: bool
+    open_operations: Open, store: Store, monkeypatch: pytest.MonkeyPatch, cancelled: bool
 ) -> None:
     looked = Looked()
+    # the cancel comes as the server stops: the step hears of that first
+    monkeypatch.setattr(LiveOperation, "stop_step", lambda live: setattr(live, "cancelling", True))
     async with open_operations(drain_seconds=0.0, go=looked) as operations:
         operation = await submit(operations, "thing.go")
         await looked.begun.wait()
         if cancelled:
-            run = operations._lives.runs.get(operation.id)
-            assert run
-            run.cancelling = True
+            await operations.cancel(operation.id)
+            await store.operations.update(operation.id, cancelling=False)
     assert (await store.operations.get(operation.id)).state == "running"
     looked.open.set()
     async with open_operations(go=looked) as operations:
@@ -440,7 +441,7 @@ async def test_a_server_that_stops_while_it_is_looked_records_nothing(
 async def test_a_step_may_submit_another_operation_and_wait_for_it(open_operations: Open) -> None:
     async def outer(steps: Steps, given: Input) -> Input:
         async def inner() -> str:
-            operation = await operations.submit("thing.echo", "inner", {"x": 1}, actor="uid:0")
+            operation = await operations.submit(Ask("uid:0"), "thing.echo", "inner", {"x": 1})
             return (await operations.wait(operation.id, None)).state
 
         return {"inner": await steps.run("inner", inner)}
@@ -472,8 +473,6 @@ async def test_what_is_not_done_in_time_is_left_and_gone_on_with(open_operations
     with pytest.raises(ServerUnavailable):
         await waiting
     assert (await store.operations.get(operation.id)).state == "running"
-    # the threads of what was left aren't this loop's executor any more
-    assert await asyncio.to_thread(int, "1") == 1
     gate.open.set()
     async with open_operations(go=gate) as operations:
         done = await operations.wait(operation.id, None)
@@ -503,9 +502,8 @@ async def test_a_step_that_is_refused_as_another_servers_is_left_to_that(
 
     async with open_operations(go=go) as operations:
         operation = await submit(operations, "thing.go")
-        run = operations._lives.runs.get(operation.id)
-        assert run
-        await run.over.wait()
+        async for _ in operations.watch(operation.id):
+            pass
     left = await store.operations.get(operation.id)
     assert (left.state, left.attempts) == ("running", 1)
     async with open_operations(go=go) as operations:
@@ -536,12 +534,12 @@ async def test_a_crash_after_the_last_step_repeats_nothing(open_operations: Open
     assert gate.begun.qsize() == 1
 
 
-async def test_a_cancel_outlives_the_server(open_operations: Open) -> None:
+async def test_a_cancel_outlives_the_server(open_operations: Open, store: Store) -> None:
     gate = Gate()
     async with open_operations(drain_seconds=0.0, go=gate) as operations:
         operation = await submit(operations, "thing.go")
         await gate.begun.get()
-        await operations._store.operations.update(operation.id, cancelling=True)
+        await store.operations.update(operation.id, cancelling=True)
     async with open_operations(go=gate) as operations:
         assert (await operations.wait(operation.id, None)).state == "cancelled"
     assert gate.cleaned == 1
@@ -553,10 +551,8 @@ async def test_stopping_right_after_the_start_harms_nothing(open_operations: Ope
         operation = await submit(operations, "thing.go")
         await gate.begun.get()
     for _ in range(3):
-        async with open_operations(drain_seconds=0.0, go=gate) as operations:
+        async with open_operations(drain_seconds=0.0, go=gate):
             pass
-        with pytest.raises(asyncio.CancelledError):
-            await operations._lives._perform(operation.id)
     gate.open.set()
     async with open_operations(go=gate) as operations:
         assert (await operations.wait(operation.id, None)).state == "succeeded"
@@ -580,28 +576,131 @@ async def test_what_this_program_does_not_know_fails(open_operations: Open, stor
     assert failed.error.code == "unsupported"
 
 
-async def test_what_another_version_of_the_steps_left_begins_again(
-    open_operations: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate = Gate()
-    async with open_operations(drain_seconds=0.0, go=gate) as operations:
+async def test_what_another_version_of_the_steps_left_begins_again(store: Store) -> None:
+    """All but what must not run twice."""
+    ran: list[str] = []
+    stuck = asyncio.Event()
+
+    async def go(steps: Steps, given: Input) -> Input:
+        def note(name: str) -> Callable[[], Awaitable[str]]:
+            async def act() -> str:
+                ran.append(name)
+                return f"{name} {len(ran)}"
+
+            return act
+
+        first = await steps.run("first", note("first"))
+        once = await steps.run_once("once", note("once"))
+        if len(ran) == 2:
+            stuck.set()
+            await asyncio.Event().wait()
+        return {"first": first, "once": once}
+
+    async def perform(version: str) -> None:
+        async with Store.open(store.location, version) as shared, Events(shared) as events:
+            operations = Operations(shared, events, drain_seconds=0.0)
+            operations.register("thing.go", go)
+            async with operations:
+                if ran:
+                    await operations.wait((await operations.list()).items[0].id, None)
+                else:
+                    await submit(operations, "thing.go")
+                    await stuck.wait()
+
+    for version in ("one", "two"):
+        await perform(version)
+    done = (await store.operations.list()).items[0]
+    assert (done.state, done.attempts, done.result) == ("succeeded", 2, {"first": "first 3", "once": "once 2"})
+
+
+async def test_a_step_that_has_begun_and_must_not_run_twice_is_left_alone(open_operations: Open, store: Store) -> None:
+    begun, ran = asyncio.Event(), []
+
+    async def go(steps: Steps, given: Input) -> Input:
+        async def once() -> None:
+            ran.append("once")
+            begun.set()
+            await asyncio.Event().wait()
+
+        await steps.run_once("once", once, look="Look at it.")
+        return {}
+
+    async with open_operations(drain_seconds=0.0, go=go) as operations:
         operation = await submit(operations, "thing.go")
+        await begun.wait()
+    for _ in range(2):
+        async with open_operations(go=go) as operations:
+            done = await operations.wait(operation.id, None)
+        assert done.error
+        assert (done.error.code, done.error.hint, ran) == ("outcome_unknown", "Look at it.", ["once"])
+        await store.operations.update(done.id, state="running", finished_at=None, error=None)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_an_outcome_is_written_with_what_its_step_writes(open_operations: Open, store: Store, lost: bool) -> None:
+    """`lost`: the transaction comes to nothing. Then so does the outcome, and the step is done again."""
+    ran: list[int] = []
+
+    async def go(steps: Steps, given: Input) -> Input:
+        async def write() -> int:
+            ran.append(1)
+            async with store.transaction(steps.held) as state:
+                await state.workspaces.add(make_workspace(f"web-{len(ran)}"))
+                await steps.record(state, 1)
+                if lost and len(ran) == 1:
+                    raise StoreUnavailable("for a moment")
+            return 1
+
+        return {"number": await steps.run("write", write)}
+
+    async with open_operations(go=go) as operations:
+        done = await operations.wait((await submit(operations, "thing.go")).id, None)
+    assert done.result == {"number": 1}
+    assert [one.name for one in await store.workspaces.all()] == ["web-2" if lost else "web-1"]
+    await store.operations.update(done.id, state="running", finished_at=None, result=None)
+    async with open_operations(go=go) as operations:
+        assert (await operations.wait(done.id, None)).result == {"number": 1}
+    assert len(ran) == 1 + lost
+
+
+async def test_steps_of_one_name_have_an_outcome_each(open_operations: Open, store: Store) -> None:
+    ran: list[int] = []
+
+    async def go(steps: Steps, given: Input) -> Input:
+        async def count() -> int:
+            ran.append(1)
+            return len(ran)
+
+        return {"numbers": [await steps.run("count", count) for _ in range(3)]}
+
+    async with open_operations(go=go) as operations:
+        done = await operations.wait((await submit(operations, "thing.go")).id, None)
+    await store.operations.update(done.id, state="running", finished_at=None, result=None)
+    async with open_operations(go=go) as operations:
+        assert (await operations.wait(done.id, None)).result == {"numbers": [1, 2, 3]}
+
+
+async def test_where_the_server_stops_before_its_database_is_back_nothing_has_failed(
+    open_operations: Open, store: Store
+) -> None:
+    gate, down = Gate(), asyncio.Event()
+
+    async def refuse(*args: object, **changes: object) -> None:
+        down.set()
+        raise StoreUnavailable("for long")
+
+    async with open_operations(go=gate) as operations:
+        operation = await submit(operations, "thing.go", number=1)
         await gate.begun.get()
-    monkeypatch.setattr("vendetta.coordination.operations.checkpoints.APPLICATION_VERSION", "next")
-    async with open_operations(echo=echo, go=echo) as operations:
+        patch = pytest.MonkeyPatch()
+        patch.setattr(type(store.steps), "keep", refuse)
+        gate.open.set()
+        await down.wait()
+    patch.undo()
+    assert (await store.operations.get(operation.id)).state == "running"
+    async with open_operations(go=gate) as operations:
         done = await operations.wait(operation.id, None)
-        assert (done.state, done.attempts) == ("succeeded", 2)
-
-
-async def test_where_it_cannot_begin_nothing_of_it_stays(open_operations: Open, store: Store) -> None:
-    steps_file = Path(build_location(store.location))
-    steps_file.write_text("this is a letter, not a database" * 100)
-    with pytest.raises(Exception, match="not a database"):
-        async with open_operations(echo=echo):
-            pass
-    steps_file.unlink()
-    async with open_operations(echo=echo) as operations:
-        assert (await operations.wait((await submit(operations, "thing.echo")).id, None)).state == "succeeded"
+    assert (done.state, done.attempts, gate.cleaned) == ("succeeded", 2, 0)
 
 
 async def test_old_operations_are_forgotten(open_operations: Open) -> None:
@@ -613,11 +712,6 @@ async def test_old_operations_are_forgotten(open_operations: Open) -> None:
         assert [operation.id for operation in (await operations.list()).items] == ids[2:]
 
 
-def test_steps_are_kept_beside_the_state() -> None:
-    assert build_location("/home/me/state.db") == "/home/me/state-operations.db"
-    assert build_location("postgresql://host/name") == "postgresql://host/name"
-
-
 async def test_kinds_that_take_no_turns_run_side_by_side(store: Store) -> None:
     gate = Gate()
     async with Events(store) as events:
@@ -625,7 +719,7 @@ async def test_kinds_that_take_no_turns_run_side_by_side(store: Store) -> None:
         operations.register("node.execute", gate, takes_turns=False)
         async with operations:
             for _ in range(2):
-                await operations.submit("node.execute", "gpu", {}, actor="me")
+                await operations.submit(Ask("me"), "node.execute", "gpu", {})
             await gate.begun.get()
             await gate.begun.get()
             gate.open.set()
@@ -636,7 +730,7 @@ async def test_the_deadline_of_a_kind_is_for_those_that_are_submitted_without_on
         operations = Operations(store, events)
         operations.register("node.execute", echo, deadline_seconds=86400.0)
         async with operations:
-            long = await operations.submit("node.execute", "gpu", {}, actor="me")
-            short = await operations.submit("node.execute", "gpu", {}, actor="me", deadline_seconds=5.0)
+            long = await operations.submit(Ask("me"), "node.execute", "gpu", {})
+            short = await operations.submit(Ask("me", deadline_seconds=5.0), "node.execute", "gpu", {})
     given = [(one.deadline - one.created_at).total_seconds() for one in (long, short) if one.deadline]
     assert given == [86400.0, 5.0]

@@ -1,65 +1,10 @@
-"""What a failed try of a step means: whether it is worth another one, and when. Pure.
+"""What is said of a step that waits, came too late, was interrupted or was given up. Pure."""
 
-| what failed | tried again |
-| --- | --- |
-| the link, before anything was sent | for as long as the operation may take, later each time, at once when it is back |
-| the link, after it was sent | the same where the step may run twice; else nobody knows what came of it |
-| a call, over a link that stands | `RETRIES` times, later each time |
-| an engine that doesn't answer, or is busy | the same |
-| a link that somebody has to mend first (another host key, no login), anything else | never |
-"""
-
-from collections.abc import Callable
 from datetime import datetime
 
-from vendetta.errors import (
-    Busy,
-    Cancelled,
-    DeadlineExceeded,
-    EngineUnavailable,
-    ForwardingRefused,
-    LinkError,
-    OutcomeUnknown,
-    VendettaError,
-)
+from vendetta.coordination.retry_rules import is_about_the_link
+from vendetta.errors import Cancelled, DeadlineExceeded, OutcomeUnknown, VendettaError
 from vendetta.models import Operation, Progress
-from vendetta.ssh.breaker import HOPELESS, build_pause
-
-RETRIES = 2
-
-Pause = Callable[[int], float]
-"""Seconds before the next try, after so many that failed."""
-
-
-def is_about_the_link(error: VendettaError) -> bool:
-    """Whether it goes away by itself once the node can be reached again."""
-    if not isinstance(error, LinkError) or isinstance(error, (*HOPELESS, ForwardingRefused)):
-        return False
-    return bool(error.details.get("link_lost", True))
-
-
-def was_sent(error: VendettaError) -> bool:
-    """Whether the node may have got what was asked of it. Only what `Engines.call` marks is known not to have been."""
-    return bool(error.details.get("sent", True))
-
-
-def pause_after(
-    error: VendettaError, number: int, *, once: bool, retries: int, pause: Pause = build_pause
-) -> float | None:
-    """Seconds until the next try after `number` of them; None where there is none. `once`: it must not run twice."""
-    if once and (was_sent(error) or not isinstance(error, LinkError)):
-        return None
-    if is_about_the_link(error):
-        return pause(number)
-    passing = isinstance(error, EngineUnavailable | Busy) or (
-        isinstance(error, LinkError) and not isinstance(error, (*HOPELESS, ForwardingRefused))
-    )
-    return pause(number) if passing and number <= retries else None
-
-
-def is_unknown(error: VendettaError) -> bool:
-    """Whether it leaves open what became of what was asked for."""
-    return isinstance(error, LinkError | EngineUnavailable) and was_sent(error) and not isinstance(error, HOPELESS)
 
 
 def describe_wait(error: VendettaError) -> str:
