@@ -1,6 +1,6 @@
-"""The news of workspaces that come to a node, to the replica that watches it: told with the record, by who wrote it.
+"""Announce workspaces that come to a node, in the transaction that records them, to the replica that watches it.
 
-So that its engine's events are followed before there is anything to tell of, and not from the next full reading on.
+So the events of their engine are followed before the first one, and not only from the next full reading on.
 """
 
 import asyncio
@@ -20,15 +20,17 @@ TOPIC = "arrivals"
 log = structlog.get_logger(__name__)
 
 Hear = Callable[[str, str], None]
-"""Of a node and the technology of a workspace that comes to it."""
+"""Called with the name of a node and the technology of a workspace that comes to it."""
 
 
 async def tell_arrival(state: Transaction, workspace: Workspace) -> None:
-    """As part of what writes that it is there."""
+    """Announce that the workspace comes to its node, in the transaction that records it."""
     await state.notify(TOPIC, {"node": workspace.node, "provider": workspace.provider})
 
 
 class Arrivals:
+    """Call `hear` for each workspace that comes to a node, whichever replica recorded it."""
+
     def __init__(self, store: Store, hear: Hear) -> None:
         self._store = store
         self._hear = hear
@@ -52,10 +54,10 @@ class Arrivals:
             self._catching_up = asyncio.create_task(self._catch_up(), name="look for workspaces that came unheard")
 
     async def _catch_up(self) -> None:
-        """Some may not have been heard of: one question for all nodes."""
+        """Call `hear` for all workspaces there are, because news may have been missed: one query for all nodes."""
         try:
             for node, kind in await self._store.workspaces.kinds_by_node():
                 self._hear(node, kind)
         except StoreUnavailable as exc:
-            # told again once it can be read
+            # `_listen` is called again once the database can be read
             log.warning("workspaces that came elsewhere are not known", reason=exc.message)

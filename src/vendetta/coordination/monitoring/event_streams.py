@@ -1,4 +1,4 @@
-"""The engines' own event streams of one node, followed at once: what they tell of is looked at, and written.
+"""Follow the event streams of one node's engines at once: each workspace that an event names is looked at, and written.
 
 A stream begins with a reading of everything: so nothing is missed that happened before it, or while there was none. It
 goes on while a node is read again.
@@ -22,21 +22,24 @@ from vendetta.tasks import cancel_and_wait
 from .observation import Observation
 
 HELD_SECONDS = 2.0
-"""After which one that an operation held is looked at again: that of another server doesn't know of the event."""
+"""When a workspace that an operation held is looked at again: an operation of another replica misses the event."""
 
 
 class Watching(Provider, Watch, Protocol):
-    """A provider that has the power to watch."""
+    """A provider that can watch its engine's events."""
 
 
 def is_followed(provider: Provider | None, connection: Connection) -> TypeGuard[Watching]:
-    """Whether events of it can be had there, and may be."""
+    """Return whether the provider's events can be followed, and the node has sessions to spare for it."""
     # where sessions are short they belong to those who ask; everything is read again at times anyway
     return isinstance(provider, Watch) and not connection.spares_sessions
 
 
 class Following:
-    """Of one node. `woken` is set when a technology comes that is to be followed, or everything is to be read again."""
+    """Follow the engines of one node.
+
+    `woken` is set when a technology comes that is to be followed, or everything is to be read again.
+    """
 
     def __init__(self, engines: Engines, observation: Observation, woken: asyncio.Event) -> None:
         self._engines = engines
@@ -54,14 +57,14 @@ class Following:
         await self._stop(*self._tasks)
 
     def goes_on(self, connection: Connection) -> frozenset[str]:
-        """The technologies whose events are followed over it."""
+        """Return the technologies whose events are followed over this connection."""
         tasks = self._tasks if connection is self._connection else {}
         return frozenset(kind for kind, task in tasks.items() if not task.done())
 
     async def follow(self, connection: Connection, node: Node, kinds: Collection[str], seconds: float) -> bool:
-        """Until the link ends, or it is time, or everything is to be read again; or a stream ends, which is False.
+        """Follow until the link ends, `seconds` pass or `woken` is set. Return False if a stream ended before.
 
-        `kinds` are the technologies of the node's workspaces.
+        `kinds` are the technologies of the node's workspaces. When `woken` begins a new stream, it goes on.
         """
         if connection is not self._connection:
             await self._stop(*self._tasks)
@@ -88,7 +91,7 @@ class Following:
             await cancel_and_wait(ending, waking)
 
     async def _start(self, connection: Connection, node: Node, kinds: Collection[str]) -> bool:
-        """Those that are worth it and aren't followed yet: whether there were any. Others are followed no longer."""
+        """Begin the streams that are worth it and aren't followed yet, end all others. Return whether any began."""
         begun = False
         for kind, status in node.providers.items():
             # bound by the reading that found it healthy: nothing is asked here
@@ -107,7 +110,7 @@ class Following:
     async def _follow(self, node: str, provider: Watching) -> None:
         held: dict[str, asyncio.Task[None]] = {}
         try:
-            # the stream's end says that the engine or the link went: the next full reading tells which
+            # the stream ends with the engine or the link: the next full reading finds which
             with suppress(VendettaError):
                 async with aclosing(provider.watch()) as events:  # type: ignore[type-var]
                     async for event in events:
@@ -129,7 +132,7 @@ class Following:
 
 
 async def is_worth_it(provider: Watching, kinds: Collection[str]) -> bool:
-    """A session is held only where there are workspaces."""
+    """Return whether to follow: a stream that holds a session is worth it only if there are workspaces."""
     try:
         return provider.kind in kinds or not await provider.watch_takes_session()
     except VendettaError:
@@ -137,4 +140,5 @@ async def is_worth_it(provider: Watching, kinds: Collection[str]) -> bool:
 
 
 def drop(held: dict[str, "asyncio.Task[None]"], name: str, _: object) -> None:
+    """Remove `name` from `held`; called when its task is done."""
     held.pop(name, None)

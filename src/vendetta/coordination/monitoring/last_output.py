@@ -1,4 +1,4 @@
-"""What a workspace wrote last before it ended: a few lines, whichever technology it is of."""
+"""Read the last lines that a workspace wrote before it ended, whichever technology it is of."""
 
 import asyncio
 import re
@@ -12,14 +12,14 @@ LINES = 10
 MOST_BYTES = 2000
 READ_BYTES = 64 * 1024
 SECONDS = 1.0
-"""What is left to say of an end must not keep the end from being told."""
+"""The time for reading them: it delays the event of the end."""
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 async def read_last_lines(provider: Provider, name: str) -> list[str]:
-    """The newest at the end; none where they can't be had."""
+    """Return the last lines that a workspace wrote, the newest at the end; [] if they can't be had in `SECONDS`."""
     if not isinstance(provider, Logs):
         return []
     written = bytearray()
@@ -34,7 +34,10 @@ async def read_last_lines(provider: Provider, name: str) -> list[str]:
 
 
 def parse_last_lines(written: bytes) -> list[str]:
-    """As text that can be shown anywhere: without a terminal's control sequences."""
+    """Return the last lines as text that can be shown anywhere, without a terminal's control sequences.
+
+    At most `LINES` lines and `MOST_BYTES` bytes; a single longer line keeps its end.
+    """
     text = written.decode(errors="replace").replace("\r\n", "\n")
     lines = [_CONTROLS.sub("", _ESCAPES.sub("", line)).rstrip() for line in text.split("\n")]
     kept: list[str] = []

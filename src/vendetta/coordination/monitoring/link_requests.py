@@ -1,7 +1,8 @@
-"""What people want of a node's link: said to any replica, kept in the database, done by the one that watches the node.
+"""Pass what people want of a node's link from the replica that was asked to the one that watches the node.
 
-The others are told by the news. What they miss (their database was gone) they see when they look at their share anew.
-What became of the link is for the watcher alone to write; whoever asked elsewhere hears from it when that is done.
+The wish is kept in the database, and sent by its news. What a replica misses while the database is away it finds when
+it looks at its share anew. Only the watcher writes what became of the link; the replica that was asked waits for its
+answer.
 """
 
 import asyncio
@@ -29,12 +30,15 @@ log = structlog.get_logger(__name__)
 Verb = Literal["add", "follow", "rest", "reroute", "forget"]
 TOPIC = "nodes"
 ANSWER_SECONDS = 10.0
-"""How long the watcher is waited for: then whoever asked gets what is known by then."""
+"""How long the replica that was asked waits for the watcher, before it answers with what is known by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkRequest:
-    """`by` is the replica that was asked, `id` what it waits for the answer to, where it does."""
+    """What is wanted of a node's link.
+
+    `by` is the replica that was asked. `id` names the answer that it waits for, None if it waits for none.
+    """
 
     wish: Verb
     node: str
@@ -44,6 +48,8 @@ class LinkRequest:
 
 
 class LinkRequests:
+    """Pass on what people want of links, and do what concerns the nodes that this replica watches."""
+
     def __init__(
         self,
         store: Store,
@@ -77,34 +83,40 @@ class LinkRequests:
         await cancel_and_wait(self._task)
 
     async def add(self, node: str) -> None:
-        """It was recorded just now: somebody watches it from now on."""
+        """Announce a node that was recorded just now, so that a replica watches it."""
         await self._say("add", node)
 
     async def follow(self, node: str) -> None:
-        """Its link is wanted, and tried again now. Where another replica watches it, returns once that has tried.
+        """Record that the node's link is wanted, and try it now. Raises `NodeNotFound`.
 
-        Raises `NodeNotFound`.
+        If another replica watches the node, this returns once that one has tried, or after `ANSWER_SECONDS`.
         """
         known = await self._store.nodes.update(node, wanted=True)
         await self._say("follow", node, answered=known.status != "connected")
 
     async def rest(self, node: str, reason: str) -> None:
-        """Its link is wanted no more. Raises `NodeNotFound`."""
+        """Record that the node's link is wanted no more, and close it. `reason` is shown. Raises `NodeNotFound`.
+
+        If another replica watches the node, this returns once that one has closed it, or after `ANSWER_SECONDS`.
+        """
         await self._store.nodes.update(node, wanted=False)
         await self._say("rest", node, reason=reason, answered=True)
 
     async def reroute(self, node: str) -> None:
-        """It is reached in another way from now on."""
+        """Close the node's links, and connect anew if it is watched: it is reached in another way from now on."""
         await self._say("reroute", node)
 
     async def forget(self, node: str) -> None:
-        """It is about to be removed: not followed any more, and every link to it is closed. Raises `NodeNotFound`."""
+        """Stop following a node that is about to be removed, and close every link to it. Raises `NodeNotFound`."""
         await self._store.nodes.update(node, wanted=False)
         await self._say("forget", node)
 
     async def _say(self, verb: Verb, node: str, *, reason: str = CLOSED, answered: bool = False) -> None:
-        """`answered`: where another replica watches the node, returns once that has done its part."""
-        # whoever is told to log in must find the host keys that were accepted here
+        """Do this replica's part, and pass the request to the others.
+
+        `answered`: if another replica watches the node, return once that one has done its part.
+        """
+        # the replica that logs in must find the host keys that were accepted here
         await self._credentials.settled()
         number = uuid.uuid4().hex if answered and self._shares.claim(node) is None else None
         wish = LinkRequest(wish=verb, node=node, by=self._shares.replica, reason=reason, id=number)
@@ -138,7 +150,7 @@ class LinkRequests:
             self._heard.put_nowait(number)
 
     async def _work(self) -> None:
-        """What was said at other replicas, in its order, and what they are to be answered."""
+        """Do what was asked at other replicas, in its order, and send the answers that they wait for."""
         while True:
             heard = await self._heard.get()
             try:
@@ -149,13 +161,13 @@ class LinkRequests:
                 else:
                     await self._do(heard)
             except StoreUnavailable as exc:
-                # it is looked up once the database is back: that news may have been missed is told then
+                # `_hear(None)` comes once the database is back, and what was missed is looked up
                 log.warning("what was wanted elsewhere is not known", reason=exc.message)
             except Exception as exc:
                 log.warning("what was wanted elsewhere is not done", wish=heard, error=str(exc), exc_info=exc)
 
     async def _catch_up(self) -> None:
-        """Something may have been said that was not heard: what it came to is in the database."""
+        """Follow and drop nodes as the database says: requests may have been missed."""
         mine = self._shares.claims()
         known = await self._store.claims.held(self._shares.replica)
         for claim in mine:
@@ -166,7 +178,7 @@ class LinkRequests:
                 await self._do(LinkRequest(wish=missed, node=claim.node, by=self._shares.replica))
 
     async def _do(self, wish: LinkRequest) -> None:
-        """This replica's part of it."""
+        """Do this replica's part of a request."""
         node = wish.node
         claim = self._shares.claim(node)
         match wish.wish:
@@ -179,7 +191,7 @@ class LinkRequests:
                     self._monitor.follow(claim)
             case "rest":
                 await self._monitor.unfollow(node)
-                # first, so that why it is closed is what is told
+                # before it is closed, so that this reason is the one that is written
                 self._links.closed(node, wish.reason)
                 await self._pool.disconnect(node)
                 await self._links.settled()
@@ -196,6 +208,6 @@ class LinkRequests:
                 await self._pool.disconnect(node)
 
     async def _answer(self, id: str) -> None:
-        """It is done, and what came of it is written."""
+        """Tell the replica that waits for `id` that the request is done, once its outcome is written."""
         await self._links.settled()
         await self._store.news.notify(TOPIC, {"done": id})

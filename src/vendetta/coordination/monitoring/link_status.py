@@ -1,4 +1,4 @@
-"""What the links do, as the pool tells it: written to the store as the nodes' status, in order, and told once.
+"""Write what the pool's links do to the store, as the nodes' status, in order, with one event for each change.
 
 The pool calls synchronously and must not wait, so changes go through a queue that one task works off. Of a node that
 another replica watches nothing is written: its status is that of the watcher's link.
@@ -29,12 +29,12 @@ log = structlog.get_logger(__name__)
 RESTING = "closed to make room: max_connections are held for others; asked in turn, and opened when it is needed"
 CLOSED = "disconnected"
 AT_ONCE = 100
-"""Changes in one transaction: what waits for the store together needn't wait in turn."""
+"""The most changes in one transaction: those that wait together are written together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`more` are further fields of the node."""
+    """A change of a node's status to write. `more` are further fields of the node, by name."""
 
     claim: NodeClaim
     status: NodeStatus
@@ -43,7 +43,10 @@ class Change:
 
 
 class LinkStatus:
-    """Observes the pool. Entered before the pool and left after it."""
+    """Write the nodes' status as the pool, whose `LinkObserver` this is, reports it.
+
+    Entered before the pool and left after it.
+    """
 
     def __init__(self, store: Store, events: Events, shares: NodeAssignment) -> None:
         self._store = store
@@ -54,9 +57,9 @@ class LinkStatus:
         self._shutting_down = False
         self._resting: set[str] = set()
         self._told: dict[str, Change] = {}
-        """The newest of each node: nobody else says what its link does."""
+        """The newest change of each node: no other replica writes what its link does."""
         self.opened: Signal[str] = Signal("a link was opened")
-        """With the name of the node."""
+        """Sent with the name of the node."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._work())
@@ -72,11 +75,11 @@ class LinkStatus:
                 await self._task
 
     async def settled(self) -> None:
-        """Returns when everything the pool has told so far is written."""
+        """Wait until everything that the pool has reported so far is written."""
         await self._changes.join()
 
     def shut_down(self) -> None:
-        """Links that close from now on close because the server stops: that says nothing about the nodes."""
+        """Write nothing from now on: links close because the server stops, which says nothing about the nodes."""
         self._shutting_down = True
 
     # what the pool calls
@@ -109,16 +112,16 @@ class LinkStatus:
     # what the monitor calls
 
     def waiting(self, node: str, reason: str) -> None:
-        """It could not be asked, because there was no room."""
+        """Note that the node could not be asked because there was no room; `reason` says so."""
         self._resting.discard(node)
         self._put(node, "connecting", reason)
 
     def answered(self, node: str) -> None:
-        """It has answered on a link that may have stood all the time, however long it was silent."""
+        """Note that the node has answered, on a link that may have stood all the time, however long it was silent."""
         self._put(node, "connected", None, last_seen=datetime.now(UTC))
 
     def offline(self, node: str, reason: str) -> None:
-        """It has not answered for long enough."""
+        """Note that the node has not answered for long enough to be offline."""
         self._put(node, "offline", reason)
 
     def _put(
@@ -130,7 +133,7 @@ class LinkStatus:
         host_key: HostKey | None = None,
         last_seen: datetime | None = None,
     ) -> None:
-        # that of now: what is told late under an older one is refused
+        # the claim of now: what is written late under an older one is refused
         claim = self._shares.claim(node)
         if self._shutting_down or claim is None:
             return
@@ -167,7 +170,7 @@ class LinkStatus:
                 await self._write([change])
 
     async def _write_together(self, batch: Sequence[Change]) -> None:
-        """In order; then the events of them all."""
+        """Write the changes in their order, in one transaction; then announce their events."""
         told: list[tuple[Change, NodeStatus]] = []
         async with self._store.transaction() as state:
             for change in batch:
@@ -187,24 +190,27 @@ class LinkStatus:
 
 
 def adds_nothing(before: Change, change: Change) -> bool:
-    """Whether there is nothing new in it: it is being tried again, or has failed in the same way."""
+    """Return whether `change` has no news after `before`: the link is tried again, or failed in the same way."""
     if before.claim != change.claim or change.more or change.status != "connecting":
         return False
     return before.status == "offline" or (before.status == "connecting" and change.reason in (None, before.reason))
 
 
 async def apply(state: Transaction, change: Change) -> NodeStatus:
-    """Returns the status that it had: the same where there is nothing to tell. Raises `NodeNotFound`, `LeaseLost`."""
+    """Write the change, and return the status that the node had: the same one if there is nothing to announce.
+
+    Raises `NodeNotFound`, `LeaseLost`.
+    """
     status, node = change.status, change.claim.node
     await state.fence(change.claim)
     before = (await state.nodes.get(node)).status
-    # an offline node stays offline while it is tried again: it is told when that changes, not every round
+    # an offline node stays offline while it is tried again: an event for a change, not for every try
     if before == "offline" and status == "connecting":
         return status
     # its new watcher logs in beside the one before: that it can't would be news
     if before == "connected" and status == "connecting" and change.reason is None:
         return status
-    # whoever disconnected it has said why already
+    # the request that disconnected it has written its reason already
     if before == "unknown" == status and change.reason == CLOSED:
         return status
     await state.nodes.update(node, status=status, reason=change.reason, **change.more)

@@ -1,4 +1,4 @@
-"""Keeps watch over the nodes of this replica's share: connects, learns what is there, follows the engines' events.
+"""Watch the nodes of this replica's share: connect, read what is there, follow the engines' events.
 
 One task a node, under the claim by which it is held: what is seen is written as long as that counts. What goes wrong
 with one node never touches another, and a lost link changes nothing but the link: workspaces become *unknown*.
@@ -43,21 +43,23 @@ log = structlog.get_logger(__name__)
 SAFETY_SECONDS = 900.0
 """How often everything is read again in full, in case an event stream missed something."""
 FIRST_ROUND, LATER_ROUNDS = (0.0, 1.0), (0.8, 1.2)
-"""Parts of that time: nodes that were met together are not asked together for ever after."""
+"""Parts of that time, at random: nodes that were first read together are not read together for ever after."""
 ASKED_AT_ONCE = 16
-"""Of nodes: a thousand that are back at once would keep the store from each other until all gave up."""
+"""The most nodes read at once: a thousand that are back together would wait for the store until all fail."""
 ROUND_SECONDS = 60.0
-"""How often, of a node whose events can't be listened to because it spares its sessions.
+"""How often a node is read whose events can't be followed because it spares its sessions.
 
-Sooner where an engine doesn't answer that did: after pauses that grow up to `LONGEST_SECONDS`.
+Sooner if an engine that has answered doesn't any more: after pauses that grow up to `LONGEST_SECONDS`.
 """
 REFRESHED = 3
-"""How often it is asked again for somebody where it changes hands meanwhile."""
+"""How often `refresh` begins again because the node went to another replica meanwhile."""
 STORE_SECONDS = 5.0
-"""How soon a node is asked again where what it said could not be written."""
+"""How soon a node is read again if the result could not be written."""
 
 
 class Monitor:
+    """Watch the nodes of this replica's share. A node is `offline` after `node_timeout_seconds` without an answer."""
+
     def __init__(
         self,
         store: Store,
@@ -85,7 +87,7 @@ class Monitor:
         self._asking = Limit(ASKED_AT_ONCE)
         self._resting = RestingVisits()
         self.tried: Signal[str] = Signal("a node was visited")
-        """With its name, whether it could be or not."""
+        """Sent with the name of the node, whether it could be read or not."""
         self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -103,11 +105,11 @@ class Monitor:
 
     @property
     def round_trip(self) -> Signal[float]:
-        """As `NodeReader.round_trip`."""
+        """`NodeReader.round_trip`."""
         return self._reading.round_trip
 
     def follow(self, claim: NodeClaim) -> None:
-        """The node's link is wanted. Followed already: it is tried again now rather than later."""
+        """Watch the node of this claim. If it is watched under the same claim already, try its link now."""
         name = claim.node
         known = self._watched.get(name)
         if known and known.goes_on and known.claim == claim:
@@ -119,19 +121,21 @@ class Monitor:
         watched.task = asyncio.create_task(self._watch(watched), name=f"monitor {name}")
 
     async def unfollow(self, name: str) -> None:
+        """Stop watching the node, and wait until that has ended. A node that isn't watched is no error."""
         watched = self._watched.pop(name, None)
         if watched and watched.task:
             await cancel_and_wait(watched.task)
 
     def follows(self, name: str) -> bool:
+        """Return whether the node is watched here."""
         return name in self._watched
 
     def release(self, name: str) -> None:
-        """Another replica watches it now: its link is closed, unless somebody uses it."""
+        """Close the link of a node that another replica watches now, unless it is in use."""
         self._pool.release(name)
 
     async def refresh(self, name: str) -> Node:
-        """Asks the node everything, now, for somebody who asked here. Raises `NodeNotFound`, `LinkError`, `Busy`."""
+        """Read the node in full, now, and return it. Raises `NodeNotFound`, `LinkError`, `Busy`."""
         async with self._engines.connection(name) as connection:
             for _ in range(REFRESHED):
                 claim = await self._shares.borrow(name)
@@ -143,7 +147,7 @@ class Monitor:
         raise Busy(f"node {name} went to another replica while it was asked", hint="Ask again.")
 
     async def _watch(self, watched: Watched) -> None:
-        """Until the node is gone, or another replica's to watch."""
+        """Watch the node until it is removed or claimed by another replica."""
         claim = watched.claim
         with self._pool.watching(claim.node):
             while True:
@@ -170,7 +174,7 @@ class Monitor:
             try:
                 connection, node = await self._visit(watched, following, listens=listened)
                 if silence.told and not known_offline:
-                    # said while it was asked, too late to be taken back by that
+                    # it was reported offline while it was read: reading it again takes that back
                     watched.nudge.set()
                 silence.answered(clock())
                 failures, setbacks = 0, setbacks + 1 if is_unwell(node, had) else 0
@@ -201,16 +205,19 @@ class Monitor:
                 await watched.nudged(ROUND_SECONDS)
 
     async def _healthy(self, name: str) -> set[str]:
-        """The engines that answered when the node was asked last."""
+        """Return the engines that answered when the node was asked last."""
         with suppress(NodeNotFound):
             known = (await self._store.nodes.get(name)).providers
             return {kind for kind, status in known.items() if status.state == "healthy"}
         return set()
 
     async def _visit(self, watched: Watched, following: Following, *, listens: bool) -> tuple[Connection, Node]:
-        """`listens`: an engine whose events are followed from now on is read in full then, and not before."""
+        """Read the node over its link, connecting if need be, and return both.
+
+        `listens`: an engine whose events are followed from now on is read in full then, and not before.
+        """
         claim = watched.claim
-        await self._links.settled()  # that it was said to be offline a moment ago is known then
+        await self._links.settled()  # so that the status read below is not older than what was reported
         node = await self._store.nodes.get(claim.node)
         try:
             async with self._pool.visit(build_endpoint(node)) as connection, self._asking.turn():
@@ -235,10 +242,10 @@ class Monitor:
         setbacks: int,
         jitter: float,
     ) -> bool:
-        """Until everything is to be read again: with the engines' events for as long as the link stands.
+        """Follow the engines' events until everything is to be read again. Raises `LinkError` if the link is lost.
 
-        Raises `LinkError` where it is lost. Where it rests, its turn or whoever opens it ends the stay. False: an
-        engine's events ended before the time.
+        Returns False if an engine's events ended before the time. If the node rests, its turn or an opened link ends
+        the stay.
         """
         undisturbed = build_pause(setbacks) if setbacks else SAFETY_SECONDS
         seconds = ROUND_SECONDS if connection.spares_sessions else undisturbed
@@ -251,7 +258,10 @@ class Monitor:
         return listened
 
     def _pause(self, name: str, failures: int) -> float | None:
-        """As the breaker says, which saw the logins; else what failed is asking a node whose link stands."""
+        """Return the seconds until the next try, None for none by itself.
+
+        The breaker, which saw the logins, says it; if no login failed, asking over a link that stands did.
+        """
         breaker = self._pool.breaker(name)
         if breaker and breaker.state == "open":
             return breaker.wait_seconds()
@@ -270,8 +280,8 @@ class Monitor:
 
 
 def is_unwell(node: Node, had: Collection[str]) -> bool:
-    """Whether an engine that it `had` doesn't answer any more: it may have been stopped.
+    """Return whether an engine that it `had` doesn't answer any more: it may have been stopped.
 
-    One that never was healthy isn't looked at more often for it: it waits for somebody to mend it.
+    A node isn't looked at more often for an engine that never was healthy: that waits for a person.
     """
     return any(status.state != "healthy" for kind, status in node.providers.items() if kind in had)

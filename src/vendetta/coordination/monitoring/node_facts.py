@@ -1,4 +1,4 @@
-"""What a node is: CPUs, memory, disk, kernel, OS by one command, and its engines by asking each provider."""
+"""Find out what a node is: CPUs, memory, disk, kernel, OS by one command, its engines by asking each provider."""
 
 import asyncio
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ true
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """`boot_id` and `booted_at` are of the machine's last start, as far as it tells."""
+    """What a node said of itself. `boot_id` and `booted_at` are of its machine's last start, None if it doesn't say."""
 
     resources: Resources
     providers: dict[str, ProviderStatus]
@@ -38,7 +38,7 @@ class Findings:
 
 
 async def probe(connection: Connection, engines: Engines) -> Findings:
-    """Asks everything at once. Raises `LinkError` alone, and `UnexpectedReply` where the node isn't a Linux."""
+    """Ask the node everything at once. Raises `LinkError`, and `UnexpectedReply` if the node isn't a Linux machine."""
     kinds = engines.registry.kinds
     facts, latency, statuses = await asyncio.gather(
         connection.run(["sh", "-c", FACTS], timeout_seconds=20.0),
@@ -58,18 +58,18 @@ async def probe(connection: Connection, engines: Engines) -> Findings:
 
 
 def parse_facts(output: bytes) -> dict[str, str]:
-    """`{"cpus": "4", …}`; lines of a talkative login are passed over by whoever looks up the keys."""
+    """Read the lines "key value" as `{"cpus": "4", …}`; what a login prints may be among them."""
     lines = output.decode(errors="replace").splitlines()
     return {key: value.strip() for key, _, value in (line.partition(" ") for line in lines) if value.strip()}
 
 
 def parse_seconds(text: str) -> datetime | None:
-    """Since the epoch, as the node's clock has it."""
+    """Read seconds since the epoch, as the node's clock has them. Returns None for anything else."""
     return datetime.fromtimestamp(int(text), UTC) if text.isdecimal() and len(text) < 12 else None
 
 
 def build_resources(facts: dict[str, str], node: str, *, said: bytes = b"") -> Resources:
-    """Raises `UnexpectedReply` with the first line of what the node `said`."""
+    """Build the node's resources. Raises `UnexpectedReply` with the first line of `said`, what the node printed."""
     try:
         return Resources(
             cpus=int(facts["cpus"]),
@@ -91,7 +91,7 @@ def build_resources(facts: dict[str, str], node: str, *, said: bytes = b"") -> R
 
 
 def build_capabilities(facts: dict[str, str], providers: dict[str, ProviderStatus]) -> list[str]:
-    """Short words: the engine of each healthy provider, by the name that its version begins with, and `kvm`."""
+    """Return sorted words: the engine of each healthy provider, by the name that its version begins with, and `kvm`."""
     words = {name_engine(kind, status.version or "") for kind, status in providers.items() if status.state == "healthy"}
     if facts.get("kvm") == "yes":
         words.add("kvm")
@@ -99,6 +99,6 @@ def build_capabilities(facts: dict[str, str], providers: dict[str, ProviderStatu
 
 
 def name_engine(kind: str, version: str) -> str:
-    """`incus` of "incus 6.0.4"; the kind itself of a bare "20.10.24"."""
+    """Return `incus` for "incus 6.0.4", and the kind itself for a bare "20.10.24"."""
     first = version.partition(" ")[0].lower()
     return first if first.isalpha() else kind

@@ -1,7 +1,7 @@
-"""A node read in full: what it is, which engines answer, and what became of its workspaces; written, and told.
+"""Read a node in full: what it is, which engines answer, what became of its workspaces; write and announce it.
 
-All of it is asked at once. An engine that answered last over the same link is asked for its list beside the question
-whether it is well: what that comes to is what a list that failed means.
+All of it is asked at once. An engine that answered the last time over the same link is asked for its list beside the
+question whether it is well; if the list fails, the answer to that question says why.
 """
 
 import asyncio
@@ -24,10 +24,12 @@ from .node_facts import Findings, probe
 from .observation import Observation
 
 MOST_NAMES = 100
-"""So many workspaces are named in one event."""
+"""The most workspaces that one event names."""
 
 
 class NodeReader:
+    """Read nodes in full, and write what was found."""
+
     def __init__(
         self, store: Store, events: Events, engines: Engines, links: LinkStatus, observation: Observation
     ) -> None:
@@ -39,7 +41,7 @@ class NodeReader:
         self._healthy: WeakKeyDictionary[Connection, frozenset[str]] = WeakKeyDictionary()
         """The engines that were well when they were asked last. A machine that restarts has a new connection."""
         self.round_trip: Signal[float] = Signal("a round trip to a node was measured")
-        """With how long it took, in seconds."""
+        """Sent with its seconds."""
 
     async def read(
         self,
@@ -50,13 +52,14 @@ class NodeReader:
         *,
         followed: Collection[str] = (),
     ) -> Node:
-        """`kinds` are the technologies of its workspaces; those that are `followed` are left to their events.
+        """Read the node, write it with its workspaces, and return it. Raises `LinkError`, `LeaseLost`.
 
-        Raises `LinkError`, `LeaseLost`.
+        `kinds` are the technologies of its workspaces; those in `followed` are left to their events, if these can be
+        followed.
         """
         ours = self._engines.registry.kinds
         asked = {kind for kind in kinds if kind in ours and not self._is_left(kind, followed, connection)}
-        # that a node is back has to be said before anything of what is on it
+        # the event that a node is back comes before any of what is on it
         known = self._healthy.get(connection, frozenset()) if before.status != "offline" else frozenset()
         early = {kind: asyncio.create_task(self._survey(before, connection, claim, kind)) for kind in asked & known}
         try:
@@ -80,7 +83,7 @@ class NodeReader:
         return node
 
     def _is_left(self, kind: str, followed: Collection[str], connection: Connection) -> bool:
-        """To its events."""
+        """Return whether a technology's workspaces are left to its events."""
         return kind in followed and is_followed(self._engines.bound(connection, kind), connection)
 
     async def _write(self, before: Node, findings: Findings, claim: NodeClaim) -> Node:
@@ -90,7 +93,7 @@ class NodeReader:
             await self._links.settled()
         told: list[Event] = []
         async with self._store.transaction(claim) as state:
-            # as it is now: whoever else has looked at it meanwhile has told what was new by then
+            # as it is now: another reading meanwhile has announced what was new by then
             before = await state.nodes.get(name)
             node = await state.nodes.update(
                 name,
@@ -114,12 +117,12 @@ class NodeReader:
         return node
 
     async def _survey(self, node: Node, connection: Connection, claim: NodeClaim, kind: str) -> None:
-        """What became of the node's workspaces. Raises as `list` does."""
+        """Write what became of the node's workspaces of one technology. Raises what `Provider.list` raises."""
         provider = await self._engines.bind(connection, kind)
         await self._observation.under(claim).survey(node.name, kind, provider)
 
     async def _lose(self, node: Node, claim: NodeClaim, kind: str) -> None:
-        """They are unknown: their engine can't be asked."""
+        """Mark the node's workspaces of one technology unknown: their engine can't be asked."""
         status = node.providers.get(kind)
         why = status.reason if status and status.reason else "this server doesn't know it"
         reason = f"{kind} on node {node.name} can't be asked: {why}"
@@ -127,7 +130,7 @@ class NodeReader:
 
 
 async def describe_reboot(before: Node, findings: Findings, workspaces: Workspaces) -> dict[str, Any]:
-    """With what should be running there."""
+    """Build the data of `node.rebooted`, with the names of the workspaces that should be running there."""
     there = await workspaces.all(node=before.name)
     wanted = [workspace.name for workspace in there if workspace.wanted == "running"]
     return {

@@ -1,7 +1,7 @@
-"""What was seen of workspaces: engine state to workspace state, written and told once when it changes.
+"""Turn what engines say of workspaces into their state, write it, and announce it once when it changes.
 
-An operation says what becomes of the workspace that it holds; all others may only write what they saw if nobody has
-written anything since they began to look. So what is seen late never wins over what is true.
+An operation writes what becomes of the workspace that it holds. All others write what they saw only if the record is
+still as it was when they began to look: so what was seen earlier never replaces what was seen later.
 """
 
 import copy
@@ -21,7 +21,7 @@ from .last_output import read_last_lines
 IN_TRANSITION: frozenset[WorkspaceState] = frozenset(
     {"pending", "creating", "starting", "stopping", "moving", "removing"}
 )
-"""States that an operation holds: it alone says what comes next."""
+"""States of a workspace that an operation holds, which alone writes the next one."""
 
 STATES: Mapping[InstanceState, WorkspaceState] = {
     "created": "stopped",
@@ -33,12 +33,14 @@ STATES: Mapping[InstanceState, WorkspaceState] = {
 
 OnRestart = Callable[[Workspace, str], Awaitable[None]]
 Record = Callable[[Transaction, Workspace | None], Awaitable[None]]
-"""Writes what has become of a workspace elsewhere too, in the same transaction."""
+"""Writes what became of a workspace in another table too, in the same transaction."""
 _TRIES = 5
-"""How often one is looked at again because it changed while it was looked at."""
+"""How often `look` begins again because the record changed meanwhile."""
 
 
 class Observation:
+    """Write what was seen of workspaces, and announce what changed."""
+
     def __init__(self, store: Store, events: Events) -> None:
         self._store = store
         self._events = events
@@ -48,23 +50,23 @@ class Observation:
         self._record: Record | None = None
 
     def under(self, lease: Lease | None, record: Record | None = None) -> Self:
-        """The same, but what it writes is refused with `LeaseLost` where the lease counts no more.
+        """Return the same, except that writing raises `LeaseLost` once the lease counts no more. `lease` None: always.
 
-        `record` is given what a workspace is found to be, or None once it is forgotten, in the transaction of that.
+        `record` is called with what a workspace is found to be, None once it is forgotten, in the same transaction.
         """
         fenced = copy.copy(self)
         fenced._lease, fenced._record = lease, record  # noqa: SLF001 - of its own kind
         return fenced
 
     def on_restart(self, listener: OnRestart) -> None:
-        """From now on `listener` hears of what stands still since its node was restarted, and of the node's boot."""
+        """Call `listener` for each workspace that stands still since its node was restarted, with the new boot id."""
         self._on_restart = listener
 
     # what operations call
 
     async def transition(self, workspace: Workspace, state: WorkspaceState, wanted: Wanted | None = None) -> Workspace:
-        """An operation says what it is about to do. Nobody is told: the operation's own event does."""
-        # whoever does something with it decides anew whether it is to run after its node was drained
+        """Write the state that an operation is about to bring about. No event: the operation's own says it."""
+        # an operation on it decides anew whether it is to run after its node was drained
         changes: dict[str, Any] = {"state": state, "reason": None, "drained": False}
         changes |= {"wanted": wanted} if wanted else {}
         if wanted == "running":
@@ -73,9 +75,10 @@ class Observation:
             return await stored.workspaces.update(workspace.name, **changes)
 
     async def settle(self, workspace: Workspace, provider: Provider) -> Workspace:
-        """What an operation ends with: writes what is true now. Raises `WorkspaceNotFound`, and as `inspect` does.
+        """Write what is true at the end of an operation, and return it.
 
-        What is told of it while an operation holds it nobody else may write: it is looked at once more then.
+        Raises `WorkspaceNotFound`, and what `inspect` raises. Only the operation may write what was reported of the
+        workspace meanwhile: it is looked at once more then.
         """
         name = workspace.name
         while True:
@@ -86,12 +89,12 @@ class Observation:
             workspace = await self._store.workspaces.get(name)
 
     async def unobserved(self, name: str, reason: str) -> Workspace:
-        """It could not be asked about: unknown, and why. Raises `WorkspaceNotFound`."""
+        """Mark a workspace that could not be asked about unknown, with `reason`. Raises `WorkspaceNotFound`."""
         workspace = await self._store.workspaces.get(name)
         return await self._write(workspace, {"state": "unknown", "reason": reason}, guarded=False) or workspace
 
     async def forget(self, name: str) -> None:
-        """It is gone, and so is its record. No record: nothing happens."""
+        """Remove the record of a workspace that is gone. No record is no error."""
         self._overlooked.discard(name)
         with suppress(WorkspaceNotFound):
             async with self._store.transaction(self._lease) as stored:
@@ -102,9 +105,9 @@ class Observation:
     # what the monitor calls
 
     async def survey(self, node: str, kind: str, provider: Provider) -> None:
-        """Reads all that the engine has, and writes what that says of the node's workspaces. Raises as `list` does.
+        """Read all that the engine has, and write what that says of the node's workspaces. Raises what `list` raises.
 
-        A list tells less than a look: those that it says something new of are looked at.
+        A list says less than a look: workspaces of which it says something new are looked at.
         """
         known = await self._store.workspaces.all(node=node, provider=kind)
         boot_id = await self._store.nodes.boot_id(node)
@@ -121,9 +124,9 @@ class Observation:
             await stored.workspaces.seen(as_known, datetime.now(UTC))
 
     async def look(self, name: str, node: str, provider: Provider) -> bool:
-        """Writes what is seen of one workspace; nothing where it isn't one of this node. Raises as `inspect` does.
+        """Look at one workspace and write what is seen; nothing if it isn't one of this node.
 
-        False: an operation holds it, and will look itself.
+        Returns False if an operation holds it, which will look itself. Raises what `inspect` raises.
         """
         for _ in range(_TRIES):
             # before it is read: an operation that lets go of it in between sees that there was something
@@ -143,18 +146,21 @@ class Observation:
         return False
 
     def is_overlooked(self, name: str) -> bool:
-        """Whether something was told of it while an operation held it, which the operation hasn't looked at yet."""
+        """Return whether the workspace was reported on while an operation held it, which hasn't looked at it yet."""
         return name in self._overlooked
 
     async def lose(self, node: str, reason: str, *, kinds: Collection[str] | None = None) -> None:
-        """They can't be asked: workspaces of the node are unknown from now on, whatever they do. `kinds` None: all."""
+        """Mark the node's workspaces unknown, with `reason`. `kinds` are the technologies it concerns, None for all."""
         # a node that is gone is tried again and again: those that are unknown already aren't read for it
         for workspace in await self._store.workspaces.others(node, without={*IN_TRANSITION, "unknown"}):
             if kinds is None or workspace.provider in kinds:
                 await self._write(workspace, {"state": "unknown", "reason": reason})
 
     async def _see(self, before: Workspace, instance: Instance | None, provider: Provider) -> Workspace | None:
-        """None: somebody has written something of it since `before`, so what was seen may be older than that."""
+        """Write what was seen, and return the workspace.
+
+        Returns None if it was written since `before`: what was seen may be older than that.
+        """
         boot_id = await self._store.nodes.boot_id(before.node)
         after = await self._write(before, await self._judge(before, instance, boot_id, provider))
         if after:
@@ -164,7 +170,7 @@ class Observation:
     async def _judge(
         self, workspace: Workspace, instance: Instance | None, boot_id: str | None, provider: Provider
     ) -> dict[str, Any]:
-        """What is to be written of it."""
+        """Return the fields to write, by name."""
         now = datetime.now(UTC)
         if instance is None:
             return {"state": "missing", "reason": f"node {workspace.node} no longer has it", "observed_at": now}
@@ -201,22 +207,22 @@ class Observation:
 
 
 def is_unasked(workspace: Workspace, instance: Instance) -> bool:
-    """Whether it has ended although nobody told it to here."""
+    """Return whether the workspace has ended although nobody asked for that here."""
     return instance.state == "failed" or (instance.state == "stopped" and workspace.wanted == "running")
 
 
 def has_restarted(workspace: Workspace, boot_id: str | None) -> bool:
-    """Whether it should run, but its node was started again since it was started."""
+    """Return whether the workspace should run, but its node was started again since."""
     return workspace.wanted == "running" and is_of_another_boot(workspace, boot_id)
 
 
 def is_of_another_boot(workspace: Workspace, boot_id: str | None) -> bool:
-    """Whether it was last seen to run, or was started, in another boot of its node than that."""
+    """Return whether it was last seen running, or started, in another boot of its node than `boot_id`."""
     return None not in (workspace.boot_id, boot_id) and workspace.boot_id != boot_id
 
 
 def build_state(workspace: Workspace, instance: Instance, boot_id: str | None) -> tuple[WorkspaceState, str | None]:
-    """Its state, and in a few words why it is so, where it isn't what it was told to be."""
+    """Return its state, and in a few words why it differs from what was wanted; None if it doesn't."""
     state = STATES[instance.state]
     if not is_unasked(workspace, instance):
         return state, instance.reason or ("paused" if instance.state == "paused" else None)
@@ -227,7 +233,7 @@ def build_state(workspace: Workspace, instance: Instance, boot_id: str | None) -
 
 
 def is_as_known(workspace: Workspace, instance: Instance | None, boot_id: str | None) -> bool:
-    """Whether a list says nothing new of it. One that an operation holds is left to that."""
+    """Return whether a list says nothing new of the workspace; True while an operation holds it."""
     if workspace.state in IN_TRANSITION:
         return True
     if instance is None:
@@ -235,18 +241,18 @@ def is_as_known(workspace: Workspace, instance: Instance | None, boot_id: str | 
     state, reason = build_state(workspace, instance, boot_id)
     if state == "running" and is_of_another_boot(workspace, boot_id):
         return False  # by hand, or before anybody knew of the new boot: what becomes of it now isn't for the restart
-    # of what isn't well in one that runs, a list doesn't tell the details
+    # a list doesn't have the details of what isn't well in one that runs
     both = state == "running" and None not in (reason, workspace.reason)
     return state == workspace.state and (both or reason == workspace.reason)
 
 
 def tells_enough(instance: Instance | None) -> bool:
-    """Whether there is nothing that a look would tell beyond what stands in a list."""
+    """Return whether a look would say no more than the list does."""
     return instance is None or (instance.state in ("created", "running") and instance.reason is None)
 
 
 async def _nothing(workspace: Workspace, boot_id: str) -> None:
-    """Where nobody listens."""
+    """Do nothing: no listener was given."""
 
 
 async def _inspect(provider: Provider, name: str) -> Instance | None:

@@ -1,6 +1,6 @@
-"""Who has fallen silent for long enough is offline, be it on a link that stands; and is back as soon as it answers.
+"""Find the nodes that were silent for long enough to be offline, on a link that stands too, and those that are back.
 
-Nothing is asked for it: the links tell, which ask each node every `keepalive_interval`.
+Nothing is sent for it: the links ask each node every `keepalive_interval`, and know how long it has not answered.
 """
 
 import asyncio
@@ -22,7 +22,10 @@ LOOK_SECONDS = 1.0
 
 
 class Heartbeats:
-    """`watched` are the nodes, by name, as they come and go."""
+    """Find nodes that have been silent for `node_timeout_seconds`, and write that they are offline.
+
+    `watched` are the nodes, by name, as they come and go.
+    """
 
     def __init__(
         self,
@@ -65,7 +68,7 @@ class Heartbeats:
             silence.unanswered(since, questions, f"{questions} times it was asked on the link that stands")
         elif connection:
             if silence.told:
-                # asked everything again, which tells what was missed
+                # it is back: a full reading finds what was missed meanwhile
                 watched.nudge.set()
             silence.answered(now)
         if not silence.told and silence.is_over(now, self._node_timeout):
@@ -75,7 +78,10 @@ class Heartbeats:
             task.add_done_callback(self._telling.discard)
 
     async def _tell_offline(self, watched: Watched, reason: str) -> None:
-        """Its workspaces come first: whoever hears of the node finds them so. Nothing where it answers meanwhile."""
+        """Write that the node is offline, its workspaces first: they are unknown before its event.
+
+        Not if it answers meanwhile.
+        """
         claim = watched.claim
         with suppress(LeaseLost):
             why = f"node {claim.node} can't be asked: {reason}"

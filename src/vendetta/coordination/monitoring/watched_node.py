@@ -11,7 +11,10 @@ from .silence import Silence
 
 @dataclass(slots=True, eq=False)
 class Watched:
-    """`kinds` are the technologies of the node's workspaces; `nudge` is set when it's worth a look."""
+    """A node that is watched.
+
+    `kinds` are the technologies of its workspaces; `nudge` is set when it is worth a look.
+    """
 
     claim: NodeClaim
     silence: Silence
@@ -21,20 +24,22 @@ class Watched:
 
     @property
     def node(self) -> str:
+        """The node's name."""
         return self.claim.node
 
     @property
     def goes_on(self) -> bool:
+        """Whether its watch has begun and not ended."""
         return self.task is not None and not self.task.done()
 
     def expect(self, kind: str) -> None:
-        """A workspace of that technology is about to come: its engine's events are worth following from now on."""
+        """Follow the events of this technology's engine from now on: a workspace of it is about to come."""
         if kind not in self.kinds:
             self.kinds.add(kind)
             self.nudge.set()
 
     async def nudged(self, seconds: float | None) -> None:
-        """Returns when it is worth a look, or the time is over."""
+        """Wait until the node is worth a look, at most `seconds` (None: for ever)."""
         # not `wait_for`: before Python 3.12 it may swallow that it is cancelled, and the watch would never end
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -43,5 +48,5 @@ class Watched:
 
 
 def clock() -> float:
-    """Of the event loop, which nobody sets."""
+    """Return the seconds of the event loop's clock, which is never set."""
     return asyncio.get_running_loop().time()
