@@ -43,15 +43,16 @@ _HOST_CERTIFICATES = tuple(f"{name}-cert-v01@openssh.com" for name in _HOST_KEYS
 
 
 def is_modern(key: asyncssh.SSHKey) -> bool:
-    """Whether a host may be known by it."""
+    """Return whether a host may be known by this key: it signs by an algorithm that we accept."""
     return not {name.decode() for name in key.sig_algorithms}.isdisjoint(_HOST_KEYS)
 
 
 def build_host_key_algorithms(known: Iterable[asyncssh.SSHKey], *, certificates: bool, nist: bool) -> list[str]:
-    """What is known of the host first, so that a host with several keys shows the one we can check.
+    """Build the names of host key algorithms to offer, those of the `known` keys of the host first.
 
-    The others follow: a host whose key has become one of another type must be told apart from one that is broken.
-    ECDSA keys only of a host that is known by one, unless `nist`: it was found to have no others.
+    So a host with several keys shows the one that can be checked. The others follow: a host whose key has become one of
+    another type must be told apart from one that is broken. ECDSA only for a host that is known by an ECDSA key, unless
+    `nist`: it was found to have no others.
     """
     modern = set(_HOST_KEYS)
     first = [name for key in known for algorithm in key.sig_algorithms if (name := algorithm.decode()) in modern]

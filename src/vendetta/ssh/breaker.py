@@ -1,7 +1,7 @@
-"""When a node whose link failed is tried again by itself: later after each failure, at most a minute apart.
+"""Say when a node whose link failed is tried again by itself: later after each failure, at most a minute apart.
 
-Pure: no clock and no chance but those given; durations are by a clock that nobody sets. A breaker never holds a
-request back; it only paces what nobody asked for.
+Pure: clock and chance are given; durations are by a clock that is never set. A breaker never holds a request back: it
+only paces the tries that no request needs.
 """
 
 import random
@@ -21,12 +21,18 @@ PROVEN_SECONDS = 30.0
 
 
 def build_pause(failures: int, chance: float = 0.5) -> float:
-    """Seconds until the next try; `chance`, from 0 to 1, spreads those who failed together."""
+    """Return the seconds until the next try after so many failures.
+
+    `chance`, from 0 to 1, spreads those that failed together.
+    """
     return min(FIRST_SECONDS * 2.0 ** min(failures - 1, 16), LONGEST_SECONDS) * (0.7 + 0.6 * chance)
 
 
 class Breaker:
-    """`closed`: nothing is wrong. `open`: the last try failed. `half_open`: after that, a try is under way."""
+    """Say when a node whose link failed is tried again by itself.
+
+    `closed`: nothing is wrong. `open`: the last try failed. `half_open`: a try is under way after that.
+    """
 
     __slots__ = ("_chance", "_clock", "_closed_at", "_error", "_failures", "_next_try", "_shown", "_state")
 
@@ -50,25 +56,28 @@ class Breaker:
 
     @property
     def snapshot(self) -> Snapshot:
+        """State, failures so far, time of the next try and last error, for people."""
         failures = 0 if self._state == "closed" else self._failures
         return Snapshot(state=self._state, failures=failures, next_try=self._shown, error=self._error)
 
     def trying(self) -> None:
+        """Note that a login begins: an open breaker becomes half open."""
         if self._state == "open":
             self._state = "half_open"
 
     def gave_up(self) -> None:
-        """The try was ended by us: it says nothing of the node."""
+        """Note that we ended the try ourselves, which says nothing of the node."""
         if self._state == "half_open":
             self._state = "open"
 
     def succeeded(self) -> None:
+        """Note that a login succeeded, or that the link answers again."""
         self._state = "closed"
         self._closed_at = self._clock()
         self._next_try = self._shown = self._error = None
 
     def failed(self, error: VendettaError) -> None:
-        """A login failed, or a link was lost. After a hopeless error there is no next try of its own."""
+        """Note that a login failed or a link was lost. After an error of `HOPELESS` no next try is planned."""
         now = self._clock()
         if self._closed_at is not None and now - self._closed_at >= PROVEN_SECONDS:
             self._failures = 0
@@ -83,7 +92,7 @@ class Breaker:
             self._next_try, self._shown = now + pause, datetime.now(UTC) + timedelta(seconds=pause)
 
     def wait_seconds(self) -> float | None:
-        """How long the next try is still away; None: it waits for somebody to ask."""
+        """Return the seconds until the next try; None if none is planned before somebody asks for one."""
         if self._next_try is None:
             return None
         return max(0.0, self._next_try - self._clock())

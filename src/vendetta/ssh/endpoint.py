@@ -16,7 +16,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """None: what ssh_config or the default says."""
+    """Where a host is, as it was written. A field that is None is left to ssh_config or the default."""
 
     host: str
     port: int | None = None
@@ -25,9 +25,9 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """All it takes to reach a node but secrets. None: what ssh_config or the default says.
+    """All it takes to reach a node, except secrets. A field that is None is left to ssh_config or the default.
 
-    `sudo`: what the login user may not do itself is done by sudo.
+    `jump` are the addresses of the hosts on the way. `sudo`: what the login user may not do itself is done by sudo.
     """
 
     node: str
@@ -41,9 +41,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """What holds for one login alone. `host_key` is the fingerprint (`SHA256:…`) to accept on first sight.
+    """What holds for one login alone: secrets, and how an unknown host key is treated.
 
-    `sudo_password` is what sudo asks for on that connection; it goes when the connection does.
+    `host_key` is the fingerprint (`SHA256:…`) to accept on first sight; `accept_new` accepts any. `sudo_password` is
+    what sudo asks for on that connection; it is dropped with the connection.
     """
 
     password: str | None = field(default=None, repr=False)
@@ -53,7 +54,7 @@ class Login:
 
 
 def parse_address(text: str) -> Address:
-    """Every form that `FORMS` names. Raises `InvalidInput` with the offending part."""
+    """Read an address in any of the forms that `FORMS` names. Raises `InvalidInput` that names the offending part."""
     rest = text.removeprefix("ssh://").removesuffix("/") if text.startswith("ssh://") else text
     user, at, host_and_port = rest.rpartition("@")
     if at and ":" in user:
@@ -66,7 +67,7 @@ def parse_address(text: str) -> Address:
 
 
 def format_host(host: str, port: int) -> str:
-    """`host:port`, with IPv6 addresses in brackets."""
+    """Build `host:port`, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

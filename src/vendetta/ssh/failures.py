@@ -1,4 +1,4 @@
-"""The one place where what asyncssh and the operating system raise becomes one of our errors."""
+"""Turn what asyncssh and the operating system raise into our errors: the one place that does."""
 
 import errno
 import shlex
@@ -35,9 +35,10 @@ def from_connecting(
     methods: Sequence[str] = (),
     question: str | None = None,
 ) -> VendettaError:
-    """Why a login failed: with those keys, and `methods`, the ways of logging in that the host offered.
+    """Build the error that says why a login failed.
 
-    `question` is what it asked and no password answers.
+    `offer` are the keys it was tried with, `methods` the ways of logging in that the host offered, `question` what it
+    asked and no password answers.
     """
     to = f"connect to node {hop.node} ({hop.where})"
     details: dict[str, Any] = {"node": hop.node, "address": hop.where}
@@ -84,15 +85,15 @@ def from_connecting(
 
 
 def from_files(error: OSError, node: str) -> ConnectFailed:
-    """Why a login did not even begin: a file of ours can't be read."""
+    """Build the error for a login that did not begin because a file of the server can't be read."""
     return ConnectFailed(f"connect to node {node}: {_reason(error)}", hint=_mending(error), node=node)
 
 
 @contextmanager
 def using(node: str, what: str, seconds: float | None = None) -> Iterator[None]:
-    """Around everything that is done on a connection that stands; `what` is verb and object.
+    """Turn what is raised within the block, on a connection that stands, into our errors.
 
-    `seconds` are those that the caller gave it, where it did.
+    `what` is verb and object, for the message; `seconds` the time that the caller gave it, if it gave one.
     """
     try:
         yield
@@ -111,6 +112,7 @@ def using(node: str, what: str, seconds: float | None = None) -> Iterator[None]:
 
 
 def lost(node: str, what: str) -> ConnectionLost:
+    """Build the error for a connection that was lost during `what`, a verb and its object."""
     return ConnectionLost(
         f"{what} on node {node}: the connection was lost",
         hint=f"See its link with: vendetta node status {node}",
@@ -119,19 +121,19 @@ def lost(node: str, what: str) -> ConnectionLost:
 
 
 def is_dropped(error: Exception) -> bool:
-    """sshd hangs up on some of those who come when `MaxStartups` are about to log in: worth coming again."""
+    """Return whether sshd hung up as it does when `MaxStartups` others log in: another try may succeed."""
     return isinstance(error, asyncssh.ConnectionLost | ConnectionResetError | BrokenPipeError)
 
 
 def is_refused(error: Exception) -> bool:
-    """Nothing that was offered lets us in; or sshd hung up, having heard of so many as it takes (MaxAuthTries)."""
+    """Return whether the host lets nobody in by what was offered, or hung up after `MaxAuthTries` keys."""
     if isinstance(error, asyncssh.PermissionDenied):
         return True
     return isinstance(error, asyncssh.DisconnectError) and TOO_MANY_TRIES in error.reason
 
 
 def _denied(hop: Hop, offer: Offer, question: str | None, details: dict[str, Any]) -> AuthFailed:
-    """`details["locked"]`, where there are: the keys that need a passphrase."""
+    """Build the error for a refused login; `details["locked"]` are the keys that need a passphrase, if any."""
     paths = [shlex.quote(path) for path in offer.locked]
     unlock = "".join(f"Unlock the key: vendetta key unlock {path} (or ssh-add {path}). " for path in paths)
     asked = f'It also asks "{question}", which can\'t be answered here: use a key. ' if question else ""

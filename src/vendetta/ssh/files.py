@@ -1,4 +1,4 @@
-"""Files of ours that must be whole or not there, and never readable by others, not even for a moment."""
+"""Write files that must be whole or absent, and never readable by others, not even for a moment."""
 
 import os
 import stat
@@ -11,7 +11,10 @@ Version = tuple[int, int, int] | None
 
 
 def write_private(path: Path, data: bytes, *, mode: int = 0o600, replace: bool = True) -> None:
-    """Written beside it and moved into place, in a 0700 folder. Raises `FileExistsError` unless `replace`."""
+    """Write the file beside `path` and move it into place, in a folder of mode 0700.
+
+    Raises `FileExistsError` if the file exists and `replace` is false.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
@@ -29,7 +32,7 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600, replace: bool =
 
 
 def version(path: Path) -> Version:
-    """Another one once the file has changed; None where there is none."""
+    """Return a value that differs once the file has changed; None if the file can't be seen."""
     try:
         found = path.stat()
     except OSError:
@@ -38,14 +41,14 @@ def version(path: Path) -> Version:
 
 
 def check_private(path: Path) -> None:
-    """Raises `Forbidden` for a private key that others may read."""
+    """Raise `Forbidden` if others than its owner may use the private key at `path`."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise Forbidden(f"others may read the private key {path} (mode {mode:04o})", hint=f"Mend it: chmod 600 {path}")
 
 
 def check_private_folder(path: Path) -> None:
-    """Raises `Forbidden` for a folder of private keys that others may look into. Absent: nothing happens."""
+    """Raise `Forbidden` if others than its owner may use this folder of private keys. An absent folder is no error."""
     if path.is_dir() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
         raise Forbidden(
             f"others may use the folder of keys {path} (mode {mode:04o})", hint=f"Mend it: chmod 700 {path}"

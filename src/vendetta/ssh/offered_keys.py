@@ -9,9 +9,10 @@ from .public_keys import read_public_key
 
 @dataclass(slots=True)
 class Offer:
-    """The keys to log in with, the likeliest first. `skipped` says of each other one why it isn't offered.
+    """The keys to log in with, the likeliest first.
 
-    `locked` are those among them that a passphrase would unlock.
+    `skipped` are sentences, one for each key that is not offered, with the reason. `locked` are the paths of those
+    among them that a passphrase would unlock.
     """
 
     pairs: list[asyncssh.SSHKeyPair] = field(default_factory=list)
@@ -32,5 +33,6 @@ class Question(asyncssh.SSHKeyPair):
         self.taken = False
 
     def sign(self, data: bytes) -> bytes:
+        """Note that sshd would accept the key, and end the login. Raises `ValueError`."""
         self.taken = True
         raise ValueError("there is no private key to sign with")

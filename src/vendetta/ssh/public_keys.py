@@ -1,4 +1,4 @@
-"""Public keys as others have written them, spoiled ones too."""
+"""Read public keys as others have written them, spoiled ones too."""
 
 import asyncssh
 
@@ -7,7 +7,7 @@ UNREADABLE = (ValueError, OverflowError)
 
 
 def read_public_key(text: str | bytes) -> asyncssh.SSHKey:
-    """Raises `ValueError`."""
+    """Read a public key of OpenSSH's one-line format, or another that asyncssh knows. Raises `ValueError`."""
     try:
         return asyncssh.import_public_key(text)
     except OverflowError as exc:

@@ -1,4 +1,4 @@
-"""A command as a text that every login shell reads in the same way: sh, bash, zsh, fish, csh and tcsh.
+"""Quote a command so that every login shell reads it in the same way: sh, bash, zsh, fish, csh and tcsh.
 
 sshd hands the text to whatever shell the user has. Within single quotes fish knows backslashes, and csh knows `!` and
 allows no newline; so those stand outside the quotes, and lines go to `sh` one by one.
@@ -14,7 +14,7 @@ _JOIN_LINES = 'eval "$(printf "%s\\n" "$@")"'
 
 
 def quote_command(argv: Sequence[str]) -> str:
-    """Empty for an empty argv."""
+    """Quote an argv for any login shell. Returns an empty text for an empty argv."""
     if not any("\n" in word for word in argv):
         return " ".join(map(quote_word, argv))
     lines = f"exec {shlex.join(argv)}".split("\n")
@@ -22,7 +22,7 @@ def quote_command(argv: Sequence[str]) -> str:
 
 
 def quote_word(word: str) -> str:
-    """One without newlines."""
+    """Quote one word that holds no newline."""
     if not word:
         return "''"
     if _SAFE.fullmatch(word):

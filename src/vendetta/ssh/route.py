@@ -1,4 +1,4 @@
-"""The way to a node: one hop for each login, as the endpoint and the user's ssh_config together say it.
+"""Build the way to a node from its endpoint and the user's ssh_config: one hop for each login.
 
 ssh_config is read by asyncssh (Host, Match, Include, HostName, Port, User, IdentityFile, ProxyJump, ProxyCommand …).
 """
@@ -20,12 +20,13 @@ NOTHING_SAID = object()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """One login. `alias` is the name that was given, `host` the one it stands for.
+    """One login on the way to a node.
 
-    `pinned_as` is the name under which our own pins hold its host key; `known_as` and `known_port` are what the user's
-    files hold it by: an alias (HostKeyAlias) stands there without a port.
-    `agent` is the socket that ssh_config names: empty for none, None where it says nothing.
-    `direct`: it is reached by TCP at `host`, as `family` and `local` say to sockets; else asyncssh knows how.
+    `alias` is the name that was given, `host` the one it stands for. `pinned_as` is the name under which our own pins
+    hold its host key; `known_as` and `known_port` are what the user's files hold it by: an alias (HostKeyAlias) stands
+    there without a port. `agent` is the socket that ssh_config names: empty for none, None where it says nothing.
+    `direct`: it is reached by TCP at `host`, with `family` and `local` as sockets take them; otherwise asyncssh makes
+    the connection.
     """
 
     node: str
@@ -51,7 +52,7 @@ class Hop:
 
 
 def build_route(endpoint: Endpoint, ssh_config: Sequence[str]) -> list[Hop]:
-    """The hops in the order of the logins, the node last. Reads ssh_config. Raises `InvalidInput`."""
+    """Build the hops in the order of the logins, the node last. Reads ssh_config. Raises `InvalidInput`."""
     address = Address(host=endpoint.host, port=endpoint.port, user=endpoint.user)
     node, proxy_jump = _resolve(endpoint, address, ssh_config, pinned_as=endpoint.node)
     return [*_bastions(endpoint, endpoint.jump or proxy_jump, ssh_config, depth=0), node]
@@ -72,7 +73,7 @@ def _bastions(endpoint: Endpoint, jump: Sequence[str], ssh_config: Sequence[str]
 def _resolve(
     endpoint: Endpoint, address: Address, ssh_config: Sequence[str], pinned_as: str | None = None
 ) -> tuple[Hop, Sequence[str]]:
-    """A hop, and the hops that ssh_config wants before it."""
+    """Return a hop, and the addresses of the hops that ssh_config wants before it."""
     try:
         options = asyncssh.SSHClientConnectionOptions(
             config=list(ssh_config),

@@ -1,4 +1,4 @@
-"""The ways to nodes, kept while the ssh_config files are what they were: to read them costs more than a failed login.
+"""Keep the ways to nodes while the ssh_config files don't change: to read them costs more than a failed login.
 
 What depends on more than their text (`Match`) is read each time.
 """
@@ -18,6 +18,8 @@ _LINE = re.compile(r"^\s*(match|include)\b[\s=]*(.*?)\s*$", re.IGNORECASE | re.M
 
 
 class Routes:
+    """Keep the routes to nodes for as long as the ssh_config files stay unchanged."""
+
     def __init__(self, ssh_config: Sequence[Path]) -> None:
         self._ssh_config = tuple(ssh_config)
         self._version: object = None
@@ -26,11 +28,11 @@ class Routes:
         self._known: dict[Endpoint, list[Hop]] = {}
 
     def files(self) -> list[str]:
-        """Those that there are."""
+        """Return the paths of those ssh_config files that exist."""
         return [str(path) for path in self._ssh_config if path.is_file()]
 
     async def find(self, endpoint: Endpoint) -> list[Hop]:
-        """As `build_route`. Raises `InvalidInput`, `OSError`."""
+        """Return the hops to a node, the node last. Raises `InvalidInput`, `OSError`."""
         self._look()
         if hops := self._known.get(endpoint):
             return hops
@@ -42,7 +44,7 @@ class Routes:
         return hops
 
     def _look(self) -> None:
-        """Forgets what isn't true any more."""
+        """Forget the routes if a file has changed, or when there are too many."""
         if self._version is None or self._version != self._read_version():
             self._patterns.clear()
             self._lasting = True
@@ -54,7 +56,7 @@ class Routes:
             self._known.clear()
 
     def _note(self, name: str) -> None:
-        """What a file includes; and whether what it says depends on anything but its text."""
+        """Note the files that this one includes, and whether it says more than its text does (`Match`)."""
         for keyword, rest in _LINE.findall(Path(name).read_text(errors="replace")):
             if keyword.lower() == "match":
                 self._lasting = False

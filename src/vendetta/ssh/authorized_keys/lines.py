@@ -1,4 +1,4 @@
-"""What is in an authorized_keys file, and the changes we make to one: a line more, or the lines of a key fewer.
+"""Read an authorized_keys file and change it: a line more, or the lines of a key fewer.
 
 Pure: bytes to bytes. Whatever we don't change stays as it is to the byte, also what is no key at all.
 """
@@ -23,7 +23,7 @@ _FORM = "It begins with its type, as in: ssh-ed25519 AAAA…"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One key of a file. `options` is what stands before it, as it stands there."""
+    """One key of a file. `options` is the text that stands before its type."""
 
     options: bytes
     type: bytes
@@ -31,7 +31,7 @@ class Entry:
 
 
 def parse_public_key(text: str) -> str:
-    """One line of type, key and comment; nothing else of the text can reach the file. Raises `InvalidInput`."""
+    """Return one line of type, key and comment: nothing else of the text can reach the file. Raises `InvalidInput`."""
     if len(text.strip().splitlines()) != 1:
         raise InvalidInput("a public key is one line", hint=_FORM)
     try:
@@ -45,7 +45,10 @@ def parse_public_key(text: str) -> str:
 
 
 def build_options(*, restrict: bool, sources: Sequence[str]) -> str:
-    """The options of a line; empty for none. Raises `InvalidInput` for a source that sshd would not understand."""
+    """Build the options of a line; empty for none.
+
+    Raises `InvalidInput` for a source that sshd would not understand.
+    """
     parts = [KEPT_OF_RESTRICT] if restrict else []
     if sources:
         parts.append(f'from="{",".join(_check_source(source.strip()) for source in sources)}"')
@@ -53,7 +56,7 @@ def build_options(*, restrict: bool, sources: Sequence[str]) -> str:
 
 
 def parse_entry(line: bytes) -> Entry | None:
-    """As sshd reads a line; None where it sees no key in it."""
+    """Read a line as sshd does. Returns None if sshd sees no key in it."""
     rest = line.strip(b" \t\r\n")
     if not rest or rest.startswith(b"#"):
         return None
@@ -68,13 +71,16 @@ def parse_entry(line: bytes) -> Entry | None:
 
 
 def find(content: bytes, public_key: str) -> Entry | None:
-    """The first entry of that key; not one for which it is an authority."""
+    """Return the first entry of that key, None if there is none. A line that makes it an authority doesn't count."""
     blob = _blob(public_key)
     return next((entry for _, entry in _entries(content) if entry and entry.blob == blob), None)
 
 
 def add(content: bytes, public_key: str, options: str | None = None) -> bytes:
-    """With the key in it. There already: as it is, unless `options` are given, which its line then has."""
+    """Return the content with the key in it.
+
+    If the key is there already, the content stays as it is, unless `options` are given: then its line has those.
+    """
     blob = _blob(public_key)
     line = f"{options} {public_key}".encode() if options else public_key.encode()
     found = [(text, entry) for text, entry in _entries(content) if entry and entry.blob == blob]
@@ -95,19 +101,19 @@ def add(content: bytes, public_key: str, options: str | None = None) -> bytes:
 
 
 def remove(content: bytes, public_keys: Collection[str]) -> bytes:
-    """Without the lines of these keys."""
+    """Return the content without the lines of these keys."""
     blobs = {_blob(key) for key in public_keys}
     return b"".join(text for text, entry in _entries(content) if not (entry and entry.blob in blobs))
 
 
 def lines_of(content: bytes, public_keys: Collection[str]) -> list[bytes]:
-    """The lines that `remove` would take out."""
+    """Return the lines that `remove` would take out, without their ends."""
     blobs = {_blob(key) for key in public_keys}
     return [text.rstrip(b"\r\n") for text, entry in _entries(content) if entry and entry.blob in blobs]
 
 
 def put_back(content: bytes, lines: Sequence[bytes]) -> bytes:
-    """With these lines in it, at its end where they are missing."""
+    """Return the content with these lines in it; those that are missing are appended."""
     there = [text.rstrip(b"\r\n") for text in _lines(content)]
     missing = [line + b"\n" for line in lines if line not in there]
     newline = b"\n" if missing and content and not content.endswith(b"\n") else b""
@@ -115,14 +121,14 @@ def put_back(content: bytes, lines: Sequence[bytes]) -> bytes:
 
 
 def _entries(content: bytes) -> Iterator[tuple[bytes, Entry | None]]:
-    """Every line with its end, and the key in it. A line by which a key signs for others is not that key's."""
+    """Yield every line with its end, and the key in it. A line by which a key signs for others is not that key's."""
     for text in _lines(content):
         entry = parse_entry(text)
         yield text, None if entry and _AUTHORITY.search(_QUOTED.sub(b"", entry.options)) else entry
 
 
 def _lines(content: bytes) -> Iterator[bytes]:
-    """By newlines alone, as sshd reads them: a lone carriage return ends no line."""
+    """Yield the lines, split at newlines alone as sshd does: a lone carriage return ends no line."""
     lines = content.split(b"\n")
     yield from (line + b"\n" for line in lines[:-1])
     if lines[-1]:
@@ -130,7 +136,7 @@ def _lines(content: bytes) -> Iterator[bytes]:
 
 
 def _end_of_options(rest: bytes) -> int:
-    """Where the first space outside quotes is; a quote within quotes is written with a backslash."""
+    """Return where the first space outside quotes is; a quote within quotes is written with a backslash."""
     quoted, position = False, 0
     while position < len(rest) and (quoted or rest[position] not in b" \t"):
         if rest[position : position + 2] == b'\\"':
@@ -146,7 +152,10 @@ def _blob(public_key: str) -> bytes:
 
 
 def _check_source(source: str) -> str:
-    """An address, a network, or a name, each with wildcards and `!` before it."""
+    """Return `source` if it is an address, a network or a name, perhaps with wildcards and `!` before it.
+
+    Raises `InvalidInput` for anything else.
+    """
     address, slash, bits = source.removeprefix("!").partition("/")
     if slash:
         try:

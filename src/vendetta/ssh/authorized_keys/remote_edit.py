@@ -1,4 +1,4 @@
-"""The authorized_keys files of a node: which ones its sshd reads, and changes that last only if they prove right.
+"""Find the authorized_keys files that a node's sshd reads, and change them; a change lasts only if it proves right.
 
 Two scripts do the node's part. They go to `sh` through its stdin, so that the login shell, be it fish or csh, sees
 nothing but the words `sh -s`, and no key is ever part of a command.
@@ -31,7 +31,10 @@ Change = Callable[[bytes], bytes]
 
 
 async def locate(connection: Connection) -> list[str]:
-    """The files from which sshd reads the login user's keys, the one to write first. Raises `CommandFailed`."""
+    """Return the files from which sshd reads the login user's keys, the one to write first.
+
+    Raises `CommandFailed` if the node runs no script, `InvalidInput` if its sshd reads no such file, `LinkError`.
+    """
     mark = secrets.token_hex(8)
     result = await connection.run(["sh", "-s"], input=f"mark={mark}\n{LOCATE}".encode(), timeout_seconds=ANSWER_SECONDS)
     text = result.stdout.decode(errors="replace")
@@ -58,11 +61,13 @@ async def locate(connection: Connection) -> list[str]:
 async def edited(
     connection: Connection, file: str, change: Change, *, undo: Change | None = None, make: bool = True
 ) -> AsyncIterator[bool]:
-    """The file has the new content while the block runs, and keeps it when the block ends well.
+    """Give the file its new content while the block runs, and keep that if the block ends without an error.
 
-    Else it is as before, to the byte, also where the link or this server is gone by then. Yields whether there was
-    anything to change. Others who change it by this way wait meanwhile. Where somebody else has changed it by another
-    way, theirs is kept, and `undo` is made of it. `make`: the file where it is absent, and its folder.
+    Otherwise the file is as before, to the byte, also if the link or this server is gone by then. Yields whether there
+    was anything to change. Other callers who change the same file wait meanwhile. If something else has changed the
+    file during the block, that change is kept, and `undo` is applied to the result. `make`: create the file, and its
+    folder, if it is absent.
+
     Raises `Busy`, `Conflict`, `Forbidden`, `CommandFailed`, `LinkError`.
     """
     process = await connection.open_process(["sh", "-s"])
@@ -92,7 +97,7 @@ async def edited(
 
 
 class Talk:
-    """The conversation with the script on the node."""
+    """The conversation with the script on the node, by its stdin and stdout."""
 
     def __init__(self, connection: Connection, file: str, process: Process) -> None:
         self._connection = connection
@@ -103,12 +108,13 @@ class Talk:
         self._stderr = bytearray()
 
     async def begin(self, make: bool) -> None:
+        """Send the script. `make`: it creates the file if that is absent."""
         settings = {"mark": self._mark, "file": self._file, "make": "1" if make else "", "patience": PATIENCE_SECONDS}
         assigned = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in settings.items())
         await self._process.write((assigned + EDIT).encode())
 
     async def content(self) -> bytes | None:
-        """None where there is no file, and none is to be made."""
+        """Return the file's content; None if there is no file and none is to be made."""
         word, rest = await self._answer(PATIENCE_SECONDS)
         if (word, rest) == ("failed", "absent"):
             return None
@@ -125,23 +131,29 @@ class Talk:
         return found
 
     async def write(self, content: bytes) -> None:
+        """Write the new content, which the node undoes unless `keep` follows."""
         await self._process.write(f"write {len(content)}\n".encode() + content)
         word, rest = await self._answer()
         if word != "written":
             await self._refuse(rest)
 
     async def keep(self) -> None:
+        """Keep what was written."""
         await self._process.write(b"keep\n")
         word, rest = await self._answer()
         if word != "kept":
             await self._refuse(rest)
 
     async def leave(self) -> None:
+        """End the script before anything was written."""
         await self._process.write_eof()
         await self._answer()
 
     async def undo(self) -> str | None:
-        """`mixed` where the file was changed by others. What can't be told, the node does once it misses us: None."""
+        """Undo what was written, and return the node's answer: `mixed` if others have changed the file.
+
+        Returns None if the node can't be asked: it undoes the change once it misses us.
+        """
         with suppress(VendettaError, TimeoutError):
             async with asyncio.timeout(UNDO_SECONDS):
                 await self._process.write_eof()

@@ -1,4 +1,4 @@
-"""Which file sshd reads a user's public keys from, as its configuration says it. Pure: text to paths.
+"""Find the files that sshd reads a user's public keys from, by its configuration. Pure: text to paths.
 
 A user who isn't root can't ask sshd (`sshd -T`), so the files are read as sshd would; the login that follows proves it.
 """
@@ -15,7 +15,7 @@ DEFAULT = (".ssh/authorized_keys", ".ssh/authorized_keys2")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who logs in, and by which way: what `Match` asks for, and the tokens of a path stand for."""
+    """Who logs in, and by which way: what `Match` asks for, and what the tokens of a path stand for."""
 
     user: str
     uid: int
@@ -27,7 +27,7 @@ class Account:
 
 
 def parse_key_files(config: str, account: Account) -> list[str]:
-    """The absolute paths, in sshd's order; none where it reads none. `config` has its includes in place."""
+    """Return the absolute paths in sshd's order; none if it reads none. `config` has its includes in place."""
     chosen: dict[bool, Sequence[str]] = {}
     matching, in_match = True, False
     for keyword, words in _directives(config):
@@ -43,13 +43,13 @@ def parse_key_files(config: str, account: Account) -> list[str]:
 
 
 def in_home_first(files: Sequence[str], home: str) -> list[str]:
-    """The one to write comes first: in the home folder, where there is such a one."""
+    """Sort the files so that one in the home folder, the one to write, comes first if there is one."""
     prefix = home.rstrip("/") + "/"
     return sorted(files, key=lambda file: not file.startswith(prefix))
 
 
 def _directives(config: str) -> Iterator[tuple[str, list[str]]]:
-    """Keyword (in small letters) and arguments, `Keyword=value` included; what can't be read is left out."""
+    """Yield each keyword, in small letters, with its arguments; `Keyword=value` too. Unreadable lines are left out."""
     for line in config.splitlines():
         lexer = shlex.shlex(line.strip(), posix=True, punctuation_chars="")
         lexer.whitespace_split, lexer.commenters, lexer.escape = True, "#", ""
@@ -68,7 +68,7 @@ def _directives(config: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _matches(words: Sequence[str], account: Account) -> bool:
-    """Every criterion; one that only sshd can judge (a host name, a routing domain) counts as not met."""
+    """Return whether every criterion is met; one that only sshd can judge (a host name, a routing domain) is not."""
     criteria = [word.lower() for word in words]
     if criteria == ["all"]:
         return True
@@ -96,7 +96,7 @@ def _meets(criterion: str, patterns: str, account: Account) -> bool:
 
 
 def _listed(value: str, patterns: str) -> bool:
-    """By wildcards and networks; a pattern with `!` before it that fits decides against."""
+    """Return whether the value fits one of the patterns or networks, and none that has `!` before it."""
     found = False
     for pattern in patterns.split(","):
         wanted = pattern.removeprefix("!")

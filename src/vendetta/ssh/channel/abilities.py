@@ -1,4 +1,4 @@
-"""What the sshd of a node allows, found by trying: forwarding, terminals, sessions at once.
+"""Find out what the sshd of a node allows, by trying: forwarding, terminals, sessions at once.
 
 Nothing here falls back to another way: it is asked whether this one works.
 """
@@ -14,13 +14,13 @@ from vendetta.ssh.failures import using
 from .sessions import MOST, Sessions, is_refused
 
 CLOSED_PORT = 1
-"""Nothing listens there (tcpmux), so that sshd's own refusal is told from that of a service."""
+"""A port (tcpmux) where nothing listens, so that a refusal is sshd's own and not that of a service."""
 REAPED_SECONDS = 0.2
 """sshd counts a session a moment longer than we do."""
 
 
 class Abilities:
-    """Made by `Connection.abilities`. Every method raises a `LinkError` where the link is the reason."""
+    """Ask what the sshd of a node allows. Every method raises a `LinkError` if the link is the reason for a failure."""
 
     def __init__(self, node: str, connection: asyncssh.SSHClientConnection, sessions: Sessions) -> None:
         self._node = node
@@ -28,15 +28,17 @@ class Abilities:
         self._sessions = sessions
 
     async def forwards_tcp(self) -> bool:
+        """Return whether sshd forwards TCP connections to the node's own ports."""
         return await self._allowed(
             lambda: self._connection.open_connection("127.0.0.1", CLOSED_PORT, encoding=None),
             unless=lambda exc: exc.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED,
         )
 
     async def forwards_unix(self, paths: Sequence[str]) -> bool | None:
-        """`paths` are sockets that listen and that the login user may use: sshd says no more than yes or no.
+        """Return whether sshd forwards unix sockets. `paths` are sockets that listen and that the login user may use.
 
-        Without any, sshd is asked to listen on one itself. None: it doesn't, so that there is nothing to try it on.
+        Without any path, sshd is asked to listen on a socket itself; None if it doesn't, so that there is nothing to
+        try.
         """
         if not paths:
             return await self._forwards_own_socket()
@@ -46,6 +48,8 @@ class Abilities:
         return False
 
     async def gives_terminals(self) -> bool:
+        """Return whether sshd gives a process a terminal."""
+
         async def ask() -> "asyncssh.SSHClientProcess[bytes]":
             return await self._connection.create_process("exit", encoding=None, term_type="dumb")
 
@@ -61,10 +65,10 @@ class Abilities:
                 return True
 
     async def count_sessions(self) -> int:
-        """How many it grants at once, up to the usual ten, with those that are open already.
+        """Count the sessions that sshd grants at once, up to the usual ten, those that are open already included.
 
-        They are asked for past the slots, because sshd may allow more than was learnt so far. Whoever else is refused
-        in these milliseconds asks again.
+        They are asked for past the slots, because sshd may allow more than was learnt so far. Another caller that is
+        refused in these milliseconds asks again.
         """
         with using(self._node, "count its sessions"):
             granted = await self._open_many()
@@ -92,7 +96,7 @@ class Abilities:
             await self._remove(path)
 
     async def _remove(self, path: str) -> None:
-        """sshd leaves it lying there."""
+        """Remove the socket, which sshd leaves behind."""
         with using(self._node, f"remove {path}"):
             async with self._sessions.slot():
                 process = await self._sessions.open(lambda: self._connection.create_process(f"rm -f {path}"))

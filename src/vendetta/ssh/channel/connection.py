@@ -35,7 +35,7 @@ FEW_SESSIONS = 2
 
 
 class Ending(Protocol):
-    """Knows when and how a connection ended, and how it logged in."""
+    """What knows when and how a connection ended, and how it logged in."""
 
     error: Exception | None
     method: str
@@ -45,7 +45,7 @@ class Ending(Protocol):
 
 
 class Connection:
-    """`direct`: as `SilenceMeter` means it. `sudo`: None where it may not be used."""
+    """A connection to a node. `direct` is that of `SilenceMeter`. `sudo` is None if it may not be used."""
 
     def __init__(
         self,
@@ -78,31 +78,32 @@ class Connection:
 
     @property
     def login_method(self) -> str:
-        """As SSH names it: `publickey`, `password`, `keyboard-interactive`, `none`."""
+        """The SSH name of how it logged in: `publickey`, `password`, `keyboard-interactive`, `none`."""
         return self._ending.method
 
     @property
     def login_key(self) -> str | None:
-        """Type, fingerprint and comment of the key that it logged in with, where it was with one."""
+        """Type, fingerprint and comment of the key that it logged in with; None if it was not by a key."""
         return self._ending.key
 
     @property
     def server_version(self) -> str:
-        """What sshd calls itself: `SSH-2.0-OpenSSH_9.2`."""
+        """How sshd names itself: `SSH-2.0-OpenSSH_9.2`."""
         return str(self._connection.get_extra_info("server_version"))
 
     @property
     def abilities(self) -> Abilities:
+        """What asks sshd for what it allows."""
         return Abilities(self._node, self._connection, self._sessions)
 
     @property
     def spares_sessions(self) -> bool:
-        """Whether none can be held for long: sockets take some, and sshd grants hardly any."""
+        """Whether no session can be held for long: sockets take some, and sshd grants hardly any."""
         return self._reach.carries and self._sessions.limit <= FEW_SESSIONS
 
     @property
     def error(self) -> VendettaError | None:
-        """Why it ended, where that was not our doing."""
+        """Why the connection ended; None if it stands or we closed it."""
         return lost(self._node, "keep the connection") if self.closed and self._ending.error else None
 
     @property
@@ -111,20 +112,20 @@ class Connection:
 
     @property
     def unanswered(self) -> int:
-        """As `SilenceMeter.unanswered`."""
+        """`SilenceMeter.unanswered`."""
         return self._pulse.unanswered
 
     @property
     def silent_seconds(self) -> float:
-        """As `SilenceMeter.silent_seconds`."""
+        """`SilenceMeter.silent_seconds`."""
         return self._pulse.silent_seconds
 
     async def wait_closed(self) -> None:
-        """Returns however it ended; `error` says whether it was lost."""
+        """Wait for the end of the connection, however it comes; `error` says whether it was lost."""
         await self._connection.wait_closed()
 
     async def close(self) -> None:
-        """Again: nothing happens. A link that has stalled isn't waited for."""
+        """Close the connection, waiting at most `CLOSE_SECONDS` for a link that has stalled. Twice is no error."""
         self._connection.close()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -136,7 +137,7 @@ class Connection:
             await connector.close()
 
     async def ping(self, timeout_seconds: float = PING_SECONDS) -> float:
-        """Seconds for one round trip. Raises `LinkTimeout`, `ConnectionLost`."""
+        """Return the seconds of one round trip. Raises `LinkTimeout`, `ConnectionLost`."""
         started = time.monotonic()
         with using(self._node, "ping"):
             async with asyncio.timeout(timeout_seconds):
@@ -182,9 +183,9 @@ class Connection:
         return await self._reach.open_unix(path)
 
     async def open_unix_session(self, path: str, factory: "Callable[[], asyncssh.SSHUNIXSession[bytes]]") -> bool:
-        """A channel to a unix socket whose bytes go to a session of the caller's. Raises as `open_unix` does.
+        """Open a channel to a unix socket whose bytes go to a session of the caller's. Raises what `open_unix` raises.
 
-        Returns whether it takes one of the sessions, of which there are few.
+        Returns whether the channel takes one of the sessions, of which there are few.
         """
         await self._reach.open_unix_session(path, factory)
         return self._reach.is_carried(path)
@@ -193,7 +194,10 @@ class Connection:
         return await self._reach.open_tcp(host, port)
 
     async def login(self, host: str, port: int, *, user: str, private_key: str, host_key: str) -> "Connection":
-        """Raises as `Transport.login` does. It ends with this connection."""
+        """Log in to a machine through this connection, with which the new one ends.
+
+        Raises what `Transport.login` raises.
+        """
         visit = GuestLogin(self._node, host, port, user=user, private_key=private_key, host_key=host_key)
         raw = await visit.log_in(self._reach, self._connection)
         return Connection(self._node, raw, visit.shown, visit)
@@ -224,7 +228,7 @@ class Connection:
 
 
 def with_env(argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
-    """By `env`, because sshd accepts no variables unless it is configured to."""
+    """Return an argv that sets the variables by `env`: sshd accepts none unless it is configured to."""
     if not env:
         return list(argv)
     shell = ["sh", "-c", 'exec "${SHELL:-sh}" -l']

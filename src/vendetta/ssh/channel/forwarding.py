@@ -1,4 +1,4 @@
-"""How a socket or a port of the node is reached: forwarded by sshd, or carried by a relay where it doesn't.
+"""Reach a socket or a port of the node: forwarded by sshd, or carried by a relay if sshd doesn't.
 
 That a socket can't be forwarded is learnt at the first try, and remembered for the connection.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WINDOW_BYTES = 16 * 2**20
 PACKET_BYTES = 256 * 2**10
-"""Windows this large carry several hundred MB/s where the defaults carry about a hundred."""
+"""Windows of this size carry several hundred MB/s, the defaults about a hundred."""
 OPEN_SECONDS = 30.0
 NOBODY_LISTENS = "Is the engine running there? On the node: systemctl status docker."
 
@@ -32,7 +32,10 @@ Diagnose = Callable[[Sequence[str]], Awaitable[CommandResult]]
 
 
 class Forwarding:
-    """`diagnose` runs a command on the node; `count_sessions` learns how many sshd grants, before they run short."""
+    """Open sockets and ports of one node.
+
+    `diagnose` runs a command on the node; `count_sessions` learns how many sshd grants, before they run short.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Forwarding:
         self._ports_carried = False
 
     async def open_unix(self, path: str) -> ChannelStream:
+        """Open a stream to a unix socket of the node. Raises what `open_unix_session` raises."""
         session: SSHUNIXStreamSession[bytes] = SSHUNIXStreamSession()
         channel = await self.open_unix_session(path, lambda: session)
         reader, writer = asyncssh.SSHReader(session, channel), asyncssh.SSHWriter(session, channel)
@@ -63,17 +67,17 @@ class Forwarding:
 
     @property
     def carries(self) -> bool:
-        """Whether anything takes a session that elsewhere is free."""
+        """Whether a relay carries anything: then sockets or ports take sessions, which forwarded ones don't."""
         return self._counted
 
     def is_carried(self, path: str) -> bool:
-        """Whether a connection to that socket takes a session."""
+        """Return whether a connection to that socket takes a session."""
         return path in self._carried
 
     async def open_unix_session(
         self, path: str, factory: "Callable[[], asyncssh.SSHUNIXSession[bytes]]"
     ) -> "SSHChannel[bytes]":
-        """A channel whose bytes go to a session of the caller's.
+        """Open a channel to a unix socket whose bytes go to a session of the caller's.
 
         Raises `EngineUnavailable`, `EngineForbidden`, `ForwardingRefused`, `LinkError`.
         """
@@ -95,6 +99,7 @@ class Forwarding:
             raise await self._why_closed(path) from exc
 
     async def open_tcp(self, host: str, port: int) -> ChannelStream:
+        """Open a stream to a port that the node reaches. Raises `ConnectFailed`, `LinkError`."""
         session: SSHTCPStreamSession[bytes] = SSHTCPStreamSession()
         channel = await self.open_tcp_session(host, port, lambda: session)
         reader, writer = asyncssh.SSHReader(session, channel), asyncssh.SSHWriter(session, channel)
@@ -103,7 +108,7 @@ class Forwarding:
     async def open_tcp_session(
         self, host: str, port: int, factory: "Callable[[], asyncssh.SSHTCPSession[bytes]]"
     ) -> "SSHChannel[bytes]":
-        """A channel whose bytes go to a session of the caller's. Raises `ConnectFailed`, `LinkError`."""
+        """Open a channel to a port whose bytes go to a session of the caller's. Raises `ConnectFailed`, `LinkError`."""
         try:
             if not self._ports_carried:
                 try:
@@ -155,7 +160,7 @@ class Forwarding:
         return channel
 
     async def _why_closed(self, path: str) -> VendettaError:
-        """sshd says "failed" to all of it, so the node is asked what is the matter with the socket."""
+        """Ask the node what is wrong with the socket, and build the error: sshd says "failed" in every case."""
         answer = ""
         with suppress(VendettaError):
             result = await self._diagnose(["sh", "-c", DIAGNOSE, "sh", path])

@@ -1,6 +1,6 @@
-"""A login to a machine on a node, through the node's connection: a guest, whose keys of both sides are known.
+"""Log in to a guest on a node through the node's connection; the keys of both sides are known.
 
-Nobody is asked and no file is read: it shows the host key that was given, or nothing is sent.
+No person is asked and no file is read: the guest shows the host key that was given, or nothing is sent.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from vendetta.ssh.public_keys import UNREADABLE, read_public_key
 from .forwarding import Forwarding
 
 LOGIN_SECONDS = 60.0
-"""An emulated guest that has just booted takes some for the key exchange."""
+"""An emulated guest that has just booted takes several seconds for the key exchange."""
 
 
 class GuestLogin(asyncssh.SSHClient):
-    """One login. `error` is what ended the connection, where it wasn't closed by us."""
+    """One login. `error` is what ended the connection, None if we closed it."""
 
     method = "publickey"
     key: str | None = None
@@ -46,7 +46,10 @@ class GuestLogin(asyncssh.SSHClient):
     async def log_in(
         self, reach: Forwarding, node_connection: asyncssh.SSHClientConnection
     ) -> asyncssh.SSHClientConnection:
-        """Raises `ConnectFailed`, `LinkTimeout`, `HostKeyChanged`, `AuthFailed`, `LinkError`."""
+        """Log in through `reach`.
+
+        Raises `ConnectFailed`, `LinkTimeout`, `HostKeyChanged`, `AuthFailed`, `LinkError`.
+        """
         what = f"log in to {self._where} on node {self._node}"
         way = Way(reach)
         try:
@@ -93,7 +96,7 @@ class GuestLogin(asyncssh.SSHClient):
         return ConnectFailed(f"{what}: {error}", node=self._node)
 
     def on_end(self, ending: Callable[[], None]) -> None:
-        """Ended already: at once."""
+        """Call `ending` when the connection ends; at once if it has ended already."""
         if self._ended:
             ending()
         else:
@@ -115,6 +118,10 @@ class Way:
     async def create_connection(
         self, factory: "Callable[[], asyncssh.SSHTCPSession[bytes]]", host: str, port: int
     ) -> "tuple[asyncssh.SSHTCPChannel[bytes], asyncssh.SSHTCPSession[bytes]]":
+        """Open a channel for the session that `factory` makes, and return both.
+
+        Raises what `open_tcp_session` raises.
+        """
         session = factory()
         channel = await self._reach.open_tcp_session(host, port, lambda: session)
         return channel, session  # type: ignore[return-value]

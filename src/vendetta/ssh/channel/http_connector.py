@@ -20,7 +20,7 @@ OpenSession = Callable[[Callable[[], asyncssh.SSHUNIXSession[bytes]]], Awaitable
 
 
 class ChannelConnector(aiohttp.BaseConnector):
-    """Opens a channel for each HTTP connection that is wanted at once, and keeps them alive for the next request."""
+    """Open a channel for each HTTP connection that is wanted at once, and keep it alive for the next request."""
 
     def __init__(self, open_session: OpenSession) -> None:
         super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS)
@@ -29,7 +29,7 @@ class ChannelConnector(aiohttp.BaseConnector):
     async def _create_connection(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
     ) -> ResponseHandler:
-        """Raises what opening a channel raises, as it is: callers know these errors."""
+        """Open a channel for a request. Raises what opening a channel raises, unchanged: callers know these errors."""
         handler = ResponseHandler(loop=asyncio.get_running_loop())
         async with asyncio.timeout(timeout.sock_connect or timeout.connect):
             takes_session = await self._open_session(lambda: Joint(handler))
@@ -39,7 +39,7 @@ class ChannelConnector(aiohttp.BaseConnector):
 
 
 class Joint(asyncssh.SSHUNIXSession[bytes]):
-    """Passes what a channel says to an asyncio protocol."""
+    """Pass what a channel receives to an asyncio protocol."""
 
     def __init__(self, protocol: asyncio.Protocol) -> None:
         self._protocol = protocol
@@ -60,7 +60,7 @@ class Joint(asyncssh.SSHUNIXSession[bytes]):
         self._protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """asyncssh's own errors mean nothing outside: aiohttp's users expect those of a socket."""
+        """Pass the end on, with the error of a socket: aiohttp's users don't know those of asyncssh."""
         if exc is not None and not isinstance(exc, OSError):
             exc = ConnectionResetError(str(exc))
         self._protocol.connection_lost(exc)

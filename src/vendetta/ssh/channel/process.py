@@ -1,4 +1,4 @@
-"""A process on the node: its streams, its terminal, its end."""
+"""Run a process on the node: its streams, its terminal, its end."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from .streams import CHUNK_BYTES
 SIGNALS = frozenset(
     {"ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2"}
 )
-"""Those that RFC 4254 names, 6.10."""
+"""The signals that RFC 4254, 6.10, names."""
 KEYSTROKES = {"INT": b"\x03", "QUIT": b"\x1c"}
-"""What a terminal turns into signals by itself."""
+"""The bytes that a terminal turns into signals by itself."""
 HUNG_UP = 128 + Signals.SIGHUP
 
 
 class ChannelProcess:
-    """`release` gives its session slot back, and is called once, however it ends.
+    """A process on the node. `release` gives its session slot back, and is called once, however it ends.
 
     `signals`: sshd passes them on, which it does not for root (it has no second process to do it from).
     """
@@ -59,7 +59,7 @@ class ChannelProcess:
         return output
 
     async def write(self, data: bytes) -> None:
-        """After the process has ended nothing happens: its status tells what there is to know."""
+        """Write to its stdin. After the process has ended nothing happens: its status says enough."""
         with using(self._node, "write to a process"), suppress(BrokenPipeError):
             self._process.stdin.write(data)
             await self._process.stdin.drain()
@@ -91,7 +91,7 @@ class ChannelProcess:
             )
 
     async def wait(self) -> int:
-        """128 + HUP where it was closed before it ended."""
+        """Return the exit status; 128 + HUP if it was closed before it ended."""
         with using(self._node, "wait for a process"):
             await self._process.wait_closed()
         status = exit_status(self._process)
@@ -102,7 +102,7 @@ class ChannelProcess:
         raise lost(self._node, "wait for a process")
 
     async def close(self) -> None:
-        """The process is told that its user has gone, as a terminal tells it; without one, sshd would not."""
+        """Send the process HUP, as a terminal does when its user leaves; without a terminal sshd would not."""
         if not self._closed:
             self._closed = True
             hang_up(self._process, "HUP")
@@ -137,7 +137,7 @@ class ChannelProcess:
 
 
 def hang_up(process: "asyncssh.SSHClientProcess[bytes]", signal: str) -> None:
-    """Ends a process that still runs, and its channel in any case. sshd signals its whole process group."""
+    """Signal a process that still runs (sshd signals its whole process group), and close its channel in any case."""
     if process.exit_status is None:
         with suppress(OSError):  # the channel has gone
             process.send_signal(signal)
@@ -145,7 +145,7 @@ def hang_up(process: "asyncssh.SSHClientProcess[bytes]", signal: str) -> None:
 
 
 def exit_status(process: "asyncssh.SSHClientProcess[bytes]") -> int | None:
-    """128 + N for signal N, as shells count; None where the channel ended before the process."""
+    """Return the exit status, 128 + N for signal N as shells count; None if the channel ended before the process."""
     if process.returncode is None:
         return None
     return 128 - process.returncode if process.returncode < 0 else process.returncode

@@ -1,4 +1,4 @@
-"""Sockets and ports of a node whose sshd forwards none, or not to this user: a program there carries the bytes.
+"""Reach sockets and ports of a node whose sshd forwards none, or not to this user: a program there carries the bytes.
 
 Each takes a session, of which sshd grants few. The program is whichever the node has: python3 says whether it got
 through and passes each direction's end on, so it comes first; then socat, docker, OpenBSD's nc.
@@ -55,13 +55,13 @@ PACKET_BYTES = 256 * 2**10
 
 @dataclass(frozen=True, slots=True)
 class Sudo:
-    """That sudo may be used for what the user may not; `password` is what it asks for, where it does."""
+    """That sudo may be used for what the user may not do. `password` is what it asks for, None if it asks for none."""
 
     password: str | None = field(default=None, repr=False)
 
 
 class Relay:
-    """Of one connection. `sudo`: None where it may not be used."""
+    """Start relays on one connection. `sudo` is None if it may not be used."""
 
     def __init__(
         self,
@@ -79,10 +79,12 @@ class Relay:
     async def open(
         self, where: Sequence[str], inner: "asyncssh.SSHUNIXSession[bytes]", *, sudo: bool = False
     ) -> "asyncssh.SSHClientChannel[bytes]":
-        """`where` is `unix PATH` or `tcp HOST PORT`; `inner` gets what comes from there, and the channel to answer by.
+        """Connect `inner` to `where`: `unix PATH` or `tcp HOST PORT`.
 
-        Raises `ConnectFailed` where nobody answers there, `ForwardingRefused` where the node has no program for it,
-        `EngineForbidden` where sudo refuses, `LinkError`.
+        `inner` gets what comes from there, and the channel to answer by.
+
+        Raises `ConnectFailed` if nothing answers there, `ForwardingRefused` if the node has no program for it,
+        `EngineForbidden` if sudo refuses, `LinkError`.
         """
         what = f"reach {' '.join(where[1:])}"
         mark = f"relay-{secrets.token_hex(8)}"
@@ -143,9 +145,9 @@ class Relay:
 
 
 class RelaySession(asyncssh.SSHClientSession[bytes]):
-    """Waits for the relay's word, gives sudo its password when it asks, then passes everything on to `inner`.
+    """Wait for the relay's first word, give sudo its password when it asks, then pass everything on to `inner`.
 
-    `opened` is that word: `open`, `none`, `failed REASON`; empty where it ended without one.
+    `opened` is that word: `open`, `none`, `failed REASON`; empty if the relay ended without one.
     """
 
     def __init__(
@@ -165,7 +167,7 @@ class RelaySession(asyncssh.SSHClientSession[bytes]):
         self.opened: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def give_back(self) -> None:
-        """The slot, once."""
+        """Give the session slot back, once."""
         release, self._release = self._release, None
         if release:
             release()
@@ -194,6 +196,7 @@ class RelaySession(asyncssh.SSHClientSession[bytes]):
             self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Give the slot back, and pass the end on to `inner` if it was open."""
         self.give_back()
         if not self.opened.done():
             self.opened.set_result("")
@@ -201,7 +204,7 @@ class RelaySession(asyncssh.SSHClientSession[bytes]):
             self._inner.connection_lost(exc)
 
     def _look(self) -> None:
-        """For the word, after whatever the login's startup files have written."""
+        """Look for the word, after whatever the login's startup files have written."""
         while not self.opened.done():
             line, newline, rest = bytes(self._head).partition(b"\n")
             if not newline:
@@ -233,11 +236,15 @@ class RelaySession(asyncssh.SSHClientSession[bytes]):
 
 
 def build_sudo(mark: str, *, asked: bool) -> list[str]:
-    """With a password sudo is to ask each time, so that it surely reads it, rather than what it starts."""
+    """Build the words before a command that run it by sudo.
+
+    `asked`: sudo is to ask for the password each time, so that sudo reads it, and not the program it starts.
+    """
     return ["sudo", "-k", "-S", "-p", f"{mark} password\n", "--"] if asked else ["sudo", "-n", "--"]
 
 
 def refused_sudo(node: str, user: str, said: str) -> EngineForbidden:
+    """Build the error for a refused sudo; `said` is what it wrote to stderr."""
     told = said.splitlines()
     return EngineForbidden(
         f"use sudo on node {node}: {told[-1].removeprefix('sudo: ') if told else 'it was refused'}",

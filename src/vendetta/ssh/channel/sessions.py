@@ -1,4 +1,4 @@
-"""The sessions that may be open at once on one connection: sshd refuses more than its `MaxSessions`."""
+"""Limit the sessions that are open at once on one connection: sshd refuses more than its `MaxSessions`."""
 
 import asyncio
 from collections import deque
@@ -11,19 +11,19 @@ import asyncssh
 T = TypeVar("T")
 
 MOST = 10
-"""What sshd allows unless told otherwise."""
+"""What sshd allows unless it is configured otherwise."""
 PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 """sshd counts a session until it has reaped its process, a moment after we see the end: so it is asked again."""
 ALONE_PAUSES = (*PAUSES, 1.0, 2.0, 4.0)
-"""For longer where no session of ours is left to wait for."""
+"""The pauses if no session of ours is left to wait for, seconds as above."""
 
 
 class SessionsEnded(ConnectionError):
-    """The connection ended while a session was waited for."""
+    """The connection ended while a caller waited for a session."""
 
 
 class Sessions:
-    """Slots that are handed out in order. The limit falls when sshd shows that it allows less."""
+    """Slots for sessions, handed out in order. The limit falls when sshd shows that it allows less."""
 
     def __init__(self, limit: int = MOST) -> None:
         self._limit = limit
@@ -47,11 +47,11 @@ class Sessions:
         return self._used - self._asking
 
     def lower(self, limit: int) -> None:
-        """sshd is known to grant no more."""
+        """Lower the limit to what sshd is known to grant, to one at least."""
         self._limit = max(1, min(self._limit, limit))
 
     async def acquire(self) -> None:
-        """Raises `SessionsEnded`."""
+        """Wait for a slot and take it. Raises `SessionsEnded` if the connection ends first."""
         if self._ended:
             raise SessionsEnded
         if self._used < self._limit and not self._waiting:
@@ -60,11 +60,12 @@ class Sessions:
         await self._wait(self._waiting.append)
 
     def release(self) -> None:
+        """Give a slot back to the first who waits."""
         self._used -= 1
         self._hand_out()
 
     def end(self) -> None:
-        """The connection has ended: nobody waits any longer."""
+        """Raise `SessionsEnded` for all who wait: the connection has ended."""
         self._ended = True
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -73,6 +74,7 @@ class Sessions:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
+        """Hold a slot while the block runs. Raises `SessionsEnded`."""
         await self.acquire()
         try:
             yield
@@ -80,7 +82,10 @@ class Sessions:
             self.release()
 
     async def open(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Asks sshd for a session, holding a slot. Refused for long while others are open: waits for one to end."""
+        """Ask sshd for a session, holding a slot.
+
+        If sshd refuses for long while others are open, wait for one to end.
+        """
         while True:
             alone = self._used == 1
             self._asking += 1
@@ -99,7 +104,7 @@ class Sessions:
             await self._step_back()
 
     async def _step_back(self) -> None:
-        """Gives the slot back, lowers the limit to what sshd has granted, and is the first to get the next one."""
+        """Give the slot back, lower the limit to what sshd has granted, and wait as the first for the next one."""
         self._used -= 1
         self.lower(self.granted)
         try:
@@ -130,5 +135,5 @@ class Sessions:
 
 
 def is_refused(error: Exception) -> bool:
-    """All that sshd says when `MaxSessions` are open."""
+    """Return whether sshd refused a session, which is all that it says when `MaxSessions` are open."""
     return isinstance(error, asyncssh.ChannelOpenError) and error.code == asyncssh.OPEN_CONNECT_FAILED

@@ -1,4 +1,4 @@
-"""How long nothing has come from a node on a link that stands, to the second or two, though it is asked more rarely.
+"""Measure how long nothing came from a node on a link that stands, to a second or two, though it is asked more rarely.
 
 sshd is asked every `keepalive_interval`, which costs both sides something. Between the kernels a packet without content
 goes every two seconds, which doesn't: where the machine is gone, the last that was acknowledged says since when.
@@ -13,13 +13,13 @@ import asyncssh
 
 PACKET_SECONDS = 2
 MOST_PACKETS = 127
-"""In vain, until the kernel ends the link by itself: as many as it takes. It is sshd's silence that decides."""
+"""After so many without an answer the kernel ends the link: the most it allows, so that sshd's silence decides."""
 _LAST_ACK = struct.Struct("=56xI")
-"""Of Linux' `tcp_info`: tcpi_last_ack_recv, in milliseconds."""
+"""`tcpi_last_ack_recv` of Linux' `tcp_info`, in milliseconds."""
 
 
 class SilenceMeter:
-    """Of one connection. `direct`: its socket leads to the node itself, through no other host."""
+    """Measure the silence on one connection. `direct`: its socket leads to the node itself, through no other host."""
 
     def __init__(self, connection: asyncssh.SSHClientConnection, *, direct: bool) -> None:
         self._connection = connection
@@ -27,7 +27,7 @@ class SilenceMeter:
         if self._socket is None:
             return
         with suppress(OSError):  # it has ended already
-            # asyncssh asks for these packets, as ssh does, but where `TCPKeepAlive no` is said
+            # asyncssh asks for these packets, as ssh does, unless ssh_config has `TCPKeepAlive no`
             if not self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
                 self._socket = None
                 return
@@ -37,12 +37,12 @@ class SilenceMeter:
 
     @property
     def unanswered(self) -> int:
-        """How many of the questions whether sshd is still there it owes an answer to."""
+        """How many questions whether sshd is still there have no answer yet."""
         return int(self._connection._keepalive_count)  # noqa: SLF001 - asyncssh keeps it to itself
 
     @property
     def silent_seconds(self) -> float:
-        """Counted where it owes answers."""
+        """For how many seconds nothing has come; 0 if no question is without an answer."""
         timer = self._connection._keepalive_timer  # noqa: SLF001 - it starts anew with each packet, and each question
         if not self.unanswered or timer is None:
             return 0.0
@@ -62,8 +62,9 @@ class SilenceMeter:
 
 
 def build_silence(*, heard: float, asked: float, acknowledged: float | None) -> float:
-    """All in seconds ago: the last packet from sshd, the first question in vain, the last sign of the machine's kernel.
+    """Return the seconds of silence from three times, all in seconds ago.
 
-    Before somebody asked in vain sshd may have been well, unless the machine was gone already.
+    `heard` is the last packet from sshd, `asked` the first question without an answer, `acknowledged` the last sign of
+    the machine's kernel. Before that question sshd may have been well, unless the machine was gone already.
     """
     return asked if acknowledged is None else max(asked, min(heard, acknowledged))

@@ -1,4 +1,4 @@
-"""Why a unix socket of a node could not be opened: sshd says "failed" to all of it, the node itself knows more."""
+"""Find out why a unix socket of a node could not be opened: sshd only says "failed", the node itself knows more."""
 
 from vendetta.errors import EngineForbidden, EngineUnavailable, ForwardingRefused, VendettaError
 
@@ -26,7 +26,10 @@ UNKNOWN = "Does the engine run there, and may its login user run commands?"
 
 
 def explain(answer: str, *, node: str, user: str, path: str) -> VendettaError:
-    """`answer` is what `DIAGNOSE` printed, perhaps after the chatter of a login; empty where it could not run."""
+    """Build the error from `answer`, what `DIAGNOSE` printed, perhaps after the chatter of a login.
+
+    An empty answer means that it could not run.
+    """
     words = answer.strip().rpartition("\n")[2].split()
     match words:
         case ["denied", *group]:

@@ -10,6 +10,8 @@ CHUNK_BYTES = 65536
 
 
 class ChannelStream:
+    """A stream over one channel. `what` is verb and object, for messages of errors."""
+
     def __init__(
         self, node: str, what: str, reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]
     ) -> None:

@@ -1,4 +1,4 @@
-"""Who the nodes are: the host keys that were accepted, and those of the user's own known_hosts.
+"""Keep what identifies nodes: the host keys that were accepted, and those of the user's own known_hosts.
 
 Ours, the pins, are kept in OpenSSH's known_hosts format (sshd(8)), a node's under its name: what OpenSSH calls
 HostKeyAlias. The user's files are only read, and matched by asyncssh: hashed names, ports, wildcards, markers.
@@ -37,7 +37,7 @@ class Known:
 
 
 class HostKeys:
-    """Whether a login goes on is decided in `gate`; this only knows, pins and forgets."""
+    """Know, pin and forget host keys. Whether a login goes on is decided in `login/client`."""
 
     def __init__(self, pins_file: Path, known_hosts: Sequence[Path] = ()) -> None:
         self._pins_file = pins_file
@@ -46,9 +46,11 @@ class HostKeys:
         self._listener: Callable[[str, str | None], None] = lambda pinned_as, lines: None
 
     def known(self, pinned_as: str, host: str, port: int) -> Known:
-        """A pin was made on purpose, so it stands for all that the user's files trust; what they revoke stays revoked.
+        """Return what is known of a host.
 
-        Raises `InvalidInput` where our own file can't be read.
+        `pinned_as` is its name among our pins, `host` and `port` are those of the user's files. A pin was made on
+        purpose, so it replaces all that the user's files trust; what they revoke stays revoked. Raises `InvalidInput`
+        if our own file can't be read.
         """
         host = host.lower()
         pins = self._pins(pinned_as)
@@ -68,11 +70,12 @@ class HostKeys:
         return known
 
     def pinned(self, pinned_as: str) -> HostKey | None:
+        """Return the first key that is pinned under this name, None if there is none. Raises `InvalidInput`."""
         keys = self._pins(pinned_as)
         return describe(keys[0]) if keys else None
 
     def pin(self, pinned_as: str, key: asyncssh.SSHKey) -> None:
-        """From now on this is the host's key, and no other."""
+        """Make this the host's key, in place of all others."""
         self._replace(pinned_as, [key])
 
     def learn(
@@ -82,7 +85,7 @@ class HostKeys:
         added: Collection[asyncssh.SSHKey],
         removed: Collection[asyncssh.SSHKey],
     ) -> None:
-        """What a host says of its keys, which was verified by the pin `shown`: that one stays in any case.
+        """Change the host's pins by what it says of its keys. `shown`, by which it was verified, stays in any case.
 
         Raises `InvalidInput`, `OSError`.
         """
@@ -97,18 +100,18 @@ class HostKeys:
             self._replace(pinned_as, keys)
 
     def forget(self, pinned_as: str) -> None:
-        """Not pinned: nothing happens."""
+        """Remove the pins of this name. None there is no error."""
         lines = self._others(pinned_as)
         if lines != self._lines():
             self._write(lines)
             self._listener(pinned_as, None)
 
     def on_change(self, listener: Callable[[str, str | None], None]) -> None:
-        """From now on `listener` hears what is pinned under a name, once it is: its lines, or None for nothing."""
+        """Call `listener` after each change of pins, with the name and its lines (None: no pin is left)."""
         self._listener = listener
 
     def pins(self) -> Mapping[str, str]:
-        """The lines that are pinned, by name."""
+        """Return the lines that are pinned, by name."""
         found: dict[str, list[str]] = {}
         for line in self._lines():
             name, separator, _ = line.partition(" ")
@@ -117,7 +120,7 @@ class HostKeys:
         return {name: "\n".join(lines) for name, lines in found.items()}
 
     def adopt(self, pins: Mapping[str, str | None]) -> bool:
-        """What another replica has pinned, in the form that `on_change` tells; whether that changes anything."""
+        """Write what another replica has pinned, in the form of `on_change`. Returns whether that changes anything."""
         before = self._lines()
         kept = [line for line in before if line.split(" ", 1)[0] not in pins]
         lines = [*kept, *(line for text in pins.values() if text for line in text.split("\n"))]
@@ -155,7 +158,7 @@ class HostKeys:
         write_private(self._pins_file, "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))
 
     def _parse(self, path: Path, parse: Callable[[bytes], asyncssh.SSHKnownHosts]) -> asyncssh.SSHKnownHosts:
-        """Parsed again only when the file has changed: these files grow to thousands of lines."""
+        """Parse the file again only if it has changed: these files grow to thousands of lines."""
         # before it is read: what is written meanwhile is read the next time
         now = version(path)
         if now is None or path not in self._parsed or self._parsed[path][0] != now:
@@ -164,7 +167,7 @@ class HostKeys:
 
 
 def parse_known_hosts(data: bytes) -> asyncssh.SSHKnownHosts:
-    """A line that can't be read is passed over, as ssh does: it must not take the others' protection away."""
+    """Parse a known_hosts file as ssh does: a line that can't be read must not take the others' protection away."""
     parsed = asyncssh.SSHKnownHosts()
     for _, line in _entries(data):
         try:
@@ -176,7 +179,10 @@ def parse_known_hosts(data: bytes) -> asyncssh.SSHKnownHosts:
 
 
 def parse_pins(data: bytes, source: str) -> asyncssh.SSHKnownHosts:
-    """Raises `InvalidInput` with the first line that can't be read: its node must not count as never seen."""
+    """Parse our own pins. Raises `InvalidInput` with the first line that can't be read.
+
+    To pass it over would make its node count as never seen.
+    """
     parsed = asyncssh.SSHKnownHosts()
     for number, line in _entries(data):
         fields = line.split()
@@ -191,16 +197,17 @@ def parse_pins(data: bytes, source: str) -> asyncssh.SSHKnownHosts:
 
 
 def _entries(data: bytes) -> list[tuple[int, str]]:
-    """The lines that are neither empty nor comments, with their numbers."""
+    """Return the lines that are neither empty nor comments, with their numbers."""
     texts = (raw.decode(errors="replace").strip() for raw in data.split(b"\n"))
     # what str takes for an end of line may stand in a comment; a key is never after one
     return [(number, text.splitlines()[0]) for number, text in enumerate(texts, 1) if text and text[0] != "#"]
 
 
 def describe(key: asyncssh.SSHKey) -> HostKey:
+    """Return type and fingerprint of a key."""
     return HostKey(type=key.get_algorithm(), fingerprint=key.get_fingerprint())
 
 
 def count_bits(key: asyncssh.SSHKey) -> int | None:
-    """As ssh-keygen counts them."""
+    """Return the size of a key in bits as ssh-keygen counts them; None if it isn't known."""
     return 256 if key.get_algorithm() == "ssh-ed25519" else getattr(key.pyca_key, "key_size", None)

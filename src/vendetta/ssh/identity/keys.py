@@ -1,4 +1,4 @@
-"""Who we are to the nodes: keys that are there, keys made here, and which of them are offered, in which order.
+"""Find and make the keys that identify us to nodes, and say which of them are offered, in which order.
 
 Private keys are 0600 in a 0700 folder, written whole or not at all, and never leave this machine.
 """
@@ -35,9 +35,10 @@ AGENT_SECONDS = 3.0
 
 
 class Keys:
-    """`keys_dir` holds the server's own keys, `ssh_dir` is the user's; `preferred` is offered first on every node.
+    """Find, make and offer the keys to log in with.
 
-    `agent` is the socket of the ssh-agent, where there is one.
+    `keys_dir` holds the server's own keys, `ssh_dir` is the user's; `preferred` is offered first on every node. `agent`
+    is the socket of the ssh-agent, None if there is none.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Keys:
         self._worked: dict[tuple[str, str], bytes] = {}
 
     async def detect(self) -> list[Key]:
-        """Every key there is, in the order in which they are offered; encrypted ones are said to be."""
+        """Return every key there is, encrypted ones too, in the order in which they are offered."""
         async with self._agent_pairs(self._agent) as pairs:
             of_agent = [_describe_agent_pair(pair) for pair in pairs]
         preferred = [self._preferred] if self._preferred and self._preferred.is_file() else []
@@ -60,9 +61,9 @@ class Keys:
         return [*self._describe(first), *(key for key in of_agent if key), *self._describe(rest)]
 
     async def own(self) -> Key:
-        """The key that is put onto nodes: the first in a file that can be used unattended, or a new ed25519 key.
+        """Return the key that is put onto nodes; a new ed25519 key if there is none.
 
-        While one follows another, the one to come.
+        It is the first in a file that can be used unattended. While one key follows another, it is the one to come.
         """
         for path in self._own():
             if path.name.endswith(NEXT):
@@ -73,15 +74,19 @@ class Keys:
         return await asyncio.to_thread(self.generate)
 
     def generate(self, type: str = "ed25519") -> Key:
-        """A new key of the server's own; RSA takes its time. Raises `InvalidInput`, `Forbidden`, `Conflict`."""
+        """Make a new key of the server's own, which takes seconds for RSA.
+
+        Raises `InvalidInput`, `Forbidden`, `Conflict`.
+        """
         if type not in GENERATED:
             raise InvalidInput(f'"{type}" is no type of key', hint=f"Types: {', '.join(GENERATED)}.")
         return write_new_key(self._keys_dir / f"id_{type}", type)
 
     async def unlock(self, passphrase: str, path: Path | None = None) -> list[Key]:
-        """Keeps the decrypted keys in memory, until the server ends. No `path`: of all that are found, those it fits.
+        """Keep decrypted keys in memory until the server ends, and return them.
 
-        Raises `InvalidInput` for a wrong passphrase, `Forbidden` for a key that others may read.
+        `path` None: all found keys that the passphrase fits. Raises `InvalidInput` for a wrong passphrase, `Forbidden`
+        for a key that others may read.
         """
         if path is not None:
             return [await asyncio.to_thread(self._unlock, path, passphrase)]
@@ -102,20 +107,20 @@ class Keys:
         return self._files.unlock(path, passphrase).key
 
     def remember(self, hop: Hop, public_data: bytes) -> None:
-        """That key let us in: it is the first to be offered the next time."""
+        """Note the key that was accepted on this hop: it is the first to be offered the next time."""
         self._worked[hop.pinned_as, hop.user] = public_data
 
     async def find(self, fingerprint: str) -> Key:
-        """Raises `KeyNotFound`."""
+        """Return the key with this fingerprint. Raises `KeyNotFound`."""
         for key in await self.detect():
             if key.fingerprint == fingerprint:
                 return key
         raise KeyNotFound(f"there is no key {fingerprint}", hint="See: vendetta key list")
 
     def candidates(self, hop: Hop) -> list[Path]:
-        """The key files to try on that hop before those of the agent: those named for it, then the server's.
+        """Return the key files to try on that hop before those of the agent: those named for it, then the server's.
 
-        Raises `InvalidInput` where a named one is absent.
+        Raises `InvalidInput` if a named one is absent.
         """
         return self._candidates(hop, self._own())
 
@@ -130,9 +135,9 @@ class Keys:
 
     @asynccontextmanager
     async def offer(self, hop: Hop, only: Path | None = None) -> AsyncIterator[Offer]:
-        """The keys for that hop, while the agent is held open to sign with its own. `only`: that one and no other.
+        """Yield the keys for that hop, holding the agent open to sign with its own. `only`: that one and no other.
 
-        Raises `InvalidInput` or `Forbidden` where a key that was named, or is the server's, can't be used.
+        Raises `InvalidInput` or `Forbidden` if a key that was named, or is the server's, can't be used.
         """
         agent = self._agent if hop.agent is None else hop.agent
         async with self._agent_pairs(agent) as of_agent:
@@ -189,12 +194,15 @@ class Keys:
             offer.skipped.append(f"{exc}. {exc.hint}" if isinstance(exc, InvalidInput | Forbidden) else str(exc))
 
     def _named(self, hop: Hop) -> list[Path]:
-        """By somebody, for that hop or for all."""
+        """Return the key files that were named for that hop or for all hops."""
         identity = [Path(hop.identity).expanduser()] if hop.identity else []
         return [*identity, *([self._preferred] if self._preferred else [])]
 
     def _own(self) -> list[Path]:
-        """With the one that is on its way to the nodes (`succession`): some have it, and others not yet."""
+        """Return the server's own key files.
+
+        The one that is on its way to the nodes too: some have it, others not yet.
+        """
         current = [f"id_{kind}" for kind in GENERATED]
         return _existing(self._keys_dir, [*current, *(f"{name}{NEXT}" for name in current)])
 
@@ -210,7 +218,7 @@ class Keys:
 
     @asynccontextmanager
     async def _agent_pairs(self, path: str | None) -> AsyncIterator[Sequence[asyncssh.SSHKeyPair]]:
-        """None where there is no agent, or it doesn't answer: a login goes on without it."""
+        """Yield the agent's keys; [] if there is no agent or it doesn't answer: a login goes on without it."""
         agent = await _connect_agent(path) if path else None
         if agent is None:
             yield []
@@ -224,7 +232,10 @@ class Keys:
 
 
 def write_new_key(path: Path, type: str) -> Key:
-    """Raises `Conflict` where there is one, `Forbidden` where others may use its folder."""
+    """Make a key at `path`, its public part beside it. `type` is one of `GENERATED`.
+
+    Raises `Conflict` if there is a key already, `Forbidden` if others may use its folder.
+    """
     check_private_folder(path.parent)
     algorithm, options = GENERATED[type]
     key = asyncssh.generate_private_key(algorithm, comment=f"{_who()} vendetta", **options)
@@ -245,7 +256,7 @@ async def _connect_agent(path: str) -> asyncssh.SSHAgentClient | None:
 
 
 def _existing(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Looks once, at each login: of hundreds at once, asking for each file is what takes the time."""
+    """Return the files that exist, by one look at the folder: one look a file is slow at hundreds of logins."""
     try:
         there = set(os.listdir(folder))
     except OSError:
@@ -262,7 +273,7 @@ def _who() -> str:
 
 
 def _describe_agent_pair(pair: asyncssh.SSHKeyPair) -> Key | None:
-    """None for what the agent holds and asyncssh doesn't know."""
+    """Describe a key of the agent; None if asyncssh doesn't know its type."""
     try:
         public = read_public_key(f"{pair.get_algorithm()} {base64.b64encode(pair.public_data).decode()}")
     except ValueError:
@@ -273,7 +284,7 @@ def _describe_agent_pair(pair: asyncssh.SSHKeyPair) -> Key | None:
 
 
 def _of_agent(path: Path, of_agent: Sequence[asyncssh.SSHKeyPair]) -> list[asyncssh.SSHKeyPair]:
-    """As with ssh, an IdentityFile may be a public key, whose private one the agent alone has. None if it isn't."""
+    """Return the agent's keys for a file that is a public key, as ssh takes an IdentityFile; [] if it is none."""
     public = path if path.suffix == ".pub" else _public_path(path)
     if not of_agent or (path.is_file() and path != public):
         return []

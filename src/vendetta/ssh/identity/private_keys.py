@@ -1,4 +1,4 @@
-"""Private keys in files: what can be told of one without its passphrase, loading it, and unlocking it in memory."""
+"""Read private keys in files: describe one without its passphrase, load it, unlock it in memory."""
 
 import base64
 import binascii
@@ -20,11 +20,14 @@ from vendetta.ssh.public_keys import UNREADABLE, read_public_key
 OPENSSH_MAGIC = b"openssh-key-v1\0"
 NO_CIPHER = b"none"
 CERT_TYPE_USER = 1
-"""Of OpenSSH (PROTOCOL.certkeys)."""
+"""`SSH_CERT_TYPE_USER` of OpenSSH (PROTOCOL.certkeys)."""
 
 
 def describe_file(path: Path) -> Key:
-    """Raises `InvalidInput` for what is no private key, or an encrypted one whose public key can't be found."""
+    """Describe the key in a file.
+
+    Raises `InvalidInput` for what is no private key, or an encrypted one whose public key can't be found.
+    """
     data = _read(path)
     encrypted = is_encrypted(data)
     public = _public_key(path, data) if encrypted else load_key(path).convert_to_public()
@@ -32,6 +35,7 @@ def describe_file(path: Path) -> Key:
 
 
 def describe_key(public: asyncssh.SSHKey, path: str | None, *, encrypted: bool = False, source: str = "file") -> Key:
+    """Describe a public key. `path` is the file of its private key, None if it has none."""
     return Key(
         path=path,
         type=public.get_algorithm(),
@@ -44,18 +48,21 @@ def describe_key(public: asyncssh.SSHKey, path: str | None, *, encrypted: bool =
 
 
 def load_key(path: Path) -> asyncssh.SSHKey:
-    """A key without a passphrase. Raises `InvalidInput`."""
+    """Load a key without a passphrase. Raises `InvalidInput`."""
     return _import(path, _read(path))
 
 
 def load_pairs(path: Path) -> list[asyncssh.SSHKeyPair]:
-    """A key without a passphrase, with the certificate beside it (`PATH-cert.pub`) first. Raises `InvalidInput`."""
+    """Load a key without a passphrase, with the certificate beside it (`PATH-cert.pub`) first.
+
+    Raises `InvalidInput`.
+    """
     return KeyFiles().read(path).pairs()
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A key as it was read, with the certificates beside it. `private` is None where it is locked."""
+    """A key as it was read, with the certificates beside it. `private` is None if it is locked."""
 
     key: Key
     digest: bytes
@@ -63,7 +70,10 @@ class KeyFile:
     certificates: Sequence[SSHOpenSSHCertificate] = ()
 
     def pairs(self, certificates: Sequence[SSHOpenSSHCertificate] = ()) -> list[asyncssh.SSHKeyPair]:
-        """To log in with: its certificates, those given too, then the bare key. Raises `InvalidInput` where locked."""
+        """Return what to log in with: its certificates, those given too, then the bare key.
+
+        Raises `InvalidInput` if it is locked.
+        """
         if self.private is None:
             raise InvalidInput(
                 f"the key {self.key.path} has a passphrase", hint=f"Unlock it: vendetta key unlock {self.key.path}"
@@ -76,14 +86,17 @@ class KeyFile:
 
 @dataclass(slots=True)
 class KeyFiles:
-    """Each file is parsed once, until it changes. What a passphrase has unlocked is kept here and nowhere else."""
+    """Parse each key file once, until it changes. What a passphrase has unlocked is kept here and nowhere else."""
 
     _parsed: dict[Path, tuple[tuple[Version, ...], KeyFile]] = field(default_factory=dict, repr=False)
     _unlocked: dict[bytes, asyncssh.SSHKey] = field(default_factory=dict, repr=False)
     """By the digest of the encrypted file: moved or touched, it is the same key."""
 
     def read(self, path: Path) -> KeyFile:
-        """Raises `InvalidInput` for what is no private key, or an encrypted one whose public key can't be found."""
+        """Return the key in a file.
+
+        Raises `InvalidInput` for what is no private key, or an encrypted one whose public key can't be found.
+        """
         beside = (path, path.with_name(f"{path.name}.pub"), _certificate_path(path))
         versions = tuple(version(each) for each in beside)
         if path not in self._parsed or self._parsed[path][0] != versions:
@@ -91,7 +104,10 @@ class KeyFiles:
         return self._parsed[path][1]
 
     def unlock(self, path: Path, passphrase: str) -> KeyFile:
-        """Takes its time, on purpose (bcrypt). Raises `InvalidInput` for a wrong passphrase."""
+        """Decrypt a key and keep it in memory, slowly on purpose (bcrypt).
+
+        Raises `InvalidInput` for a wrong passphrase.
+        """
         data = _read(path)
         private = _import(path, data, passphrase if is_encrypted(data) else None)
         if is_encrypted(data):
@@ -111,13 +127,14 @@ class KeyFiles:
 
 
 def read_certificates(path: Path) -> list[SSHOpenSSHCertificate]:
-    """None where it is absent, or holds none."""
+    """Return the certificates in a file; [] if the file is absent or holds none."""
     with suppress(OSError, *UNREADABLE):
         return [one for one in asyncssh.load_certificates(str(path)) if isinstance(one, SSHOpenSSHCertificate)]
     return []
 
 
 def is_encrypted(data: bytes) -> bool:
+    """Return whether the key in `data`, the bytes of a file, has a passphrase."""
     if blob := _openssh_blob(data):
         return _strings(blob, len(OPENSSH_MAGIC), 1)[0] != NO_CIPHER
     return b"ENCRYPTED" in data
@@ -135,7 +152,10 @@ def _import(path: Path, data: bytes, passphrase: str | None = None) -> asyncssh.
 
 
 def _holds(certificate: SSHOpenSSHCertificate) -> bool:
-    """Not one that has run out: it would use up a try. `principal`: which one sshd wants isn't known here."""
+    """Return whether a certificate is valid now: an expired one would use up a try.
+
+    `principal` is None: which one sshd wants isn't known here.
+    """
     try:
         certificate.validate(CERT_TYPE_USER, None)
     except ValueError:
@@ -155,7 +175,11 @@ def _read(path: Path) -> bytes:
 
 
 def _public_key(path: Path, data: bytes) -> asyncssh.SSHKey:
-    """The file beside it knows the comment; else OpenSSH's own format shows the public part in clear."""
+    """Return the public key of an encrypted file.
+
+    The file beside it knows the comment; otherwise OpenSSH's own format shows the public part in clear. Raises
+    `InvalidInput` if neither does.
+    """
     try:
         return asyncssh.read_public_key(path.with_name(f"{path.name}.pub"))
     except (*UNREADABLE, OSError):
@@ -176,7 +200,7 @@ def _public_key(path: Path, data: bytes) -> asyncssh.SSHKey:
 
 
 def _openssh_blob(data: bytes) -> bytes:
-    """What is between the lines of a key in OpenSSH's own format (PROTOCOL.key); empty for any other."""
+    """Return what is between the lines of a key in OpenSSH's own format (PROTOCOL.key); empty for any other."""
     lines = data.split(b"-----")
     if len(lines) < 3 or lines[1] != b"BEGIN OPENSSH PRIVATE KEY":
         return b""
@@ -188,7 +212,7 @@ def _openssh_blob(data: bytes) -> bytes:
 
 
 def _strings(blob: bytes, start: int, count: int) -> list[bytes]:
-    """That many SSH strings (RFC 4251, section 5) from `start`. Raises ValueError where the blob is too short."""
+    """Read that many SSH strings (RFC 4251, section 5) from `start`. Raises `ValueError` if the blob is too short."""
     found = []
     for _ in range(count):
         if len(blob) < start + 4:

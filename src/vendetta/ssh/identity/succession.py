@@ -1,4 +1,4 @@
-"""How one key of the server's own follows another, on disk: `id_TYPE.next` beside the old one, then in its place.
+"""Replace one key of the server's own by another, on disk: `id_TYPE.next` beside the old one, then in its place.
 
 Both are offered to every node meanwhile (`Keys`), so that at any moment each node lets one of them in.
 """
@@ -20,11 +20,16 @@ DEFAULT_TYPE = "ed25519"
 
 
 class Succession:
+    """Replace the server's own key on disk in steps that may be interrupted."""
+
     def __init__(self, keys_dir: Path) -> None:
         self._keys_dir = keys_dir
 
     async def begin(self, type: str | None = None) -> Key:
-        """The key to come: the one that is on its way already, or a new one. Raises `InvalidInput`, `Conflict`."""
+        """Return the key to come: the one that is on its way already, or a new one.
+
+        Raises `InvalidInput`, `Conflict`.
+        """
         if type is not None and type not in GENERATED:
             raise InvalidInput(f'"{type}" is no type of key', hint=f"Types: {', '.join(GENERATED)}.")
         for kind in GENERATED:
@@ -39,18 +44,19 @@ class Succession:
         return await asyncio.to_thread(write_new_key, self._next(kind), kind)
 
     def retired(self) -> list[Key]:
-        """The keys of the server's own that are to go: all but the one to come."""
+        """Return the server's own keys that are to go: all except the one to come."""
         paths = [self._current(kind) for kind in GENERATED]
         return [describe_file(path) for path in paths if path.is_file()]
 
     def here(self, key: Key) -> Key:
-        """A key of the server's own as it is on this machine: where its rotation began its folder may be another."""
+        """Return a key of the server's own with its path here: another replica may have its keys in another folder."""
         return replace(key, path=str(self._keys_dir / Path(str(key.path)).name))
 
     def complete(self, key: Key, retired: Sequence[Key], keep: Collection[Path] = ()) -> Key:
-        """Puts the key to come into its place, and removes the retired ones, but for the files to `keep`.
+        """Put the key to come into its place, and remove the retired ones, except the files to `keep`.
 
-        May be interrupted anywhere, and run again: there is a usable new key at any moment.
+        May be interrupted anywhere and run again: there is a usable new key at any moment. Raises `Conflict` if another
+        key has taken the place.
         """
         kind = Path(str(key.path)).name.removeprefix("id_").removesuffix(NEXT)
         current, coming = self._current(kind), self._next(kind)

@@ -1,4 +1,4 @@
-"""The hosts that nodes are behind: one connection to each, shared by all nodes that are reached through it.
+"""Hold one connection to each host that nodes are behind, shared by all nodes that are reached through it.
 
 A connection is leased for as long as a node's own stands in it; once nobody has used it for a while it is closed.
 """
@@ -20,11 +20,11 @@ LINGER_SECONDS = 60.0
 
 Release = Callable[[], None]
 Way = tuple[tuple[str, str], ...]
-"""User and address of each login from the first on."""
+"""User and `host:port` of each login, from the first on."""
 
 
 class Entered(Protocol):
-    """Knows when a connection has ended."""
+    """What knows when a connection has ended."""
 
     def on_end(self, ending: Callable[[], None]) -> None: ...
 
@@ -36,7 +36,7 @@ LogIn = Callable[
 
 @dataclass(slots=True, eq=False)
 class Bastion:
-    """`node` and `login` are of whoever it was opened for."""
+    """A connection to a host on the way. `node` and `login` are of the caller that it was opened for."""
 
     node: str
     login: Login
@@ -46,12 +46,15 @@ class Bastion:
 
     @property
     def is_over(self) -> bool:
+        """Whether its login failed, or its connection has ended."""
         if not self.flight.done():
             return False
         return self.flight.cancelled() or self.flight.exception() is not None or self.flight.result().is_closed()
 
 
 class Bastions:
+    """Hold the connections to hosts on the way, and lease them."""
+
     def __init__(self, log_in: LogIn, *, linger_seconds: float = LINGER_SECONDS) -> None:
         self._log_in = log_in
         self._linger = linger_seconds
@@ -61,9 +64,9 @@ class Bastions:
         return sum(not bastion.is_over for bastion in self._held.values())
 
     async def lease(self, hops: Sequence[Hop], login: Login) -> tuple[asyncssh.SSHClientConnection, Release]:
-        """The connection to the last of `hops`, through those before it. The password of `login` isn't for them.
+        """Return the connection to the last of `hops`, through those before it, and what gives it back.
 
-        Raises what logging in to one of them raises.
+        The password of `login` isn't for these hosts. Raises what logging in to one of them raises.
         """
         login = replace(login, password=None, sudo_password=None)
         way = tuple((hop.user, hop.where) for hop in hops)
@@ -87,7 +90,7 @@ class Bastions:
                 return connection, lambda bastion=bastion: self._give(way, bastion)
 
     async def close(self) -> None:
-        """All of them, also those that are being opened."""
+        """Close all of them, also those that are being opened."""
         held, self._held = list(self._held.values()), {}
         for bastion in held:
             if bastion.closing:
@@ -140,7 +143,7 @@ class Bastions:
 
 
 def _readdress(error: VendettaError, before: str, after: str) -> VendettaError:
-    """An error that speaks of the node that the bastion was opened for, told to another that waited for it too."""
+    """Return the error for another node that waited for the same bastion: it names that node."""
 
     def rename(text: str) -> str:
         return re.sub(rf"\bnode {re.escape(before)}(?![\w-])", f"node {after}", text)

@@ -1,4 +1,4 @@
-"""One login: whether the host key is let through, which keys are offered, and how the connection ends."""
+"""Answer asyncssh during one login: whether the host key is accepted, which keys are offered, how it ended."""
 
 import base64
 import hashlib
@@ -28,7 +28,10 @@ class Update:
 
 
 class LoginClient(asyncssh.SSHClient):
-    """`accepted` is the key to pin from now on; `refusal` says why the host was turned away."""
+    """Answer what asyncssh asks during one login.
+
+    `accepted` is the key to pin from now on; `refusal` says why the host was turned away.
+    """
 
     def __init__(
         self,
@@ -55,35 +58,35 @@ class LoginClient(asyncssh.SSHClient):
         self.methods: list[str] = []
         """The ways of logging in that the host has offered."""
         self.method = "none"
-        """The one that was tried last: once logged in, the one that it went by."""
+        """The way that was tried last: once logged in, the one that succeeded."""
         self.pair: asyncssh.SSHKeyPair | None = None
-        """The key that it went by."""
+        """The key that succeeded."""
         self.key: str | None = None
-        """Its type, fingerprint and comment."""
+        """Type, fingerprint and comment of that key."""
         self.question: str | None = None
         """What the host asked and no password answers."""
         self.error: Exception | None = None
-        """What ended the connection, where it wasn't closed by us."""
+        """What ended the connection; None if we closed it."""
 
     @property
     def untried(self) -> int:
-        """How many of the keys the host hasn't heard of, be it that it had hung up before."""
+        """How many of the keys were not offered to the host yet, be it because it had hung up before."""
         return len(self._offered) + self._left
 
     @property
     def _left(self) -> int:
-        # asyncssh doesn't tell, but takes one after the other from its list
+        # asyncssh has no name for it, but takes one after the other from its list
         return len(self._connection._client_keys or []) if self._connection else 0  # noqa: SLF001
 
     def on_end(self, ending: Callable[[], None]) -> None:
-        """Ended already: at once."""
+        """Call `ending` when the connection ends; at once if it has ended already."""
         if self._ended:
             ending()
         else:
             self._endings.append(ending)
 
     def on_update(self, learner: Callable[[Update], None]) -> None:
-        """Told already: at once."""
+        """Call `learner` when the host says which keys it has; at once if it has done so already."""
         self._learner = learner
         if self._update:
             learner(self._update)
@@ -95,23 +98,27 @@ class LoginClient(asyncssh.SSHClient):
         retained: Sequence[asyncssh.SSHKey],
         revoked: Sequence[asyncssh.SSHKey],
     ) -> None:
-        """asyncssh's handler: it has had the added ones proved, and left those out that weren't."""
+        """Take what the host says of its keys.
+
+        asyncssh has had the added ones proved, and left out those that weren't.
+        """
         self._update = Update(added, removed, retained)
         if self._learner:
             self._learner(self._update)
 
     @property
     def verified_by_pin(self) -> bool:
-        """Else it was by a file of the user's, by a key or an authority in it."""
+        """Whether a pin of ours verified the host; otherwise a key or an authority of the user's files did."""
         return self._known.pinned or self.accepted is not None
 
     def trusted(
         self, host: str, addr: str, port: int
     ) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:
-        """What asyncssh checks by itself; about any other key, unless it is revoked, it asks us."""
+        """Return the keys that asyncssh checks by itself; about any other key, unless it is revoked, it asks us."""
         return [*self._known.keys, *self._known.fallback], self._known.authorities, self._known.revoked
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        """Return whether a key that isn't known may be accepted; otherwise `refusal` is set."""
         offered = describe(key)
         confirmed = self._login.host_key is not None and self._login.host_key.rstrip("=") == offered.fingerprint
         if self._known.keys and (self._known.pinned or not confirmed):
@@ -128,29 +135,34 @@ class LoginClient(asyncssh.SSHClient):
         self._connection = conn
 
     def auth_completed(self) -> None:
+        """Note the key that succeeded."""
         if self.method == "publickey" and self._connection:
             self.pair = self._tried[-self._left - 1]
             self.key = describe_pair(self.pair)
 
     def public_key_auth_requested(self) -> list[asyncssh.SSHKeyPair] | None:
-        """Asked again when all were refused. By this way asyncssh adds none of the agent's before ours."""
+        """Return the keys to try, None if there are no more.
+
+        By this way asyncssh adds none of the agent's before ours.
+        """
         self._note("publickey")
         offered, self._offered = self._offered, []
         self._tried = offered
         return offered or None
 
     def password_auth_requested(self) -> None:
-        """Asked where there is no password: none is given, but that it would be taken is good to know."""
+        """Note that the host would take a password. Called if there is none to give."""
         self._note("password")
 
     def kbdint_auth_requested(self) -> str | None:
+        """Return "" to be asked, None to be passed over: there is no password left to answer with."""
         self._note("keyboard-interactive")
         return "" if self._login.password and not self._answered else None
 
     def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
-        """The password answers one question that isn't echoed, in whatever language it is; and none after it."""
+        """Answer one question that isn't echoed with the password, whatever its language; give up on any after it."""
         if not prompts:
             return []
         if len(prompts) == 1 and not prompts[0][1] and not self._answered:
@@ -172,12 +184,14 @@ class LoginClient(asyncssh.SSHClient):
 
 
 def describe_pair(pair: asyncssh.SSHKeyPair) -> str:
+    """Return type, fingerprint and comment of a key in one text: `ssh-ed25519 SHA256:… (name@host)`."""
     digest = base64.b64encode(hashlib.sha256(pair.public_data).digest()).decode().rstrip("=")
     comment = pair.get_comment(errors="replace")
     return f"{pair.get_algorithm()} SHA256:{digest}{f' ({comment})' if comment else ''}"
 
 
 def changed(hop: Hop, expected: HostKey, offered: HostKey) -> HostKeyChanged:
+    """Build the error for a host that offers another key than it is known by."""
     return HostKeyChanged(
         f"the host key of {_named(hop)} has CHANGED: {offered.fingerprint} ({offered.type}) instead of "
         f"{expected.fingerprint} ({expected.type}); nothing was sent",
@@ -192,7 +206,10 @@ def changed(hop: Hop, expected: HostKey, offered: HostKey) -> HostKeyChanged:
 
 
 def unknown(hop: Hop, key: asyncssh.SSHKey, wanted: str | None, no_certificate: str | None) -> HostKeyUnknown:
-    """`no_certificate`: why the one that it has doesn't vouch for it."""
+    """Build the error for a host key that nobody has confirmed; `wanted` is the fingerprint that was.
+
+    `no_certificate` says why the host's certificate doesn't count, None if it has none.
+    """
     offered = describe(key)
     instead = f", not {wanted}" if wanted else ", which nobody has confirmed yet"
     if no_certificate:
@@ -205,7 +222,7 @@ def unknown(hop: Hop, key: asyncssh.SSHKey, wanted: str | None, no_certificate: 
 
 
 def unconfirmed(hop: Hop, key: asyncssh.SSHKey, pinned: HostKey | None) -> HostKeyUnknown:
-    """For a key that is to take the place of another, and that nobody has said yes to."""
+    """Build the error for a key that is to take the place of another and that nobody has confirmed."""
     offered = describe(key)
     return HostKeyUnknown(
         f"node {hop.node} offers the {offered.type} host key {offered.fingerprint}",
@@ -216,7 +233,7 @@ def unconfirmed(hop: Hop, key: asyncssh.SSHKey, pinned: HostKey | None) -> HostK
 
 
 def _details(hop: Hop, key: asyncssh.SSHKey) -> Mapping[str, Any]:
-    """What whoever asks a person needs to show."""
+    """Build what a program needs to ask a person whether to accept the key."""
     offered = describe(key)
     return {
         "node": hop.node,
@@ -229,7 +246,7 @@ def _details(hop: Hop, key: asyncssh.SSHKey) -> Mapping[str, Any]:
 
 
 def untrusted(hop: Hop, reason: str) -> HostKeyChanged:
-    """For what asyncssh itself turns away: a revoked key, a certificate that doesn't hold."""
+    """Build the error for what asyncssh itself turns away: a revoked key, a certificate that isn't valid."""
     return HostKeyChanged(
         f"{_named(hop)} can't be trusted: {reason[:1].lower()}{reason[1:]}; nothing was sent",
         hint="What your known_hosts files say of that host decides: see @revoked and @cert-authority in them.",

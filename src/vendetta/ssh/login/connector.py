@@ -1,4 +1,4 @@
-"""Logging in to a node: route, host keys, keys, password; with modern algorithms alone."""
+"""Log in to a node: route, host keys, keys, password; with modern algorithms alone."""
 
 import asyncio
 import math
@@ -31,24 +31,24 @@ from .pacing import Pacing
 from .tcp import Line
 
 STALL_SECONDS = 60.0
-"""A link that is silent for so long, and then goes on, is not lost."""
+"""A link that is silent for less than this, and then goes on, is not lost."""
 FEWEST_KEEPALIVES = 3
 KEYS, PASSWORD = ("publickey",), ("password", "keyboard-interactive")
 
 
 class Sharing(Protocol):
-    """Who keeps the files of keys, ours and the hosts', in step with those of other servers."""
+    """What keeps the files of keys, ours and the hosts', in step with those of other servers."""
 
     @property
     def version(self) -> int:
-        """Another one once the files have changed for what others did."""
+        """A number that changes when the files were changed by what others did."""
 
     async def pull(self) -> bool:
-        """Changes the files where others did something; whether that was so."""
+        """Change the files to what others did. Returns whether there was anything."""
 
 
 class Connector:
-    """Holds no connections to nodes: that is the pool's part."""
+    """Log in to nodes. Holds no connections to them: the pool does."""
 
     def __init__(
         self,
@@ -70,7 +70,10 @@ class Connector:
         self._bastions = Bastions(self._enter, linger_seconds=bastion_linger_seconds)
 
     async def open(self, endpoint: Endpoint, login: Login = Login()) -> Connection:  # noqa: B008 - frozen
-        """Raises `HostKeyUnknown`, `HostKeyChanged`, `AuthFailed`, `ConnectFailed`, `LinkTimeout`, `InvalidInput`."""
+        """Log in to a node.
+
+        Raises `HostKeyUnknown`, `HostKeyChanged`, `AuthFailed`, `ConnectFailed`, `LinkTimeout`, `InvalidInput`.
+        """
         known = self._sharing.version if self._sharing else None
         try:
             return await self._open(endpoint, login, None)
@@ -78,26 +81,26 @@ class Connector:
             if self._sharing is None:
                 raise
             await self._sharing.pull()
-            # who asked at the same time may have been told already
+            # another login at the same time may have pulled already
             if self._sharing.version == known:
                 raise
         return await self._open(endpoint, login, None)
 
     def share(self, sharing: Sharing) -> None:
-        """From now on a login for which a key was refused, theirs or ours, is tried again with what others know."""
+        """Try a login for which a key was refused, theirs or ours, once more from now on, with what others know."""
         self._sharing = sharing
 
     async def reach(self, endpoint: Endpoint, timeout_seconds: float) -> str:
-        """What the first host on the way answers before anybody logs in. Raises as `read_greeting` does."""
+        """Return what the first host on the way answers before a login. Raises what `read_greeting` raises."""
         return await read_greeting((await self._route(endpoint))[0], timeout_seconds)
 
     async def verify_key(self, endpoint: Endpoint, key: Key) -> None:
-        """Logs in to the node with that key file alone. Raises `AuthFailed` where the node doesn't take it."""
+        """Log in to the node with that key file alone. Raises `AuthFailed` if the node doesn't take it."""
         connection = await self._open(endpoint, Login(), Path(key.path) if key.path else None)
         await connection.close()
 
     async def takes_key(self, endpoint: Endpoint, public_key: str) -> bool:
-        """Whether the node would let that key in; the private one isn't needed. Raises `LinkError`."""
+        """Return whether the node would accept that key; the private one isn't needed. Raises `LinkError`."""
         question = Question(public_key)
         try:
             connection = await self._open(endpoint, Login(), question)
@@ -107,7 +110,7 @@ class Connector:
         return question.taken
 
     async def bastions(self, endpoint: Endpoint) -> list[Endpoint]:
-        """The hosts on the way to the node, each as one to log in to, pinned as it is on that way."""
+        """Return the hosts on the way to the node, each as one to log in to, pinned as it is on that way."""
         *hops, _ = await self._route(endpoint)
         return [
             Endpoint(
@@ -121,14 +124,14 @@ class Connector:
         ]
 
     async def host_key(self, endpoint: Endpoint) -> HostKey:
-        """The host key that the node offers now; nothing is sent but the question. Raises `LinkError`."""
+        """Return the host key that the node offers now; nothing is sent but the question. Raises `LinkError`."""
         *bastions, hop = await self._route(endpoint)
         return describe(await self._ask_host_key(bastions, hop))
 
     async def trust(self, endpoint: Endpoint, fingerprint: str | None) -> HostKey:
-        """Pins the host key that the node offers now, and no other, if it is `fingerprint`; else `HostKeyUnknown`.
+        """Pin the host key that the node offers now, and no other, if it is `fingerprint`; else raise `HostKeyUnknown`.
 
-        It needn't let us in. Raises `LinkError`, `InvalidInput`.
+        The node needn't let us in. Raises `LinkError`, `InvalidInput`.
         """
         *bastions, hop = await self._route(endpoint)
         key = await self._ask_host_key(bastions, hop)
@@ -161,7 +164,7 @@ class Connector:
     async def _ask(
         self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None, *, nist: bool
     ) -> asyncssh.SSHKey | None:
-        """With the algorithms in the order of a login, so that it is the key that a login is refused for."""
+        """Ask with the algorithms in the order of a login, so that a login would be shown the same key."""
         known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
         algorithms = build_host_key_algorithms([*known.keys, *known.fallback], certificates=False, nist=nist)
         return await asyncssh.get_server_host_key(
@@ -179,7 +182,7 @@ class Connector:
         return len(self._bastions)
 
     async def close(self) -> None:
-        """The connections to the hosts that nodes are behind."""
+        """Close the connections to the hosts that nodes are behind."""
         await self._bastions.close()
 
     async def _open(self, endpoint: Endpoint, login: Login, only: Path | Question | None) -> Connection:
@@ -215,7 +218,7 @@ class Connector:
     async def _pass(
         self, bastions: Sequence[Hop], login: Login, stack: ExitStack
     ) -> asyncssh.SSHClientConnection | None:
-        """The last of the hosts to go through, which is let go with `stack`."""
+        """Return the connection to the last of the hosts to go through, None for none; `stack` gives it back."""
         if not bastions:
             return None
         tunnel, release = await self._bastions.lease(bastions, login)
@@ -225,7 +228,7 @@ class Connector:
     async def _enter(
         self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | Question | None = None
     ) -> tuple[LoginClient, asyncssh.SSHClientConnection]:
-        """When it is the hop's turn, and within the time."""
+        """Log in when it is the hop's turn, within the time for a connection."""
         async with self._pacing.turn(hop.where):
             try:
                 async with asyncio.timeout(self._timeout):
@@ -237,7 +240,7 @@ class Connector:
         self, hop: Hop, login: Login, tunnel: asyncssh.SSHClientConnection | None, only: Path | Question | None = None
     ) -> tuple[LoginClient, asyncssh.SSHClientConnection]:
         with closing(Line(hop, tunnel=tunnel is not None)) as line:
-            # before anything is read for it: where nobody answers that would be for nothing
+            # before any file is read, which would be for nothing if the host doesn't answer
             with suppress(ConnectionResetError):  # it is worth coming again: the handshake does
                 await line.open()
             known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
@@ -259,7 +262,7 @@ class Connector:
         return gate, raw
 
     def _learn(self, hop: Hop, raw: asyncssh.SSHClientConnection, update: Update) -> None:
-        """As OpenSSH does with UpdateHostKeys. A host that doesn't name the key it has just shown isn't believed."""
+        """Pin what the host says of its keys, as OpenSSH does (UpdateHostKeys), if the one just shown is among them."""
         shown = raw.get_server_host_key()
         if shown is None or shown not in (*update.added, *update.retained):
             return

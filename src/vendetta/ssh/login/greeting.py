@@ -1,4 +1,4 @@
-"""What answers at an address, before anybody logs in: told apart are no such host, no way there, and no sshd."""
+"""Find out what answers at an address before a login: no such host, no way there, or no sshd are different errors."""
 
 import asyncio
 import errno
@@ -17,7 +17,10 @@ NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
 async def read_greeting(hop: Hop, timeout_seconds: float) -> str:
-    """`SSH-2.0-…`. Raises `ConnectFailed`, `LinkTimeout`, whose details name the `stage`: address, route or port."""
+    """Return the greeting of an sshd, `SSH-2.0-…`.
+
+    Raises `ConnectFailed`, `LinkTimeout`, whose details name the `stage`: address, route or port.
+    """
     try:
         async with asyncio.timeout(timeout_seconds):
             reader, writer = await asyncio.open_connection(hop.host, hop.port)

@@ -1,4 +1,4 @@
-"""One login to one host, as often as it takes: after being hung up on, with more keys, without its certificate."""
+"""Log in to one host, as often as it takes: after being hung up on, with more keys, without its certificate."""
 
 import asyncio
 import random
@@ -24,12 +24,15 @@ FIRST_PAUSE_SECONDS = 0.1
 MOST_OFFERED = 5
 """sshd ends a login after six tries (MaxAuthTries), one of which is left for a password."""
 MOST_LOGINS = 3
-"""With different keys, one after the other. Newer sshd shut out whoever fails more often (PerSourcePenalties)."""
+"""Logins with different keys, in turn. Newer sshd shut out clients that fail more often (PerSourcePenalties)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """`build_options` gives what asyncssh is to do for a hop and a login, whatever the host shows and takes."""
+    """Log in to one host.
+
+    `build_options` gives what asyncssh is to do for a hop and a login, whatever the host shows and takes.
+    """
 
     hop: Hop
     login: Login
@@ -40,7 +43,10 @@ class Handshake:
     build_options: Callable[[Hop, Login], Mapping[str, Any]]
 
     async def run(self) -> tuple[LoginClient, asyncssh.SSHClientConnection]:
-        """As ssh: where the host's certificate doesn't count, its key may, or can be accepted. Raises `LinkError`."""
+        """Log in, and return the client with its connection. Raises `LinkError`.
+
+        As with ssh, a host whose certificate doesn't count may be known or accepted by its key.
+        """
         reason: str | None = None
         if self.known.authorities:
             try:
@@ -57,9 +63,9 @@ class Handshake:
     async def _try_keys(
         self, *, certificates: bool, no_certificate: str | None = None
     ) -> tuple[LoginClient, asyncssh.SSHClientConnection]:
-        """Comes again where sshd hung up before it had listened, or had heard of so many keys as it takes at once.
+        """Try again after sshd hung up early, or after it was offered as many keys as it takes at once.
 
-        `no_certificate` says why the host's doesn't count. Raises `HostKeyNotVerifiable` where another try may help.
+        `no_certificate` says why the host's doesn't count. Raises `HostKeyNotVerifiable` if another try may help.
         """
         login, pairs, dropped, logins = self.login, list(self.offer.pairs), 0, 1
         known = [*self.known.keys, *self.known.fallback]

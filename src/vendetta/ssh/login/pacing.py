@@ -1,4 +1,4 @@
-"""How many logins go on at once, for each host and overall: not to trip `MaxStartups`, nor over ourselves."""
+"""Limit how many logins go on at once, for each host (`MaxStartups`) and overall (our own CPU)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -10,21 +10,21 @@ PER_HOST = 2
 """sshd begins to turn people away at ten, and some are configured for fewer; two already hide the round trips."""
 OVERALL = 16
 SLOW_SECONDS = 3.0
-"""What takes longer waits for the other side, and costs us nothing: another may begin beside it."""
+"""A login that takes longer waits for the other side, and costs us nothing: another may begin beside it."""
 PIECES, LATE_SECONDS = 12, 0.1
-"""That time is waited for in pieces. One that ends so late says that it is we who are busy, and doesn't count."""
+"""That time is waited for in pieces. A piece that ends so late means that this process is busy, and doesn't count."""
 
 
 @dataclass(slots=True)
 class Lane:
-    """The logins of one host. `users` counts those who are in it or wait for it."""
+    """The logins of one host. `users` counts those that hold a turn or wait for one."""
 
     semaphore: asyncio.Semaphore
     users: int = 0
 
 
 class Limit:
-    """So many at once, in the order in which they came; those that only wait for somebody else don't count for long."""
+    """Let `limit` callers go on at once, in order of arrival; one that takes `slow_seconds` no longer counts."""
 
     def __init__(self, limit: int, *, slow_seconds: float = SLOW_SECONDS) -> None:
         self._free = asyncio.Semaphore(limit)
@@ -32,6 +32,7 @@ class Limit:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and hold it while the block runs, at most until it is slow."""
         await self._free.acquire()
         with ExitStack() as held:
             held.callback(self._free.release)
@@ -43,7 +44,7 @@ class Limit:
 
 
 class Patience:
-    """Acts once so much time has passed in which this process kept up with its work."""
+    """Call `act` once so many seconds have passed in which this process kept up with its work."""
 
     def __init__(self, seconds: float, act: Callable[[], None]) -> None:
         self._piece = seconds / PIECES
@@ -52,6 +53,7 @@ class Patience:
         self._wait()
 
     def end(self) -> None:
+        """Stop waiting: `act` is not called."""
         self._timer.cancel()
 
     def _wait(self) -> None:
@@ -68,6 +70,8 @@ class Patience:
 
 
 class Pacing:
+    """Let `per_host` logins go on at once to one host, and `overall` to all of them."""
+
     def __init__(self, per_host: int = PER_HOST, overall: int = OVERALL, *, slow_seconds: float = SLOW_SECONDS) -> None:
         self._per_host = per_host
         self._overall = Limit(overall, slow_seconds=slow_seconds)
@@ -75,7 +79,7 @@ class Pacing:
 
     @asynccontextmanager
     async def turn(self, host: str) -> AsyncIterator[None]:
-        """Those who wait get it in the order in which they came. A host that hangs holds up nobody but itself."""
+        """Hold a turn while the block runs, in the order of arrival. A host that hangs delays no other."""
         lane = self._lanes.setdefault(host, Lane(asyncio.Semaphore(self._per_host)))
         lane.users += 1
         try:

@@ -1,4 +1,4 @@
-"""The TCP connection of a login, made before anything that a login costs: most that fail, fail here.
+"""Make the TCP connection of a login before anything that a login costs: most that fail, fail here.
 
 A node that is gone is tried again and again: that must not read keys or build a client each time.
 """
@@ -10,7 +10,7 @@ from vendetta.ssh.route import Hop
 
 
 async def dial(hop: Hop) -> socket.socket:
-    """To the first of its addresses that answers. Raises `OSError`: why the last didn't."""
+    """Connect to the first of the hop's addresses that answers. Raises the last one's `OSError` if none does."""
     loop = asyncio.get_running_loop()
     wanted = {"family": hop.family, "type": socket.SOCK_STREAM}
     try:
@@ -38,8 +38,10 @@ async def dial(hop: Hop) -> socket.socket:
 
 
 class Line:
-    """The TCP connections of one login, of which each try takes one. `tunnel`: asyncssh makes them, as it does where
-    the way isn't `direct`."""
+    """The TCP connections of one login, of which each try takes one.
+
+    `tunnel`: asyncssh makes them itself, as it does for a hop that isn't `direct`.
+    """
 
     def __init__(self, hop: Hop, *, tunnel: bool) -> None:
         self._hop = hop
@@ -47,17 +49,18 @@ class Line:
         self._ready: socket.socket | None = None
 
     async def open(self) -> None:
-        """For the next try. Raises `OSError`."""
+        """Connect for the next try, if we make the connections. Raises `OSError`."""
         if self._made_here and self._ready is None:
             self._ready = await dial(self._hop)
 
     async def take(self) -> socket.socket | None:
-        """The caller's to close; None: asyncssh is to make it. Raises `OSError`."""
+        """Return a connection, which the caller closes; None: asyncssh is to make it. Raises `OSError`."""
         await self.open()
         taken, self._ready = self._ready, None
         return taken
 
     def close(self) -> None:
+        """Close the connection that no try has taken."""
         if self._ready is not None:
             self._ready.close()
             self._ready = None

@@ -1,4 +1,4 @@
-"""Places for connections: so many at once, handed out in order, with a deadline."""
+"""Hand out places for connections: a limited number at once, in order, with a deadline."""
 
 import asyncio
 from collections import deque
@@ -11,9 +11,9 @@ Place = asyncio.Future[None]
 
 
 class Capacity:
-    """Two lines: people's, and behind it that of those who only keep watch.
+    """Hand out places for connections in two lines: people first, then those who only watch.
 
-    `lacking` is sent when somebody begins to wait: whoever holds a place without need should give it back.
+    `lacking` is sent when a caller begins to wait, so that others give back the places they don't need.
     """
 
     def __init__(self, limit: int, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -34,7 +34,7 @@ class Capacity:
 
     @property
     def wanted(self) -> int:
-        """How many wait for a place."""
+        """How many callers wait for a place."""
         return len(self._waiting) + len(self._watching)
 
     @property
@@ -43,7 +43,10 @@ class Capacity:
         return bool(self._waiting)
 
     async def take(self, node: str, *, instead: bool = False, watching: bool = False) -> None:
-        """`instead` of another that is about to go: at once. Raises `Busy` where no place comes free in time."""
+        """Wait for a place and take it, at once if it is `instead` of another that is about to be given back.
+
+        Raises `Busy` if no place comes free in time.
+        """
         if instead or (self._taken < self._limit and not self.wanted):
             self._taken += 1
             return
@@ -68,11 +71,12 @@ class Capacity:
             raise
 
     def hurry(self, node: str) -> None:
-        """Somebody asks for the node that is waited for only to watch it: it goes over to the people's line."""
+        """Move the node to the people's line if its place is waited for only to watch it."""
         if place := self._watching.pop(node, None):
             self._waiting.append(place)
 
     def give(self) -> None:
+        """Give a place back to the first who waits."""
         self._taken -= 1
         while self.wanted and self._taken < self._limit:
             place = self._waiting.popleft() if self._waiting else self._watching.pop(next(iter(self._watching)))

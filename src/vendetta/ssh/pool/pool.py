@@ -1,4 +1,4 @@
-"""The pool: one connection a node, however many callers; leased while in use, closed when idle for long.
+"""Hold one connection a node, however many callers: leased while in use, closed when idle for long.
 
 A caller that finds none logs in, and everybody who arrives meanwhile waits for that one login. What is leased is never
 closed for age or room. A connection that nobody used for a while is asked whether it still answers before it is
@@ -35,13 +35,13 @@ FRESH_SECONDS = 10.0
 """A connection that was in use within that time is leased without being asked first."""
 CHECK_SECONDS = 5.0
 TURNING = 20
-"""Where there is no room, those who are only watched take turns on one place in so many."""
+"""If there is no room, nodes that are only watched take turns on one place in so many."""
 
 NO_LOGIN = Login()
 
 
 class Pool:
-    """`room` is this pool's own."""
+    """Hold one connection a node and lease it. `room` belongs to this pool alone."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Pool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Waits for what is leased, for a while, then closes everything."""
+        """Wait for the end of leases, at most `drain_seconds`, then close everything."""
         self._draining = True
         try:
             await self._drain()
@@ -92,25 +92,26 @@ class Pool:
         return sum(link.live is not None for link in self._links.values())
 
     def connection(self, node: str) -> Connection | None:
-        """The live connection, if there is one, without a lease."""
+        """Return the live connection, without a lease; None if there is none."""
         link = self._links.get(node)
         return link.live if link else None
 
     def breaker(self, node: str) -> Breaker | None:
-        """None: there was no try yet, or it was disconnected since."""
+        """Return the node's breaker; None if there was no try yet, or it was disconnected since."""
         return self._breakers.get(node)
 
     def breakers_by_state(self) -> Mapping[str, int]:
+        """Count the breakers in each state."""
         return Counter(breaker.state for breaker in self._breakers.values())
 
     @property
     def max_connections(self) -> int:
-        """How many there may be at once."""
+        """How many connections there may be at once."""
         return self._room.limit
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place among the connections."""
+        """How many callers wait for a place among the connections."""
         return self._room.wanted
 
     @property
@@ -120,7 +121,7 @@ class Pool:
 
     @asynccontextmanager
     async def lease(self, endpoint: Endpoint) -> AsyncIterator[Connection]:
-        """The node's connection, opened if need be, kept for as long as the block lasts. Raises `LinkError`, `Busy`.
+        """Lease the node's connection for the block, opening it if need be. Raises `LinkError`, `Busy`.
 
         Whatever the breaker says, a login that is needed is tried at once.
         """
@@ -129,7 +130,10 @@ class Pool:
 
     @contextmanager
     def watching(self, node: str) -> Iterator[None]:
-        """As long as it lasts the node's connection isn't closed for age. For room it may be: `rested` is told."""
+        """Keep the node's connection from being closed for age while the block runs.
+
+        It may still be closed to make room: `LinkObserver.rested` is called then.
+        """
         self._watched.add(node)
         try:
             yield
@@ -138,18 +142,21 @@ class Pool:
 
     @asynccontextmanager
     async def visit(self, endpoint: Endpoint) -> AsyncIterator[Connection]:
-        """A lease for who only looks: it doesn't count as use, and waits for room behind everybody else."""
+        """Lease the connection only to look: that doesn't count as use, and waits for room behind everybody else."""
         # the turn first: who waits for it must not keep others from taking the place of this very node
         async with self._turn(endpoint.node), self._using(endpoint.node, watching=True) as link:
             yield await self._reach(link, endpoint, NO_LOGIN, watching=True)
 
     async def connect(self, endpoint: Endpoint, login: Login = NO_LOGIN) -> Connection:
-        """Makes sure that there is a connection. Raises `LinkError`, `Busy`."""
+        """Make sure that there is a connection, and return it. Raises `LinkError`, `Busy`."""
         async with self._using(endpoint.node) as link:
             return await self._reach(link, endpoint, login)
 
     async def disconnect(self, node: str) -> None:
-        """Closes it, whoever uses it. Who waits for its login gets `ConnectionLost`. None there: nothing happens."""
+        """Close the node's connection, whoever uses it. No connection is no error.
+
+        Callers who wait for its login get `ConnectionLost`.
+        """
         self._breakers.pop(node, None)
         link = self._links.pop(node, None)
         if link is None:
@@ -160,7 +167,7 @@ class Pool:
         await self._close(link, self._observer.closed)
 
     def release(self, node: str) -> None:
-        """Closes it if nobody uses it: somebody else looks after the node from now on."""
+        """Close the connection if nobody uses it: another replica watches the node from now on."""
         link = self._links.get(node)
         if link and link.is_idle:
             self._evict(link)
@@ -194,7 +201,7 @@ class Pool:
             self._make_room()
 
     def _tidy(self, link: Link) -> None:
-        """A place without a connection, nor anybody who wants one, goes."""
+        """Drop the node's place if it has no connection and no users."""
         if link.is_empty and self._links.get(link.node) is link:
             del self._links[link.node]
 
@@ -223,7 +230,7 @@ class Pool:
                 # it had waited for long before this caller came, who has a deadline of its own
 
     def _in_use(self, link: Link, watching: bool) -> bool:
-        """By somebody who isn't asking just now, and would be cut off if it were replaced."""
+        """Return whether another caller uses the connection, who would be cut off by a replacement."""
         return link.users - link.watchers > (0 if watching else 1)
 
     # logins
@@ -249,7 +256,7 @@ class Pool:
             flight.outcome.set_result(connection)
 
     def _land(self, link: Link, flight: PendingLogin) -> None:
-        """However it went, also where it was cancelled before it began."""
+        """End the login however it went, also if it was cancelled before it began."""
         if link.flight is flight:
             link.flight = None
         if not flight.outcome.done():
@@ -259,7 +266,7 @@ class Pool:
         self._tidy(link)
 
     async def _checked(self, link: Link) -> Connection | None:
-        """The connection that is there, if it answers."""
+        """Return the connection that is there if it answers, else None."""
         connection = link.live
         if connection is None:
             return None
@@ -300,7 +307,7 @@ class Pool:
         return connection
 
     async def _follow(self, link: Link, connection: Connection) -> None:
-        """Until it ends, and tells that unless it was closed or replaced by us."""
+        """Wait for the end of the connection, and report it unless we closed or replaced the connection."""
         await connection.wait_closed()
         self._room.give()
         if link.connection is connection:
@@ -314,9 +321,9 @@ class Pool:
     # room
 
     def _make_room(self) -> None:
-        """As many of the idlest go as callers wait. What was only ever watched is the idlest of all.
+        """Close as many of the idlest connections as callers wait; one that was only ever watched is the idlest.
 
-        Who only watches waits for the end of a look at one of those, and takes no place from what people use.
+        A caller who only watches waits for the end of such a look, and takes no place from what people use.
         """
         idlest = [link for link in self._links.values() if link.is_idle or (link.is_watched and not self._room.hurried)]
         idlest.sort(key=lambda link: (link.last_used, link.last_active))
@@ -368,6 +375,6 @@ class Pool:
                     self._unused.clear()
                     await self._unused.wait()
         except TimeoutError:
-            pass  # whoever still holds a lease learns it from the closed connection
+            pass  # a caller that still holds a lease finds its connection closed
         finally:
             await asyncio.gather(*(self.disconnect(node) for node in list(self._links)))

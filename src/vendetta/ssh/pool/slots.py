@@ -1,4 +1,4 @@
-"""A node's place in the pool, and who is told what becomes of it."""
+"""Define a node's place in the pool, and the observer of what becomes of it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,43 +9,45 @@ from vendetta.ssh.channel import Connection
 
 
 class LinkObserver(Protocol):
-    """Told what the links do, at once and in order. Must not wait, nor raise."""
+    """Take note of what the links do. Called at once and in order; must not wait, nor raise."""
 
     def connecting(self, node: str) -> None: ...
 
     def connected(self, node: str, connection: Connection) -> None: ...
 
     def lost(self, node: str, error: VendettaError) -> None:
-        """A connection that stood has ended, and not by our doing."""
+        """Note that a connection that stood has ended, and not because we closed it."""
 
     def failed(self, node: str, error: VendettaError) -> None:
-        """A login failed."""
+        """Note that a login failed."""
 
     def closed(self, node: str) -> None:
-        """We closed it: asked to, or because nobody used it."""
+        """Note that we closed it: asked to, or because nobody used it."""
 
     def rested(self, node: str) -> None:
-        """We closed it although the node is watched: others needed the place more."""
+        """Note that we closed it although the node is watched: others needed the place more."""
 
 
 @dataclass(slots=True, eq=False)
 class PendingLogin:
-    """A login under way, and what those wait for who want its outcome. `watching`: begun only to look at the node."""
+    """A login under way, and the outcome that callers wait for. `watching`: begun only to look at the node."""
 
     outcome: "asyncio.Future[Connection]"
     watching: bool = False
     task: "asyncio.Task[None] | None" = None
 
     def cancel(self) -> None:
+        """Cancel the login; those who wait for it get `ConnectionLost`."""
         if self.task:
             self.task.cancel()
 
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """`users` counts leases, and callers that wait for the login; `watchers` those of them that only look.
+    """A node's place in the pool.
 
-    `last_used` is when somebody last needed it, `last_active` when it was last leased at all.
+    `users` counts leases, and callers that wait for the login; `watchers` those of them that only look. `last_used` is
+    when it was last needed, `last_active` when it was last leased at all; both in seconds of the pool's clock.
     """
 
     node: str
@@ -58,18 +60,20 @@ class Link:
 
     @property
     def live(self) -> Connection | None:
+        """The connection if it stands, else None."""
         return self.connection if self.connection and not self.connection.closed else None
 
     @property
     def is_idle(self) -> bool:
+        """Whether there is a connection that nobody uses or replaces."""
         return self.live is not None and not self.users and self.flight is None
 
     @property
     def is_watched(self) -> bool:
-        """Looked at, just now, and used by nobody else."""
+        """Whether there is a connection that is used just now, but only to look."""
         return self.live is not None and self.users == self.watchers > 0 and self.flight is None
 
     @property
     def is_empty(self) -> bool:
-        """Neither a connection, nor anybody who wants one."""
+        """Whether there is no connection, and nobody who wants one."""
         return self.live is None and not self.users and self.flight is None
