@@ -73,13 +73,7 @@ class Http:
             raise problem_error(status, headers, content)
         if not content:
             content = b"null"
-        try:
-            return msgspec.json.decode(content, type=type_)
-        except msgspec.DecodeError as exc:
-            raise UnexpectedReply(
-                f"the server's answer to {method} {path} is not what this client expects ({exc})",
-                hint="Are the client and the server of one version? Look at: vendetta version",
-            ) from exc
+        return decode_answer(content, type_, f"{method} {path}")
 
     def change(
         self,
@@ -88,13 +82,20 @@ class Http:
         *,
         query: Mapping[str, object] | None = None,
         body: object = None,
+        content: Iterable[bytes] | None = None,
         key: str | None = None,
         deadline_seconds: float | None = None,
     ) -> "Operation":
-        """Ask for a change that is an operation; without `key` under a new one, so that it can be sent again."""
+        """Ask for a change that is an operation; without `key` under a new one, so that it can be sent again.
+
+        `content`, in place of `body`, is sent as `send` does: once, without a limit of time.
+        """
         from vendetta.models import Operation
 
         query = {**(query or {}), "deadline": deadline_seconds}
+        if content is not None:
+            answer = self.send(method, path, content, query=query, key=key)
+            return decode_answer(answer, Operation, f"{method} {path}")
         return self.fetch(Operation, method, path, query=query, body=body, key=key or new_key())
 
     def items(self, type_: type[T], path: str, query: Mapping[str, object] | None = None) -> list[T]:
@@ -267,6 +268,17 @@ def build_query(values: Mapping[str, object]) -> str:
 
 def build_labels(labels: Mapping[str, str] | None) -> list[str]:
     return [f"{name}={value}" for name, value in (labels or {}).items()]
+
+
+def decode_answer(content: bytes, type_: type[T], request: str) -> T:
+    """Read an answer to `request`, such as "GET /nodes". Raises `UnexpectedReply` where it isn't a `type_`."""
+    try:
+        return msgspec.json.decode(content, type=type_)
+    except msgspec.DecodeError as exc:
+        raise UnexpectedReply(
+            f"the server's answer to {request} is not what this client expects ({exc})",
+            hint="Are the client and the server of one version? Look at: vendetta version",
+        ) from exc
 
 
 def problem_error(status: int, headers: Mapping[str, str], content: bytes) -> VendettaError:

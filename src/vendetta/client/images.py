@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
-
 from vendetta import models
 
 from .http import Http
@@ -32,10 +30,11 @@ class Images:
         key: str | None = None,
         deadline_seconds: float | None = None,
     ) -> models.Operation:
-        """Gives the node the image in a file, whose bytes are `content`. The operation's result is the image."""
-        query = {"node": node, "name": name, "provider": provider, "deadline": deadline_seconds}
-        said = self._http.send("POST", "/images", content, query=query, key=key)
-        return msgspec.json.decode(said, type=models.Operation)
+        """Give the node the image in a file, whose bytes are `content`. The operation's result is the image."""
+        query = {"node": node, "name": name, "provider": provider}
+        return self._http.change(
+            "POST", "/images", query=query, content=content, key=key, deadline_seconds=deadline_seconds
+        )
 
     def pull(
         self,
@@ -46,7 +45,7 @@ class Images:
         key: str | None = None,
         deadline_seconds: float | None = None,
     ) -> models.Operation:
-        """The node fetches it from where its name says. The operation's result is the image."""
+        """Let the node fetch the image from where its name says. The operation's result is the image."""
         body = {"node": node, "name": name, "provider": provider}
         return self._http.change("POST", "/images/pull", body=body, key=key, deadline_seconds=deadline_seconds)
 
@@ -59,6 +58,7 @@ class Images:
         key: str | None = None,
         deadline_seconds: float | None = None,
     ) -> models.Operation:
+        """Remove the image from the node."""
         query = {"node": node, "name": name, "provider": provider}
         return self._http.change("DELETE", "/images", query=query, key=key, deadline_seconds=deadline_seconds)
 

@@ -44,6 +44,14 @@ def test_an_answer_that_makes_no_sense_says_so(fake: FakeServer, client: Client,
         client.nodes.get("gpu")
 
 
+def test_an_operation_that_makes_no_sense_says_so_whatever_was_sent(fake: FakeServer, client: Client) -> None:
+    fake.routes |= {"POST /images": Reply(202, {"id": 3}), "POST /images/pull": Reply(202, {"id": 3})}
+    with pytest.raises(UnexpectedReply, match="answer to POST /images is not"):
+        client.images.push("gpu", "mine:1", [b"x"])
+    with pytest.raises(UnexpectedReply, match="answer to POST /images/pull is not"):
+        client.images.pull("gpu", "mine:1")
+
+
 def test_every_change_carries_a_key_of_its_own(fake: FakeServer, client: Client) -> None:
     for route in ("POST /workspaces/web/start", "DELETE /workspaces/web"):
         fake.routes[route] = Reply(202, OPERATION)

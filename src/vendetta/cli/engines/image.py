@@ -8,7 +8,7 @@ import click
 
 from vendetta.cli import complete
 from vendetta.cli.command import Group, command, pass_session
-from vendetta.cli.following import follow
+from vendetta.cli.following import Submit, follow
 from vendetta.cli.formats import NOTHING, format_age, format_bytes, format_time
 from vendetta.cli.output import View, write_done, write_list
 from vendetta.cli.params import DEADLINE, PAIR
@@ -17,7 +17,7 @@ from vendetta.cli.prompts import confirm_removal
 from vendetta.cli.server.archive import PIECE_BYTES, counted, pack
 from vendetta.cli.session import Session
 from vendetta.errors import InvalidInput, PathNotFound
-from vendetta.models import Image, Operation
+from vendetta.models import Image
 
 image = Group(
     "image",
@@ -90,7 +90,7 @@ def push(session: Session, node: str, name: str, file: str, provider: str | None
         operation = session.client.images.push(
             node, name, counted(read(file), on_bytes), provider=provider, deadline_seconds=deadline
         )
-    _follow(session, operation, name, "pushed to")
+    _follow(session, node, name, lambda _: operation, "pushed to")
 
 
 @command("pull", examples="vendetta image pull gpu docker.io/library/debian:12")
@@ -101,8 +101,14 @@ def push(session: Session, node: str, name: str, file: str, provider: str | None
 @pass_session
 def pull(session: Session, node: str, name: str, provider: str | None, deadline: float | None) -> None:
     """Let a node fetch an image from where its name says."""
-    operation = session.client.images.pull(node, name, provider=provider, deadline_seconds=deadline)
-    _follow(session, operation, name, "pulled to")
+    images = session.client.images
+    _follow(
+        session,
+        node,
+        name,
+        lambda target: images.pull(target, name, provider=provider, deadline_seconds=deadline),
+        "pulled to",
+    )
 
 
 @command("build", examples="vendetta image build gpu mine:1 . --build-arg VERSION=3")
@@ -164,8 +170,14 @@ def build(
 def remove(session: Session, node: str, name: str, provider: str | None, yes: bool, deadline: float | None) -> None:
     """Remove an image from a node."""
     confirm_removal(session, f"image {name} of node {node}", yes=yes)
-    operation = session.client.images.remove(node, name, provider=provider, deadline_seconds=deadline)
-    _follow(session, operation, name, "removed from")
+    images = session.client.images
+    _follow(
+        session,
+        node,
+        name,
+        lambda target: images.remove(target, name, provider=provider, deadline_seconds=deadline),
+        "removed from",
+    )
 
 
 def pack_context(folder: Path, file: str) -> Iterator[bytes]:
@@ -200,6 +212,6 @@ def read(file: str) -> Iterator[bytes]:
         raise PathNotFound(f"can't read {file}: {exc.strerror}") from exc
 
 
-def _follow(session: Session, operation: Operation, name: str, done: str) -> None:
-    ended = follow(session, operation.target, lambda _: operation)
-    write_done(session, ended.result, name, f"image {name} {done} node {operation.target}")
+def _follow(session: Session, node: str, name: str, submit: Submit, done: str) -> None:
+    ended = follow(session, node, submit)
+    write_done(session, ended.result, name, f"image {name} {done} node {node}")

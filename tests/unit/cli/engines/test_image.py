@@ -2,14 +2,17 @@
 
 import io
 import json
+import os
+import signal
 import tarfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.unit.cli.conftest import Cli
-from tests.unit.client.fake_server import FakeServer, Reply, items, sse
+from tests.unit.client.fake_server import FakeServer, Reply, Request, items, sse
 from tests.unit.client.samples import IMAGE, OPERATION, operation
 
 from vendetta.errors import BuildFailed
@@ -84,6 +87,33 @@ def test_remove_asks(held: FakeServer, cli: Cli) -> None:
     assert cli("image", "remove", "gpu", "mine:1").status == 2
     assert held.asked("DELETE /images") == []
     assert cli("image", "rm", "gpu", "mine:1", "--yes").out == "image mine:1 removed from node gpu\n"
+
+
+@pytest.mark.parametrize(
+    ("route", "words"), [("POST /images/pull", "pull gpu debian:12"), ("DELETE /images", "remove gpu debian:12 --yes")]
+)
+def test_ctrl_c_while_it_is_asked_for_cancels_it(held: FakeServer, cli: Cli, route: str, words: str) -> None:
+    cancelled = threading.Event()
+
+    def submit(request: Request) -> Reply:
+        os.kill(os.getpid(), signal.SIGINT)
+        return Reply(202, ON_GPU)
+
+    def watch(request: Request) -> Reply:
+        assert cancelled.wait(10)
+        return sse(operation("cancelled"))
+
+    def cancel(request: Request) -> Reply:
+        cancelled.set()
+        return Reply(body=ON_GPU)
+
+    held.routes |= {
+        route: submit,
+        f"GET /operations/{OP}/watch": watch,
+        f"POST /operations/{OP}/cancel": cancel,
+    }
+    assert cli("image", *words.split()).status == 130
+    assert held.asked(f"POST /operations/{OP}/cancel")
 
 
 def test_build(held: FakeServer, cli: Cli, folder: Path) -> None:
