@@ -19,7 +19,7 @@ TOPIC = "arrivals"
 
 log = structlog.get_logger(__name__)
 
-Hear = Callable[[str, str], None]
+OnArrival = Callable[[str, str], None]
 """Called with the name of a node and the technology of a workspace that comes to it."""
 
 
@@ -29,11 +29,11 @@ async def tell_arrival(state: Transaction, workspace: Workspace) -> None:
 
 
 class Arrivals:
-    """Call `hear` for each workspace that comes to a node, whichever replica recorded it."""
+    """Call `on_arrival` for each workspace that comes to a node, whichever replica recorded it."""
 
-    def __init__(self, store: Store, hear: Hear) -> None:
+    def __init__(self, store: Store, on_arrival: OnArrival) -> None:
         self._store = store
-        self._hear = hear
+        self._on_arrival = on_arrival
         self._catching_up: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -49,15 +49,15 @@ class Arrivals:
 
     def _listen(self, payload: Payload | None) -> None:
         if payload is not None:
-            self._hear(payload["node"], payload["provider"])
+            self._on_arrival(payload["node"], payload["provider"])
         elif self._catching_up is None or self._catching_up.done():
             self._catching_up = asyncio.create_task(self._catch_up(), name="look for workspaces that came unheard")
 
     async def _catch_up(self) -> None:
-        """Call `hear` for all workspaces there are, because news may have been missed: one query for all nodes."""
+        """Call `on_arrival` for all workspaces, because news may have been missed: one query for all nodes."""
         try:
             for node, kind in await self._store.workspaces.kinds_by_node():
-                self._hear(node, kind)
+                self._on_arrival(node, kind)
         except StoreUnavailable as exc:
             # `_listen` is called again once the database can be read
             log.warning("workspaces that came elsewhere are not known", reason=exc.message)

@@ -65,13 +65,13 @@ class LinkRequests:
         self._links = links
         self._monitor = monitor
         self._credentials = credentials
-        self._heard: asyncio.Queue[LinkRequest | str | None] = asyncio.Queue()
+        self._received: asyncio.Queue[LinkRequest | str | None] = asyncio.Queue()
         self._answers: dict[str, asyncio.Event] = {}
         self._wait_for_try: defaultdict[str, list[str]] = defaultdict(list)
 
     async def __aenter__(self) -> Self:
-        self._end_listening = self._store.news.listen(TOPIC, self._hear)
-        self._end_hearing = self._monitor.tried.listen(self._tried)
+        self._end_listening = self._store.news.listen(TOPIC, self._receive)
+        self._end_noting_tries = self._monitor.tried.listen(self._tried)
         self._task = asyncio.create_task(self._work())
         return self
 
@@ -79,12 +79,12 @@ class LinkRequests:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_listening()
-        self._end_hearing()
+        self._end_noting_tries()
         await cancel_and_wait(self._task)
 
     async def add(self, node: str) -> None:
         """Announce a node that was recorded just now, so that a replica watches it."""
-        await self._say("add", node)
+        await self._pass_on("add", node)
 
     async def follow(self, node: str) -> None:
         """Record that the node's link is wanted, and try it now. Raises `NodeNotFound`.
@@ -92,7 +92,7 @@ class LinkRequests:
         If another replica watches the node, this returns once that one has tried, or after `ANSWER_SECONDS`.
         """
         known = await self._store.nodes.update(node, wanted=True)
-        await self._say("follow", node, answered=known.status != "connected")
+        await self._pass_on("follow", node, answered=known.status != "connected")
 
     async def rest(self, node: str, reason: str) -> None:
         """Record that the node's link is wanted no more, and close it. `reason` is shown. Raises `NodeNotFound`.
@@ -100,18 +100,18 @@ class LinkRequests:
         If another replica watches the node, this returns once that one has closed it, or after `ANSWER_SECONDS`.
         """
         await self._store.nodes.update(node, wanted=False)
-        await self._say("rest", node, reason=reason, answered=True)
+        await self._pass_on("rest", node, reason=reason, answered=True)
 
     async def reroute(self, node: str) -> None:
         """Close the node's links, and connect anew if it is watched: it is reached in another way from now on."""
-        await self._say("reroute", node)
+        await self._pass_on("reroute", node)
 
     async def forget(self, node: str) -> None:
         """Stop following a node that is about to be removed, and close every link to it. Raises `NodeNotFound`."""
         await self._store.nodes.update(node, wanted=False)
-        await self._say("forget", node)
+        await self._pass_on("forget", node)
 
-    async def _say(self, verb: Verb, node: str, *, reason: str = CLOSED, answered: bool = False) -> None:
+    async def _pass_on(self, verb: Verb, node: str, *, reason: str = CLOSED, answered: bool = False) -> None:
         """Do this replica's part, and pass the request to the others.
 
         `answered`: if another replica watches the node, return once that one has done its part.
@@ -122,49 +122,49 @@ class LinkRequests:
         wish = LinkRequest(wish=verb, node=node, by=self._shares.replica, reason=reason, id=number)
         await self._do(wish)
         if number is None:
-            await self._tell(wish)
+            await self._send(wish)
             return
         done = self._answers[number] = asyncio.Event()
         try:
-            await self._tell(wish)
+            await self._send(wish)
             with suppress(TimeoutError):
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await done.wait()
         finally:
             del self._answers[number]
 
-    async def _tell(self, wish: LinkRequest) -> None:
+    async def _send(self, wish: LinkRequest) -> None:
         await self._store.news.notify(TOPIC, msgspec.to_builtins(wish))
 
-    def _hear(self, payload: dict[str, Any] | None) -> None:
+    def _receive(self, payload: dict[str, Any] | None) -> None:
         if payload is None:
-            self._heard.put_nowait(None)
+            self._received.put_nowait(None)
         elif "done" in payload:
             if done := self._answers.get(payload["done"]):
                 done.set()
         elif payload["by"] != self._shares.replica:
-            self._heard.put_nowait(msgspec.convert(payload, LinkRequest))
+            self._received.put_nowait(msgspec.convert(payload, LinkRequest))
 
     def _tried(self, node: str) -> None:
         for number in self._wait_for_try.pop(node, ()):
-            self._heard.put_nowait(number)
+            self._received.put_nowait(number)
 
     async def _work(self) -> None:
         """Do what was asked at other replicas, in its order, and send the answers that they wait for."""
         while True:
-            heard = await self._heard.get()
+            received = await self._received.get()
             try:
-                if heard is None:
+                if received is None:
                     await self._catch_up()
-                elif isinstance(heard, str):
-                    await self._answer(heard)
+                elif isinstance(received, str):
+                    await self._answer(received)
                 else:
-                    await self._do(heard)
+                    await self._do(received)
             except StoreUnavailable as exc:
-                # `_hear(None)` comes once the database is back, and what was missed is looked up
+                # `_receive(None)` comes once the database is back, and what was missed is looked up
                 log.warning("what was wanted elsewhere is not known", reason=exc.message)
             except Exception as exc:
-                log.warning("what was wanted elsewhere is not done", wish=heard, error=str(exc), exc_info=exc)
+                log.warning("what was wanted elsewhere is not done", wish=received, error=str(exc), exc_info=exc)
 
     async def _catch_up(self) -> None:
         """Follow and drop nodes as the database says: requests may have been missed."""

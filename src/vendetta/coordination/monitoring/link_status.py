@@ -56,7 +56,7 @@ class LinkStatus:
         self._task: asyncio.Task[None] | None = None
         self._shutting_down = False
         self._resting: set[str] = set()
-        self._told: dict[str, Change] = {}
+        self._newest: dict[str, Change] = {}
         """The newest change of each node: no other replica writes what its link does."""
         self.opened: Signal[str] = Signal("a link was opened")
         """Sent with the name of the node."""
@@ -141,9 +141,9 @@ class LinkStatus:
         more = {field: value for field, value in known.items() if value is not None}
         change = Change(claim, status, reason, more)
         # a thousand nodes that are gone are tried again and again: that costs the store nothing
-        if (before := self._told.get(node)) and adds_nothing(before, change):
+        if (before := self._newest.get(node)) and adds_nothing(before, change):
             return
-        self._told[node] = change
+        self._newest[node] = change
         self._changes.put_nowait(change)
 
     async def _work(self) -> None:
@@ -164,26 +164,26 @@ class LinkStatus:
             # one status that could not be written must not stop any other
             if len(batch) == 1:
                 log.exception("status not written")
-                self._told.pop(batch[0].claim.node, None)
+                self._newest.pop(batch[0].claim.node, None)
                 return
             for change in batch:
                 await self._write([change])
 
     async def _write_together(self, batch: Sequence[Change]) -> None:
         """Write the changes in their order, in one transaction; then announce their events."""
-        told: list[tuple[Change, NodeStatus]] = []
+        changed: list[tuple[Change, NodeStatus]] = []
         async with self._store.transaction() as state:
             for change in batch:
                 # a node that was removed in the meantime, or isn't recorded yet, has no status to keep
                 with suppress(NodeNotFound, LeaseLost):
                     before = await apply(state, change)
                     if before != change.status:
-                        told.append((change, before))
+                        changed.append((change, before))
             events = [
                 await state.events.append(
                     f"node.{change.status}", change.claim.node, "server", {"before": before, "reason": change.reason}
                 )
-                for change, before in told
+                for change, before in changed
             ]
         for event in events:
             await self._events.announce(event)

@@ -74,11 +74,11 @@ class NodeReader:
             for task in early.values():
                 task.cancel()
             outcomes = await asyncio.gather(*early.values(), return_exceptions=True)
-        told = {kind for kind, outcome in zip(early, outcomes, strict=True) if outcome is None}
+        surveyed = {kind for kind, outcome in zip(early, outcomes, strict=True) if outcome is None}
         for kind in sorted(kinds):
             if kind not in healthy:
                 await self._lose(node, claim, kind)
-            elif kind in asked - told:
+            elif kind in asked - surveyed:
                 await self._survey(node, connection, claim, kind)
         return node
 
@@ -91,7 +91,7 @@ class NodeReader:
         if before.status == "offline":
             self._links.answered(name)
             await self._links.settled()
-        told: list[Event] = []
+        events: list[Event] = []
         async with self._store.transaction(claim) as state:
             # as it is now: another reading meanwhile has announced what was new by then
             before = await state.nodes.get(name)
@@ -106,13 +106,13 @@ class NodeReader:
             )
             if before.boot_id and findings.boot_id and before.boot_id != findings.boot_id:
                 data = await describe_reboot(before, findings, state.workspaces)
-                told.append(await state.events.append("node.rebooted", name, "server", data))
+                events.append(await state.events.append("node.rebooted", name, "server", data))
             for kind, status in findings.providers.items():
                 known = before.providers.get(kind)
                 if known and known.state != status.state:
                     data = {"provider": kind, "before": known.state, "reason": status.reason}
-                    told.append(await state.events.append(f"engine.{status.state}", name, "server", data))
-        for event in told:
+                    events.append(await state.events.append(f"engine.{status.state}", name, "server", data))
+        for event in events:
             await self._events.announce(event)
         return node
 

@@ -180,9 +180,9 @@ class Observation:
         if state == "running":
             findings["boot_id"] = boot_id
         if is_unasked(workspace, instance):
-            told = (workspace.state, workspace.reason) == (state, reason)
+            same = (workspace.state, workspace.reason) == (state, reason)
             findings["exit_status"] = instance.exit_status
-            findings["last_lines"] = workspace.last_lines if told else await read_last_lines(provider, workspace.name)
+            findings["last_lines"] = workspace.last_lines if same else await read_last_lines(provider, workspace.name)
         return findings
 
     async def _revive(self, workspace: Workspace, boot_id: str | None) -> None:

@@ -41,26 +41,26 @@ class Heartbeats:
         self._links = links
         self._observation = observation
         self._node_timeout = node_timeout_seconds
-        self._telling: set[asyncio.Task[None]] = set()
+        self._reports: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._listening = asyncio.create_task(self._listen(), name="listen for silent nodes")
+        self._looking = asyncio.create_task(self._look(), name="listen for silent nodes")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks = [self._listening, *self._telling]
+        tasks = [self._looking, *self._reports]
         await cancel_and_wait(*tasks)
 
-    async def _listen(self) -> None:
+    async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for watched in list(self._watched.values()):
                 if watched.goes_on:
-                    self._hear(watched)
+                    self._judge(watched)
 
-    def _hear(self, watched: Watched) -> None:
+    def _judge(self, watched: Watched) -> None:
         now, silence = clock(), watched.silence
         connection = self._pool.connection(watched.node)
         if connection and connection.unanswered:
@@ -74,10 +74,10 @@ class Heartbeats:
         if not silence.told and silence.is_over(now, self._node_timeout):
             silence.told = True
             reason = f"no answer for {now - silence.heard:.0f} s: {silence.error}"
-            self._telling.add(task := asyncio.create_task(self._tell_offline(watched, reason)))
-            task.add_done_callback(self._telling.discard)
+            self._reports.add(task := asyncio.create_task(self._report_offline(watched, reason)))
+            task.add_done_callback(self._reports.discard)
 
-    async def _tell_offline(self, watched: Watched, reason: str) -> None:
+    async def _report_offline(self, watched: Watched, reason: str) -> None:
         """Write that the node is offline, its workspaces first: they are unknown before its event.
 
         Not if it answers meanwhile.
