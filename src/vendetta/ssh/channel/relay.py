@@ -177,7 +177,7 @@ class RelaySession(asyncssh.SSHClientSession[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         if datatype == asyncssh.EXTENDED_DATA_STDERR:
-            self._hear(data)
+            self._take_stderr(data)
         elif self._passing:
             self._inner.data_received(data, None)
         elif not self.opened.done():
@@ -222,7 +222,7 @@ class RelaySession(asyncssh.SSHClientSession[bytes]):
                 self._inner.data_received(rest, None)
         self.opened.set_result(word)
 
-    def _hear(self, data: bytes) -> None:
+    def _take_stderr(self, data: bytes) -> None:
         self.stderr += data[: MOST_STDERR - len(self.stderr)]
         before, asked, after = bytes(self.stderr).partition(self._mark + b" password\n")
         if not asked:

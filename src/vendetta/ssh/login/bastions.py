@@ -40,16 +40,16 @@ class Bastion:
 
     node: str
     login: Login
-    flight: "asyncio.Task[asyncssh.SSHClientConnection]"
+    opening: "asyncio.Task[asyncssh.SSHClientConnection]"
     users: int = 0
     closing: asyncio.TimerHandle | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether its login failed, or its connection has ended."""
-        if not self.flight.done():
+        if not self.opening.done():
             return False
-        return self.flight.cancelled() or self.flight.exception() is not None or self.flight.result().is_closed()
+        return self.opening.cancelled() or self.opening.exception() is not None or self.opening.result().is_closed()
 
 
 class Bastions:
@@ -73,12 +73,12 @@ class Bastions:
         while True:
             bastion = self._held.get(way)
             if bastion is None or bastion.is_over:
-                flight = asyncio.create_task(self._fly(hops, login), name=f"connect {hops[-1].where}")
-                bastion = self._held[way] = Bastion(hops[-1].node, login, flight)
+                opening = asyncio.create_task(self._open(hops, login), name=f"connect {hops[-1].where}")
+                bastion = self._held[way] = Bastion(hops[-1].node, login, opening)
             self._take(bastion)
             try:
                 # a caller that gives up doesn't take the login away from the others
-                connection = await asyncio.shield(bastion.flight)
+                connection = await asyncio.shield(bastion.opening)
             except BaseException as exc:
                 self._give(way, bastion)
                 if not isinstance(exc, VendettaError):
@@ -95,23 +95,23 @@ class Bastions:
         for bastion in held:
             if bastion.closing:
                 bastion.closing.cancel()
-            bastion.flight.cancel()
+            bastion.opening.cancel()
         for bastion in held:
             with suppress(asyncio.CancelledError, VendettaError):
-                (await bastion.flight).close()
+                (await bastion.opening).close()
 
-    async def _fly(self, hops: Sequence[Hop], login: Login) -> asyncssh.SSHClientConnection:
+    async def _open(self, hops: Sequence[Hop], login: Login) -> asyncssh.SSHClientConnection:
         *before, hop = hops
         if not before:
             _, connection = await self._log_in(hop, login, None)
             return connection
         tunnel, release = await self.lease(before, login)
         try:
-            gate, connection = await self._log_in(hop, login, tunnel)
+            client, connection = await self._log_in(hop, login, tunnel)
         except BaseException:
             release()
             raise
-        gate.on_end(release)
+        client.on_end(release)
         return connection
 
     def _take(self, bastion: Bastion) -> None:
@@ -131,11 +131,11 @@ class Bastions:
 
     def _end(self, way: Way, bastion: Bastion) -> None:
         self._forget(way, bastion)
-        if bastion.flight.done():
+        if bastion.opening.done():
             if not bastion.is_over:
-                bastion.flight.result().close()
+                bastion.opening.result().close()
         else:
-            bastion.flight.cancel()
+            bastion.opening.cancel()
 
     def _forget(self, way: Way, bastion: Bastion) -> None:
         if self._held.get(way) is bastion:

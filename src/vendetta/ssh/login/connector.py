@@ -189,15 +189,15 @@ class Connector:
         *bastions, hop = await self._route(endpoint)
         with ExitStack() as stack:
             tunnel = await self._pass(bastions, login, stack)
-            gate, raw = await self._enter(hop, login, tunnel, only)
-            gate.on_end(stack.pop_all().close)
+            client, raw = await self._enter(hop, login, tunnel, only)
+            client.on_end(stack.pop_all().close)
         key = raw.get_server_host_key()
         assert key is not None  # noqa: S101 - a connection that stands has shown one
         return Connection(
             endpoint.node,
             raw,
             describe(key),
-            gate,
+            client,
             direct=tunnel is None,
             sudo=Sudo(login.sudo_password) if endpoint.sudo else None,
         )
@@ -245,21 +245,21 @@ class Connector:
                 await line.open()
             known = self._host_keys.known(hop.pinned_as, hop.known_as, hop.known_port)
             if isinstance(only, Question):
-                gate, raw = await Handshake(hop, login, tunnel, line, known, Offer([only]), self._options).run()
+                client, raw = await Handshake(hop, login, tunnel, line, known, Offer([only]), self._options).run()
             else:
                 async with self._keys.offer(hop, only) as offer:
-                    gate, raw = await Handshake(hop, login, tunnel, line, known, offer, self._options).run()
-        if gate.pair and only is None:
-            self._keys.remember(hop, gate.pair.public_data)
-        if gate.accepted:
+                    client, raw = await Handshake(hop, login, tunnel, line, known, offer, self._options).run()
+        if client.pair and only is None:
+            self._keys.remember(hop, client.pair.public_data)
+        if client.accepted:
             try:
-                self._host_keys.pin(hop.pinned_as, gate.accepted)
+                self._host_keys.pin(hop.pinned_as, client.accepted)
             except BaseException:
                 raw.abort()
                 raise
-        if gate.verified_by_pin:
-            gate.on_update(lambda update: self._learn(hop, raw, update))
-        return gate, raw
+        if client.verified_by_pin:
+            client.on_update(lambda update: self._learn(hop, raw, update))
+        return client, raw
 
     def _learn(self, hop: Hop, raw: asyncssh.SSHClientConnection, update: Update) -> None:
         """Pin what the host says of its keys, as OpenSSH does (UpdateHostKeys), if the one just shown is among them."""
@@ -277,7 +277,7 @@ class Connector:
             "password": login.password,
             # a password was given for this very login, so it isn't kept waiting behind keys that use up the tries
             "preferred_auth": (*PASSWORD, *KEYS) if login.password else (*KEYS, *PASSWORD),
-            "client_keys": None,  # offered by the gate
+            "client_keys": None,  # offered by `LoginClient`
             "gss_host": None,
             "kex_algs": KEY_EXCHANGES,
             "encryption_algs": CIPHERS,

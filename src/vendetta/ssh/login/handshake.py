@@ -72,16 +72,16 @@ class Handshake:
         while True:
             # sshd hangs up too on who asks for no type of key that it has
             algorithms = build_host_key_algorithms(known, certificates=certificates, nist=dropped > 0)
-            gate = LoginClient(self.hop, self.known, login, pairs[:MOST_OFFERED], no_certificate)
+            client = LoginClient(self.hop, self.known, login, pairs[:MOST_OFFERED], no_certificate)
             try:
-                raw = await self._connect(gate, login, algorithms)
-                return gate, raw
+                raw = await self._connect(client, login, algorithms)
+                return client, raw
             except asyncssh.HostKeyNotVerifiable as exc:
-                if gate.refusal:
-                    raise gate.refusal from exc
+                if client.refusal:
+                    raise client.refusal from exc
                 raise
             except (OSError, asyncssh.Error, *UNREADABLE) as exc:
-                heard = len(pairs[:MOST_OFFERED]) - gate.untried
+                heard = len(pairs[:MOST_OFFERED]) - client.untried
                 if is_dropped(exc) and dropped < DROPPED_TRIES - 1:
                     dropped += 1
                 elif is_refused(exc) and 0 < heard < len(pairs) and logins < MOST_LOGINS:
@@ -90,22 +90,22 @@ class Handshake:
                     pairs, login = pairs[heard:], replace(login, password=None)
                     continue
                 else:
-                    raise from_connecting(exc, self.hop, self.offer, gate.methods, gate.question) from exc
+                    raise from_connecting(exc, self.hop, self.offer, client.methods, client.question) from exc
             await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (dropped - 1) * random.uniform(0.5, 1.5))  # noqa: S311
 
     async def _connect(
-        self, gate: LoginClient, login: Login, algorithms: Sequence[str]
+        self, client: LoginClient, login: Login, algorithms: Sequence[str]
     ) -> asyncssh.SSHClientConnection:
         opened = await self.line.take()
         try:
             raw, _ = await asyncssh.create_connection(
-                lambda: gate,
+                lambda: client,
                 self.hop.alias,
                 tunnel=self.tunnel,
                 sock=opened,
-                known_hosts=gate.trusted,
+                known_hosts=client.trusted,
                 server_host_key_algs=algorithms,
-                server_host_keys_handler=gate.update_host_keys,
+                server_host_keys_handler=client.update_host_keys,
                 **self.build_options(self.hop, login),
             )
         except BaseException:

@@ -69,7 +69,7 @@ class Pool:
         self._leases = 0
         self._unused = asyncio.Event()
         self._draining = False
-        self._said_that_nodes_rest = False
+        self._warned_of_rest = False
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -161,9 +161,9 @@ class Pool:
         link = self._links.pop(node, None)
         if link is None:
             return
-        if link.flight:
-            link.flight.cancel()
-            await asyncio.wait([link.flight.outcome])
+        if link.pending:
+            link.pending.cancel()
+            await asyncio.wait([link.pending.outcome])
         await self._close(link, self._observer.closed)
 
     def release(self, node: str) -> None:
@@ -210,8 +210,8 @@ class Pool:
 
     async def _reach(self, link: Link, endpoint: Endpoint, login: Login, *, watching: bool = False) -> Connection:
         while True:
-            flight = link.flight
-            if flight is None:
+            pending = link.pending
+            if pending is None:
                 if link.live and (self._in_use(link, watching) or self._clock() - link.last_active < FRESH_SECONDS):
                     return link.live
                 return await asyncio.shield(self._start(link, endpoint, login, watching).outcome)
@@ -219,13 +219,13 @@ class Pool:
                 self._room.hurry(link.node)
             try:
                 # a caller that gives up doesn't take the login away from the others
-                return await asyncio.shield(flight.outcome)
+                return await asyncio.shield(pending.outcome)
             except (AuthFailed, HostKeyUnknown):
                 if login == NO_LOGIN:
                     raise
                 # another's login failed for the want of what this caller brings
             except Busy:
-                if watching or not flight.watching:
+                if watching or not pending.watching:
                     raise
                 # it had waited for long before this caller came, who has a deadline of its own
 
@@ -236,31 +236,33 @@ class Pool:
     # logins
 
     def _start(self, link: Link, endpoint: Endpoint, login: Login, watching: bool) -> PendingLogin:
-        flight = PendingLogin(asyncio.get_running_loop().create_future(), watching)
-        flight.outcome.add_done_callback(lambda outcome: outcome.exception())  # seen: every caller may have given up
-        link.flight = flight
-        flight.task = self._tasks.create_task(self._fly(link, flight, endpoint, login), name=f"connect {link.node}")
-        flight.task.add_done_callback(lambda _: self._land(link, flight))
-        return flight
+        pending = PendingLogin(asyncio.get_running_loop().create_future(), watching)
+        pending.outcome.add_done_callback(lambda outcome: outcome.exception())  # seen: every caller may have given up
+        link.pending = pending
+        pending.task = self._tasks.create_task(
+            self._carry_out(link, pending, endpoint, login), name=f"connect {link.node}"
+        )
+        pending.task.add_done_callback(lambda _: self._end_login(link, pending))
+        return pending
 
-    async def _fly(self, link: Link, flight: PendingLogin, endpoint: Endpoint, login: Login) -> None:
+    async def _carry_out(self, link: Link, pending: PendingLogin, endpoint: Endpoint, login: Login) -> None:
         try:
-            connection = await self._checked(link) or await self._log_in(link, endpoint, login, flight.watching)
+            connection = await self._checked(link) or await self._log_in(link, endpoint, login, pending.watching)
         except Exception as exc:
             # the callers' to know: in the task group it would end everything
-            link.flight = None
-            flight.outcome.set_exception(exc)
+            link.pending = None
+            pending.outcome.set_exception(exc)
         else:
-            link.flight = None
+            link.pending = None
             link.last_active = self._clock()
-            flight.outcome.set_result(connection)
+            pending.outcome.set_result(connection)
 
-    def _land(self, link: Link, flight: PendingLogin) -> None:
+    def _end_login(self, link: Link, pending: PendingLogin) -> None:
         """End the login however it went, also if it was cancelled before it began."""
-        if link.flight is flight:
-            link.flight = None
-        if not flight.outcome.done():
-            flight.outcome.set_exception(
+        if link.pending is pending:
+            link.pending = None
+        if not pending.outcome.done():
+            pending.outcome.set_exception(
                 ConnectionLost(f"connect to node {link.node}: it was disconnected meanwhile", node=link.node)
             )
         self._tidy(link)
@@ -335,8 +337,8 @@ class Pool:
         del self._links[link.node]
         self._leaving += 1
         rests = link.node in self._watched
-        if rests and not self._said_that_nodes_rest:
-            self._said_that_nodes_rest = True
+        if rests and not self._warned_of_rest:
+            self._warned_of_rest = True
             log.warning(
                 "more nodes than max_connections: the idlest rest, and are asked in turn",
                 max_connections=self.max_connections,
@@ -367,8 +369,8 @@ class Pool:
 
     async def _drain(self) -> None:
         for link in self._links.values():
-            if link.flight:
-                link.flight.cancel()
+            if link.pending:
+                link.pending.cancel()
         try:
             async with asyncio.timeout(self._drain_seconds):
                 while self._leases:

@@ -52,7 +52,7 @@ class Link:
 
     node: str
     connection: Connection | None = None
-    flight: PendingLogin | None = None
+    pending: PendingLogin | None = None
     users: int = 0
     watchers: int = 0
     last_used: float = 0.0
@@ -66,14 +66,14 @@ class Link:
     @property
     def is_idle(self) -> bool:
         """Whether there is a connection that nobody uses or replaces."""
-        return self.live is not None and not self.users and self.flight is None
+        return self.live is not None and not self.users and self.pending is None
 
     @property
     def is_watched(self) -> bool:
         """Whether there is a connection that is used just now, but only to look."""
-        return self.live is not None and self.users == self.watchers > 0 and self.flight is None
+        return self.live is not None and self.users == self.watchers > 0 and self.pending is None
 
     @property
     def is_empty(self) -> bool:
         """Whether there is no connection, and nobody who wants one."""
-        return self.live is None and not self.users and self.flight is None
+        return self.live is None and not self.users and self.pending is None
