@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -125,10 +126,14 @@ async def test_who_waits_too_long_is_told(tmp_path: Path, shell: list[str], monk
 
 
 async def test_a_node_that_hears_no_more_of_us_undoes_it_by_itself(
-    tmp_path: Path, shell: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, shell: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As over a link that is dead without a word: its end of the pipe stays open."""
-    monkeypatch.setattr(key_files, "EDIT", key_files.EDIT.replace("watch 180", "watch 0.2"))
+    # its three minutes last until the pipe is opened and closed here, whatever the machine is busy with
+    over = tmp_path_factory.mktemp("pipe") / "over"
+    os.mkfifo(over)
+    sleep = f'sleep() {{ if [ "$1" = 180 ]; then exec cat {shlex.quote(str(over))}; else command sleep "$1"; fi; }}\n'
+    monkeypatch.setattr(key_files, "EDIT", sleep + key_files.EDIT)
     file = tmp_path / "keys"
     file.write_bytes(b"a\n")
     process: Any = await at(tmp_path, shell).open_process(["sh", "-s"])
@@ -136,6 +141,7 @@ async def test_a_node_that_hears_no_more_of_us_undoes_it_by_itself(
     await talk.begin(make=True)
     await talk.content()
     await talk.write(b"b\n")
+    await asyncio.to_thread(lambda: over.open("wb").close())
     assert await process.wait() == 1
     assert file.read_bytes() == b"a\n"
     assert os.listdir(tmp_path) == ["keys"]
