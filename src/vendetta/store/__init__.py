@@ -56,7 +56,7 @@ PROBE_BYTES = 2**16
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What is read and written through these happens together, or not at all."""
+    """Hold the tables within one transaction: what is read and written through them happens together, or not at all."""
 
     nodes: Nodes
     workspaces: Workspaces
@@ -70,7 +70,7 @@ class Transaction:
 
 
 class Store:
-    """Entered before use. `server_id` is made with the database, and stays for its life.
+    """Open the database and its tables. Entered before use; `server_id` is made with the database and never changes.
 
     `steps_version` is that of the steps by which operations are performed here: see `steps`.
     """
@@ -96,14 +96,15 @@ class Store:
 
     @property
     def shared(self) -> bool:
-        """Whether other processes, on other machines, may use the same state."""
+        """Return whether other processes, on other machines, may use the same state."""
         return self._database.shared
 
     @asynccontextmanager
     async def transaction(self, lease: Lease | None = None) -> AsyncIterator[Transaction]:
-        """With a lease it is fenced: `LeaseLost` where that counts no more; until the end it does.
+        """Begin a transaction. With a `lease` it is fenced: nobody else takes what is leased before it ends.
 
-        Events come last in it: from the first on, other servers wait with theirs.
+        Append events last: from the first on, other servers wait with theirs. Raises `LeaseLost` where the lease
+        counts no more, `StoreUnavailable`.
         """
         async with self._database.write() as connection:
             if lease is not None:
@@ -121,7 +122,7 @@ class Store:
 
     @classmethod
     def open(cls, state_file: str, steps_version: str = STEPS_VERSION) -> Self:
-        """`async with Store.open(…)`: a path for SQLite, or a `postgresql://` URL; migrated on entering.
+        """Use as `async with Store.open(…)`, with a path for SQLite, or a `postgresql://` URL; migrated on entering.
 
         Raises `InvalidInput` for a place that can't be used, `Unsupported` for the state of a newer program.
         """
@@ -148,11 +149,11 @@ class Store:
         await self._database.close()
 
     def exclusive(self, name: str) -> AbstractAsyncContextManager[None]:
-        """`Database.exclusive`: one caller at a time, among all servers."""
+        """Run the block for one caller at a time, among all servers: see `Database.exclusive`."""
         return self._database.exclusive(name)
 
     async def check(self) -> None:
-        """Raises `StoreUnavailable` where it can't be read, or where writing failed and still does."""
+        """Raise `StoreUnavailable` where it can't be read, or where the last write failed and writing still fails."""
         async with self._database.read() as connection:
             await connection.execute(select(1))
         if self._database.trouble:

@@ -20,7 +20,10 @@ from .tables import operation_steps, operations, replicas
 
 
 class Adoption:
-    """`version` is that of the steps that this program performs; `older_file` where one before kept them, on SQLite."""
+    """Hand unfinished operations over to another process. `version` is that of the steps which this program performs.
+
+    `older_file` is where a program before kept them, on SQLite.
+    """
 
     def __init__(self, database: Access, version: str, older_file: Path | None) -> None:
         self._database = database
@@ -60,7 +63,7 @@ class Adoption:
                 self._older_file.with_name(self._older_file.name + suffix).unlink(missing_ok=True)
 
     def _is_ours(self) -> ColumnElement[bool]:
-        """Whether this program performs its version, or no living replica does. None is a version as any other."""
+        """Match operations whose version this program performs, or no living replica does. None is a version too."""
         version = func.coalesce(operations.c.steps_version, "")
         performed = select(func.coalesce(replicas.c.steps_version, "")).where(build_alive())
         return or_(version == self._version, version.not_in(performed))
@@ -79,7 +82,7 @@ class Adoption:
                 await connection.execute(query.values(steps_version=version))
 
     async def _drop_others(self, connection: Connection, holder: str) -> None:
-        """Of what `holder` holds now, the outcomes of other versions of steps."""
+        """Delete the outcomes of other versions of steps, of the operations that `holder` holds now."""
         other = (
             operations.c.holder == holder,
             operations.c.state.not_in(FINISHED),

@@ -26,14 +26,14 @@ BORROWED_SECONDS = 30.0
 
 
 class LeaseLost(Exception):
-    """What was about to be written is another replica's to say by now. Nothing was written."""
+    """Raised in place of a write that is another replica's to make by now. Nothing was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeClaim:
-    """That a replica watches a node. `node` is its name; the id tells it from a later one of that name.
+    """Say that a replica watches a node. `node` is its name; the id tells it from a later one of that name.
 
-    One that was borrowed counts `until` then, by the database's clock; `watcher` is None where nobody watches the node.
+    One that was borrowed counts until `until`, by the database's clock; `watcher` is None where nobody watches it.
     """
 
     node: str
@@ -45,7 +45,7 @@ class NodeClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationLease:
-    """That a replica performs an operation, by its id."""
+    """Say that a replica, `holder`, performs an operation, by its id."""
 
     operation: str
     holder: str
@@ -68,16 +68,16 @@ class Claims:
         self._news = news
 
     async def free(self) -> Mapping[str, str]:
-        """The nodes that no living replica watches: id to name."""
+        """Return the nodes that no living replica watches: id to name."""
         query = select(nodes.c.id, nodes.c.name).where(_FREE)
         async with self._database.read() as connection:
             return {row.id: row.name for row in await connection.execute(query)}
 
     async def take(self, watcher: str, node_ids: Collection[str], *, anew: bool = False) -> Sequence[ClaimedNode]:
-        """Claims those of the nodes that are free, or the watcher's own; nothing for a watcher whose lease is over.
+        """Claim those of the nodes that are free, or the watcher's own; nothing for a watcher whose lease is over.
 
         A link that nobody wants isn't watched: its status is unknown from now on. `anew`: nobody has watched until now,
-        so that none is known to be connected.
+        so that none is known to be connected. Returns what was claimed.
         """
         living = select(replicas.c.id).where(replicas.c.id == watcher, build_alive()).exists()
         unwatched = and_(~nodes.c.wanted, nodes.c.status != "unknown")
@@ -104,7 +104,7 @@ class Claims:
         return shares
 
     async def give(self, watcher: str, node_ids: Collection[str] | None = None) -> None:
-        """Lets go of those that are the watcher's; None: of all."""
+        """Let go of those of the nodes that are the watcher's; None: of all that are."""
         query = update(nodes).where(nodes.c.watcher == watcher).values(watcher=None)
         queries = (
             [query] if node_ids is None else [query.where(nodes.c.id.in_(ids)) for ids in in_pieces(sorted(node_ids))]
@@ -115,7 +115,10 @@ class Claims:
                 await self._news.notify_within(connection, TOPIC, {})
 
     async def borrow(self, node: str) -> NodeClaim:
-        """Whoever watches it, until the node is claimed anew or some time is over. Raises `NodeNotFound`."""
+        """Return the claim of whoever watches the node. Raises `NodeNotFound`.
+
+        It counts until the node is claimed anew; on PostgreSQL for at most BORROWED_SECONDS.
+        """
         async with self._database.read() as connection:
             # on SQLite there is one process, and nothing that it could be too late for
             until = func.now() + literal(timedelta(seconds=BORROWED_SECONDS), Interval)
@@ -127,7 +130,7 @@ class Claims:
         return NodeClaim(node=node, node_id=row.id, watcher=row.watcher, term=row.term, until=row.until)
 
     async def held(self, watcher: str) -> Mapping[NodeClaim, bool]:
-        """What the watcher holds, as the database knows it, and whether somebody wants the link."""
+        """Return the claims that the database has of the watcher, each with whether somebody wants the node's link."""
         query = select(nodes.c.id, nodes.c.name, nodes.c.term, nodes.c.wanted).where(nodes.c.watcher == watcher)
         async with self._database.read() as connection:
             return {
@@ -136,16 +139,16 @@ class Claims:
             }
 
     async def count(self) -> Mapping[str, int]:
-        """How many nodes each replica holds."""
+        """Return how many nodes each replica holds, by its id; one that holds none is absent."""
         query = select(nodes.c.watcher, func.count().label("number")).where(nodes.c.watcher.is_not(None))
         async with self._database.read() as connection:
             return {row.watcher: row.number for row in await connection.execute(query.group_by(nodes.c.watcher))}
 
 
 async def fence(connection: Connection, lease: Lease) -> None:
-    """Nobody takes the node, or the operation, before the transaction ends.
+    """Keep the node, or the operation, from being taken before the transaction ends.
 
-    Raises `LeaseLost` where somebody has, or it is gone.
+    Raises `LeaseLost` where somebody has taken it, or it is gone.
     """
     if isinstance(lease, NodeClaim):
         await _fence_node(connection, lease)

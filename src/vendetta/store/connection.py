@@ -19,7 +19,7 @@ _AFTER = "what to do after the commit"
 
 
 class Connection(Protocol):
-    """SQLAlchemy's `AsyncConnection`, or what stands in for it on SQLite."""
+    """Execute statements: SQLAlchemy's `AsyncConnection`, or what stands in for it on SQLite."""
 
     @property
     def dialect(self) -> Dialect: ...
@@ -45,23 +45,23 @@ class Backend(Protocol):
 
 
 def is_shared(connection: Connection) -> bool:
-    """Whether processes on other machines may use its database too."""
+    """Return whether processes on other machines may use its database too."""
     return connection.dialect.name != "sqlite"
 
 
 def expect_acts(connection: Connection) -> list[Callable[[], None]]:
-    """Where what is to be done after the commit is kept, from now on."""
+    """Return the list that `after_commit` adds to from now on: what is to be called after the commit."""
     acts: list[Callable[[], None]] = []
     connection.info[_AFTER] = acts
     return acts
 
 
 def after_commit(connection: Connection, act: Callable[[], None]) -> None:
-    """On SQLite: `act` is called once the transaction that `write` gave is committed, and only then."""
+    """Have `act` called once the transaction that `write` gave is committed, and only then. For SQLite alone."""
     connection.info[_AFTER].append(act)
 
 
 async def hold(connection: Connection, name: str) -> None:
-    """From here to the end of its transaction, no other one holds `name`. On SQLite there is no other one."""
+    """Let no other transaction hold `name` from here to the end of this one. On SQLite there is no other one."""
     if is_shared(connection):
         await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})

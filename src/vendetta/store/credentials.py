@@ -22,9 +22,9 @@ LATE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """`host_key`: lines of known_hosts, by the name that they are pinned under. `key`: a file of the keys' folder.
+    """Hold a `host_key`, lines of known_hosts by the name of their pin, or a `key`, a file of the keys' folder.
 
-    `content` None: there is none of that name any more.
+    `content` is None where there is none of that name any more.
     """
 
     kind: CredentialKind
@@ -37,7 +37,7 @@ class Credentials:
         self._database = database
 
     async def found(self, given: Iterable[Credential]) -> bool:
-        """Begins with these, where nobody has begun before; whether it did."""
+        """Begin with the given credentials, where nobody has begun before. Returns whether it did."""
         mark = insert(properties).values(name="credentials", value="shared")
         marked = mark.on_conflict_do_nothing().returning(properties.c.name)
         async with self._database.write() as connection:
@@ -49,7 +49,7 @@ class Credentials:
         return True
 
     async def put(self, changed: Iterable[Credential], *, unless_there: bool = False) -> None:
-        """All of them at once. `unless_there`: where another has one of that name, that one stays."""
+        """Write all of them at once. `unless_there`: where there is one of that name already, that one stays."""
         async with self._database.write() as connection:
             for one in sorted(changed, key=lambda one: (one.kind, one.name)):
                 values = {"kind": one.kind, "name": one.name, "content": one.content, "changed_at": func.now()}
@@ -64,7 +64,7 @@ class Credentials:
                 )
 
     async def changed(self, since: datetime | None) -> tuple[Sequence[Credential], datetime]:
-        """Those changed since that time of the database (None: all), and what time it is there now."""
+        """Return those changed since that time of the database (None: all), and what time it is there now."""
         query = select(credentials.c.kind, credentials.c.name, credentials.c.content)
         if since is not None:
             query = query.where(credentials.c.changed_at > since - timedelta(seconds=LATE_SECONDS))

@@ -26,11 +26,11 @@ log = structlog.get_logger(__name__)
 
 
 class StoreUnavailable(ServerUnavailable):
-    """The database can't be used just now: locked by others, full, or gone. The same again may succeed."""
+    """Raised where the database can't be used just now: locked by others, full, or gone. The same again may succeed."""
 
 
 class Access(Protocol):
-    """To a database, or to one transaction of it."""
+    """Give connections to a database, or to one transaction of it."""
 
     def read(self) -> AbstractAsyncContextManager[Connection]: ...
 
@@ -38,7 +38,7 @@ class Access(Protocol):
 
 
 class Joined:
-    """Takes part in a transaction that somebody else has begun, and ends."""
+    """Take part in a transaction that somebody else has begun, and ends."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -53,7 +53,10 @@ class Joined:
 
 
 class Database:
-    """`location` is the path of a SQLite file, or a `postgresql://` URL. Raises `InvalidInput`."""
+    """Read and write one database: `location` is the path of a SQLite file, or a `postgresql://` URL.
+
+    Raises `InvalidInput` for a location that can't be used.
+    """
 
     def __init__(self, location: str) -> None:
         self.postgresql = Postgresql(location) if "://" in location else None
@@ -63,22 +66,22 @@ class Database:
 
     @property
     def shared(self) -> bool:
-        """Whether processes on other machines may use it too."""
+        """Return whether processes on other machines may use it too."""
         return self.postgresql is not None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        """For statements that need no transaction. Raises `StoreUnavailable`."""
+        """Give a connection for statements that need no transaction. Raises `StoreUnavailable`."""
         with self._noticing_trouble():
             async with self._backend.read() as connection:
                 yield connection
 
     @asynccontextmanager
     async def write(self, *, in_time: bool = True) -> AsyncIterator[Connection]:
-        """A transaction: all of it when the block ends, nothing of it when the block raises.
+        """Begin a transaction: it is committed when the block ends, and undone when the block raises.
 
         The block waits for nothing but the connection: on SQLite others wait for it, also those that have ended theirs.
-        Raises `StoreUnavailable`, also where it takes too long, unless it is one that may: not `in_time`.
+        Raises `StoreUnavailable`, also where it takes too long; on PostgreSQL `in_time=False` allows it any time.
         """
         with self._noticing_trouble():
             async with self._backend.write(in_time=in_time) as connection:
@@ -87,7 +90,7 @@ class Database:
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[None]:
-        """The block runs for one caller at a time, among all processes on this database. Raises `StoreUnavailable`.
+        """Run the block for one caller at a time, among all processes on this database. Raises `StoreUnavailable`.
 
         For a short while, and not within another one. A process that dies, or is stopped for as long as
         `postgresql.IDLE_SECONDS`, lets go of it.
@@ -128,7 +131,7 @@ class Database:
 
 
 def _short(error: DBAPIError) -> str:
-    """For anybody who asks; who and where the database is stays in the log."""
+    """Describe the error to anybody who asks; who and where the database is stays in the log."""
     cause = error.orig
     diagnosis = getattr(cause, "diag", None)
     if diagnosis is None:

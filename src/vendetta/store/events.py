@@ -32,6 +32,7 @@ class Events:
         self._news = news
 
     async def append(self, kind: str, subject: str, actor: str, data: dict[str, Any]) -> Event:
+        """Write an event, numbered above all before it, and send it to every process when its transaction ends."""
         time = datetime.now(UTC)
         values = {"time": time, "kind": kind, "subject": subject, "actor": actor, "data": data}
         async with self._database.write() as connection:
@@ -44,12 +45,12 @@ class Events:
         return event
 
     async def last(self) -> int:
-        """The number of the newest; 0 where there is none."""
+        """Return the number of the newest; 0 where there is none."""
         async with self._database.read() as connection:
             return (await connection.execute(select(func.max(events.c.sequence)))).scalar() or 0
 
     async def prune(self, keep: int) -> int:
-        """Forgets all but the newest `keep` numbers; how many were forgotten."""
+        """Delete all but the newest `keep` numbers. Returns how many events were deleted."""
         newest, forgotten = select(func.max(events.c.sequence)), properties.c.name == _FORGOTTEN
         async with self._database.write() as connection:
             await hold(connection, _LINE)
@@ -61,18 +62,18 @@ class Events:
         return removed
 
     async def forgotten(self) -> int:
-        """The number up to which they were pruned; 0 where none was."""
+        """Return the number up to which they were pruned; 0 where none was."""
         query = select(properties.c.value).where(properties.c.name == _FORGOTTEN)
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar() or 0)
 
     async def list(self, since: int = 0, limit: int = 100) -> Page[Event]:
-        """Those with a number above `since`, the oldest first; the cursor of a page is the `since` of the next."""
+        """List those with a number above `since`, the oldest first; a page's cursor is the `since` of the next."""
         async with self._database.read() as connection:
             rows = (await connection.execute(_LIST, {"since": since, "most": limit + 1})).all()
         return build_page(Event, rows, limit, lambda row: row.sequence)
 
 
 def parse_news(payload: Payload) -> Event | None:
-    """The event that news are of; None where they don't hold all of it."""
+    """Return the event that a message carries; None where it was too long to be carried whole."""
     return msgspec.convert(payload, Event) if "data" in payload else None

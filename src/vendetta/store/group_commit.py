@@ -33,7 +33,7 @@ LARGEST = 100
 
 @dataclass(slots=True)
 class Group:
-    """Writers whose blocks have ended, to be committed together: how many, and what is to be done then."""
+    """Count writers whose blocks have ended, to be committed together, and keep what is to be called then."""
 
     size: int = 0
     acts: list[Callable[[], None]] = field(default_factory=list)
@@ -41,11 +41,12 @@ class Group:
     error: BaseException | None = None
 
     def end(self, error: BaseException | None) -> None:
+        """Let those who wait go on; `error` is why nothing was committed, None where all of it was."""
         self.error = error
         self.ended.set()
 
     async def wait(self) -> None:
-        """For the commit, to its end, whoever is cancelled meanwhile. Raises what became of it."""
+        """Wait for the commit to end, even when cancelled meanwhile. Raises what kept it from being committed."""
         cancelled = False
         while self.size and not self.ended.is_set():
             try:
@@ -59,7 +60,7 @@ class Group:
 
 
 class GroupCommit:
-    """Transactions on `connection`, by its `driver`: one in autocommit that never waits for a lock by itself.
+    """Run transactions on `connection`, by its `driver`: one in autocommit that never waits for a lock by itself.
 
     Raises what SQLAlchemy raises, and `TimeoutError`.
     """
@@ -74,6 +75,10 @@ class GroupCommit:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
+        """Run the block as a transaction when its turn comes, and return once that is committed.
+
+        Raises `TimeoutError` where the turn doesn't come within TURN_SECONDS.
+        """
         if self._taken:
             try:
                 async with asyncio.timeout(TURN_SECONDS):
@@ -99,7 +104,7 @@ class GroupCommit:
         await group.wait()
 
     async def close(self) -> None:
-        """Commits what has been written, refuses what waits. The connection is the caller's to close, at once."""
+        """Commit what has been written, and refuse what waits. The connection is the caller's to close, at once."""
         if self._taken:
             await self._wait_for_turn()
         self._taken = True
@@ -133,7 +138,7 @@ class GroupCommit:
             self._taken = False
 
     def _give_turn(self) -> bool:
-        """To who waits the longest, if anybody does."""
+        """Give the turn to the writer that waits the longest. Returns False where none waits, or the group is full."""
         while self._queue and self._group.size < LARGEST:
             turn = self._queue.popleft()
             if not turn.done():
@@ -163,7 +168,7 @@ class GroupCommit:
         self._group.acts += acts
 
     def _undo(self, cause: BaseException) -> None:
-        """Of this writer alone, if the database can."""
+        """Undo what this writer alone has written, if the database can."""
         if self._group.size:
             try:
                 self._say("ROLLBACK TO writer")
@@ -203,7 +208,7 @@ class GroupCommit:
             self._say("ROLLBACK")
 
     def _say(self, statement: str) -> None:
-        """To the driver: what is the same every time costs SQLAlchemy ten times as much as SQLite."""
+        """Execute on the driver: what is the same every time costs SQLAlchemy ten times as much as SQLite."""
         try:
             self._driver.execute(statement)
         except sqlite3.Error as exc:

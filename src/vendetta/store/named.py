@@ -20,7 +20,7 @@ EVERY: Mapping[str, str] = {}
 
 
 class NamedTable(Generic[Named]):
-    """`noun` is what people call a row, and its command; where `dated` changes, `since` becomes now."""
+    """Keep rows by name. `noun` is what people call a row, and its command; if `dated` changes, `since` becomes now."""
 
     model: type[Named]
     table: ClassVar[Table]
@@ -32,7 +32,7 @@ class NamedTable(Generic[Named]):
         self._database = database
 
     async def add(self, row: Named) -> Named:
-        """Raises `NameTaken`."""
+        """Insert the row, and return it. Raises `NameTaken`."""
         values = self._kept(row)
         try:
             async with self._database.write() as connection:
@@ -45,22 +45,22 @@ class NamedTable(Generic[Named]):
         return row
 
     async def get(self, name: str) -> Named:
-        """Raises `absent`, with the nearest name as its hint."""
+        """Return the row of that name. Raises `absent`, with the nearest name as its hint."""
         return parse_row(self.model, await self._first(select_by(self.table.c.name), name))
 
     async def check(self, name: str) -> None:
-        """Raises `absent`, with the nearest name as its hint, where there is none."""
+        """Raise `absent`, with the nearest name as its hint, where there is no row of that name."""
         await self._first(select_key(self.table.c.name), name)
 
     async def update(self, name: str, **changes: Any) -> Named:
-        """Sets the fields that are named, in one statement, so that nobody's change is lost. Raises `absent`."""
+        """Set the fields that are named, in one statement, so that nobody's change is lost. Raises `absent`."""
         updated = await self._update(name, changes)
         if updated is None:
             raise await self._absent(name)
         return updated
 
     async def remove(self, name: str) -> None:
-        """Raises `absent`."""
+        """Delete the row of that name. Raises `absent`."""
         async with self._database.write() as connection:
             removed = await connection.execute(delete(self.table).where(self.table.c.name == name))
         if not removed.rowcount:
@@ -72,7 +72,7 @@ class NamedTable(Generic[Named]):
         return number
 
     async def _first(self, query: Select[Any], name: str) -> Row[Any]:
-        """What `query` finds by the name, which is its `KEY`. Raises `absent`."""
+        """Return the row that `query` finds by the name, which is its `KEY`. Raises `absent`."""
         async with self._database.read() as connection:
             row = (await connection.execute(query, {KEY: name})).first()
         if row is None:
@@ -80,7 +80,7 @@ class NamedTable(Generic[Named]):
         return row
 
     async def _update(self, name: str, changes: Mapping[str, Any], *conditions: ColumnElement[bool]) -> Named | None:
-        """None: there is none of that name for which the conditions hold."""
+        """Set the fields and return the row; None where there is none of that name for which the conditions hold."""
         # the name too, so that there is something to set where nothing changes
         values = {"name": name, **self._kept(changes)}
         dated = self.dated if self.dated in values and "since" not in values else None
@@ -95,7 +95,7 @@ class NamedTable(Generic[Named]):
         return None if row is None else parse_row(self.model, row)
 
     async def _all(self, labels: Mapping[str, str], **wanted: str | None) -> Sequence[Named]:
-        """In the order of their names; `labels` are all carried by each, `wanted` are columns, None for any."""
+        """Return rows in the order of their names. Each carries all `labels`; `wanted` are columns, None for any."""
         query = select(self.table).where(match_given(self.table, **wanted), match_labels(self.table, labels))
         query = query.order_by(self.table.c.name)
         async with self._database.read() as connection:
@@ -105,7 +105,7 @@ class NamedTable(Generic[Named]):
     async def _page(
         self, labels: Mapping[str, str], limit: int, cursor: str | None, **wanted: str | None
     ) -> Page[Named]:
-        """The same, piece by piece."""
+        """Return one page of the rows that `_all` returns, after `cursor` (None: the first)."""
         query = select(self.table).where(match_given(self.table, **wanted), match_labels(self.table, labels))
         if cursor is not None:
             query = query.where(self.table.c.name > cursor)
@@ -114,7 +114,7 @@ class NamedTable(Generic[Named]):
         return build_page(self.model, rows, limit, lambda row: row.name)
 
     def _kept(self, value: Any) -> dict[str, Any]:
-        """Fields that have no column are of the moment: whoever knows them fills them in."""
+        """Return the fields that have a column. Others are of the moment: whoever knows them fills them in."""
         return {name: kept for name, kept in build_values(value).items() if name in self.table.c}
 
     async def _absent(self, name: str) -> NotFound:

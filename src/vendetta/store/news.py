@@ -35,7 +35,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
 
 class News:
-    """Entered before anything is heard from other processes."""
+    """Send messages and call listeners. Entered before anything is received from other processes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -56,25 +56,26 @@ class News:
             await cancel_and_wait(self._listening)
 
     def listen(self, topic: str, hear: Hear) -> Callable[[], None]:
-        """`hear` is called in the event loop with each payload, and with None where some may have been missed.
+        """Call `hear` in the event loop with each payload, and with None where some may have been missed.
 
-        It must not take long. Returns what ends it.
+        It must not take long. Returns the function that ends it.
         """
         hearers = self._hearers.setdefault(topic, [])
         hearers.append(hear)
         return lambda: hearers.remove(hear)
 
     async def notify(self, topic: str, payload: Payload) -> None:
-        """Raises `StoreUnavailable`."""
+        """Send a message, in a transaction of its own. Raises `StoreUnavailable`, `ValueError` if it is too long."""
         async with self._database.write() as connection:
             await self.notify_within(connection, topic, payload)
 
     async def notify_within(
         self, connection: Connection, topic: str, payload: Payload, *, shorter: Payload | None = None
     ) -> None:
-        """Told if and when the transaction that `Database.write` gave is committed.
+        """Send a message if and when the transaction that `Database.write` gave is committed.
 
-        `shorter` in place of what is too long. Raises `ValueError` where there is none, or it is too long itself.
+        `shorter` is sent in place of a payload that takes more than LONGEST bytes on PostgreSQL. Raises `ValueError`
+        where there is none, or it is too long itself.
         """
         if not is_shared(connection):
             after_commit(connection, lambda: self._tell(topic, payload))

@@ -20,7 +20,7 @@ _BOOT_ID = select(nodes.c.boot_id).where(nodes.c.name == bindparam(KEY))
 
 
 class Nodes(NamedTable[Node]):
-    """`since` is the date of `status`."""
+    """Keep the nodes, as rows. `since` is the date of `status`."""
 
     model = Node
     table = nodes
@@ -29,7 +29,7 @@ class Nodes(NamedTable[Node]):
     absent = NodeNotFound
 
     async def way(self, name: str) -> Way:
-        """A small part of what `get` reads. Raises `NodeNotFound`."""
+        """Return how the node is reached, a small part of what `get` reads. Raises `NodeNotFound`."""
         return parse_row(Way, await self._first(_WAY, name))
 
     async def hold(self, name: str) -> Node:
@@ -37,7 +37,7 @@ class Nodes(NamedTable[Node]):
         return parse_row(Node, await self._first(_HOLD, name))
 
     async def boot_id(self, name: str) -> str | None:
-        """None also where there is no such node."""
+        """Return the id of the node's boot as last seen; None where it isn't known, or there is no such node."""
         async with self._database.read() as connection:
             boot_id: str | None = (await connection.execute(_BOOT_ID, {KEY: name})).scalar()
         return boot_id
@@ -49,7 +49,7 @@ class Nodes(NamedTable[Node]):
         return {row.status: row.number for row in rows}
 
     async def count_engines(self) -> Mapping[tuple[str, str], int]:
-        """By provider and state, of all nodes."""
+        """Count the engines of all nodes, by provider and state."""
         async with self._database.read() as connection:
             found = (await connection.execute(select(nodes.c.providers))).scalars().all()
         return Counter((kind, status["state"]) for providers in found for kind, status in providers.items())

@@ -40,7 +40,7 @@ ORDER BY step.workflow_uuid, step.function_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OlderStep:
-    """What is known of one step, as a row of `operation_steps`, and the version of the program that recorded it."""
+    """Hold what is known of one step, as a row of `operation_steps`, and the version of the program that wrote it."""
 
     operation: str
     name: str

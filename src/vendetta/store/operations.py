@@ -20,14 +20,14 @@ from .tables import operation_steps, operations
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Of an operation, what its model doesn't tell: what it was asked to do, and whether it is to be cancelled."""
+    """Hold what the model of an operation doesn't: what it was asked to do, and whether it is to be cancelled."""
 
     input: dict[str, Any]
     cancelling: bool
 
 
 class Operations:
-    """`steps_version` is that of the steps by which those that are added here will be performed."""
+    """Keep the operations. `steps_version` is that of the steps by which those that are added here are performed."""
 
     def __init__(self, database: Access, steps_version: str) -> None:
         self._database = database
@@ -42,7 +42,7 @@ class Operations:
         lane: str | None = None,
         holder: str | None = None,
     ) -> tuple[Operation, bool]:
-        """Records it; where `key` is known already, nothing, and what is known is returned with False."""
+        """Record it, and return it with True. Where `key` is known already, return that operation with False."""
         values = build_values(operation)
         del values["progress"]
         values |= {"input": input, "key": key, "cancelling": False, "lane": lane, "holder": holder}
@@ -58,29 +58,30 @@ class Operations:
         return operation, True
 
     async def get(self, id: str) -> Operation:
-        """Raises `OperationNotFound`."""
+        """Return the operation. Raises `OperationNotFound`."""
         return parse_row(Operation, await self._row(id))
 
     async def kept(self, id: str) -> Kept:
-        """Raises `OperationNotFound`."""
+        """Return what its model doesn't hold. Raises `OperationNotFound`."""
         row = await self._row(id)
         return Kept(row.input, bool(row.cancelling))
 
     async def input(self, id: str) -> dict[str, Any]:
-        """What it was asked to do. Raises `OperationNotFound`."""
+        """Return what it was asked to do, as JSON values. Raises `OperationNotFound`."""
         return (await self.kept(id)).input
 
     async def cancelling(self, id: str) -> bool:
-        """Whether `update(id, cancelling=True)` was said. Raises `OperationNotFound`."""
+        """Return whether `update(id, cancelling=True)` was called. Raises `OperationNotFound`."""
         return (await self.kept(id)).cancelling
 
     async def by_key(self, key: str) -> Operation | None:
+        """Return the operation that was recorded with that key; None where there is none."""
         async with self._database.read() as connection:
             row = (await connection.execute(select_by(operations.c.key), {KEY: key})).first()
         return None if row is None else parse_row(Operation, row)
 
     async def finish(self, id: str, *, holder: str, **changes: Any) -> Operation | None:
-        """Sets the fields that are named; None where another process holds it by now."""
+        """Set the fields that are named, and return it; None where another process holds it by now."""
         values = build_values(changes)
         parameters = {KEY: id, _HOLDER: holder, **build_parameters(values)}
         async with self._database.write() as connection:
@@ -88,7 +89,7 @@ class Operations:
         return None if row is None else parse_row(Operation, row)
 
     async def update(self, id: str, **changes: Any) -> Operation:
-        """Sets the fields that are named. Raises `OperationNotFound`."""
+        """Set the fields that are named, and return it. Raises `OperationNotFound`."""
         values = {"id": id, **build_values(changes)}
         query = update_by(operations.c.id, tuple(values))
         async with self._database.write() as connection:
@@ -98,7 +99,7 @@ class Operations:
         return parse_row(Operation, row)
 
     async def begin(self, id: str, *, holder: str, lane: str, in_order: bool, **changes: Any) -> Operation | None:
-        """Sets it to running, and the fields that are named.
+        """Set it to running, and the fields that are named, and return it.
 
         None where another process holds it, where one of its lane runs, or, `in_order`, one of it that was asked for
         before has not ended.
@@ -115,14 +116,14 @@ class Operations:
         return None if row is None else parse_row(Operation, row)
 
     async def count_by_state(self) -> Mapping[tuple[str, str], int]:
-        """By kind and state, of those that are kept."""
+        """Count those that are kept, by kind and state."""
         kind, state = operations.c.kind, operations.c.state
         query = select(kind, state, func.count().label("number")).group_by(kind, state)
         async with self._database.read() as connection:
             return {(row.kind, row.state): row.number for row in await connection.execute(query)}
 
     async def unfinished(self) -> Sequence[Operation]:
-        """Those that are neither done nor given up, the oldest first."""
+        """Return those that have not ended, the oldest first."""
         query = select(operations).where(operations.c.state.not_in(FINISHED)).order_by(operations.c.sequence)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
@@ -153,7 +154,7 @@ class Operations:
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[Operation]:
-        """The newest first."""
+        """List them, the newest first; None for any state, target or kind."""
         query = select(operations).where(match_given(operations, state=state, target=target, kind=kind))
         if cursor is not None:
             query = query.where(operations.c.sequence < parse_number(cursor))
@@ -179,13 +180,13 @@ _ADD = insert(operations)
 
 @cache
 def _update_held(names: tuple[str, ...]) -> Update:
-    """As `update_by` its id, but only where `_HOLDER` holds it."""
+    """Build an update by id, as `update_by` does, of a row that `_HOLDER` holds."""
     return update_by(operations.c.id, names).where(operations.c.holder == bindparam(_HOLDER))
 
 
 @cache
 def _begin_held(names: tuple[str, ...], in_order: bool) -> Update:
-    """The same, of one that has not ended, and, `in_order`, before which none of its lane is left."""
+    """Build the same for a row that has not ended, and, `in_order`, before which none of its lane is left."""
     earlier = operations.alias()
     before = select(earlier.c.id).where(
         earlier.c.lane == bindparam(new_value("lane"), type_=operations.c.lane.type),

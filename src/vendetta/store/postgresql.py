@@ -42,7 +42,7 @@ SETTINGS = {
 
 
 class Postgresql:
-    """Raises `InvalidInput` for what is no URL of one."""
+    """Give connections to PostgreSQL. Raises `InvalidInput` for what is no URL of one."""
 
     def __init__(self, location: str) -> None:
         self._engine = _build_engine(location, POOL_SIZE, MORE, **JSON)
@@ -73,7 +73,7 @@ class Postgresql:
                 await _let_go(connection, name)
 
     async def connect_alone(self) -> "psycopg.AsyncConnection":
-        """A connection outside of every pool, each statement a transaction. Raises `psycopg.Error`."""
+        """Open a connection outside of every pool, each statement a transaction. Raises `psycopg.Error`."""
         from psycopg import AsyncConnection as Alone
 
         _, arguments = self._engine.dialect.create_connect_args(self._engine.url)
@@ -85,7 +85,7 @@ class Postgresql:
 
 
 def build_postgresql_url(location: str) -> URL:
-    """For SQLAlchemy and psycopg, with what libpq should know. Raises SQLAlchemy's `ArgumentError`."""
+    """Build the URL for SQLAlchemy and psycopg, with what libpq should know. Raises SQLAlchemy's `ArgumentError`."""
     url = make_url(location).set(drivername="postgresql+psycopg")
     return url.update_query_dict({name: str(value) for name, value in SETTINGS.items() if name not in url.query})
 

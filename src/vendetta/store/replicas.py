@@ -24,7 +24,10 @@ TOPIC = "replicas"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A living replica, this one or another. `watches`: it takes nodes. `seconds` until its lease ends, None: never."""
+    """Describe a living replica, this one or another. `watches`: it takes nodes.
+
+    `seconds` is the time until its lease ends, None: never.
+    """
 
     id: str
     watches: bool
@@ -32,7 +35,10 @@ class Peer:
 
 
 class Replicas:
-    """`shared`: others may use the database too, so leases end. `steps_version`: of the steps performed here."""
+    """Keep the replicas' leases. `shared`: others may use the database too, so leases end.
+
+    `steps_version` is that of the steps performed here.
+    """
 
     def __init__(self, database: Access, news: News, steps_version: str, *, shared: bool) -> None:
         self._database = database
@@ -41,7 +47,7 @@ class Replicas:
         self._shared = shared
 
     async def join(self, replica: Replica, lease_seconds: float) -> Sequence[Peer]:
-        """Anew, also where it had a place before. Returns all that live, as `renew` does."""
+        """Write its row anew, also where it had one before. Returns all that live, as `renew` does."""
         # on SQLite whatever is there is of a process that has ended
         stale = or_(replicas.c.id == replica.id, replicas.c.expires_at <= func.now()) if self._shared else literal(True)
         kept = {name: value for name, value in build_values(replica).items() if name in replicas.c}
@@ -53,7 +59,10 @@ class Replicas:
             return await self._peers(connection)
 
     async def renew(self, id: str, lease_seconds: float, *, watches: bool) -> Sequence[Peer] | None:
-        """All that live, by the database's clock. None: its lease is over, and others may have taken its place."""
+        """Prolong its lease to `lease_seconds` from now, and return all that live, by the database's clock.
+
+        None where its lease is over: others may have taken its place.
+        """
         query = update(replicas).where(replicas.c.id == id, build_alive())
         values = {"watches": watches, "expires_at": self._expiry(lease_seconds)}
         async with self._database.write() as connection:
@@ -62,12 +71,13 @@ class Replicas:
             return await self._peers(connection)
 
     async def leave(self, id: str) -> None:
+        """Delete its row; where there is none, do nothing."""
         async with self._database.write() as connection:
             await connection.execute(delete(replicas).where(replicas.c.id == id))
             await self._news.notify_within(connection, TOPIC, {})
 
     async def list(self) -> Sequence[Replica]:
-        """Those that live, the oldest first. How many nodes each holds is for `Claims` to say."""
+        """List those that live, the oldest first. How many nodes each holds is for `Claims` to say."""
         query = select(replicas).where(build_alive()).order_by(replicas.c.started_at, replicas.c.id)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
@@ -86,4 +96,5 @@ class Replicas:
 
 
 def build_alive() -> ColumnElement[bool]:
+    """Build the condition that a replica's lease is not over, by the database's clock."""
     return or_(replicas.c.expires_at.is_(None), replicas.c.expires_at > func.now())

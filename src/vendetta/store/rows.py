@@ -21,46 +21,48 @@ AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """`next_cursor` continues the list after `items`; None at its end."""
+    """Hold one page of a list. `next_cursor` continues the list after `items`; None at its end."""
 
     items: list[T]
     next_cursor: str | None = None
 
 
 def build_values(value: Any) -> dict[str, Any]:
-    """The columns of a model, or of a mapping of fields. Times stay times: their column knows how to keep them."""
+    """Return the columns of a model, or of a mapping of fields. Times stay times: their columns convert them."""
     values: dict[str, Any] = msgspec.to_builtins(value, builtin_types=(datetime,))
     return values
 
 
 def parse_row(kind: type[T], row: Row[Any]) -> T:
-    """Columns that the model has no field for are left out."""
+    """Build a model from a row. Columns that the model has no field for are left out."""
     return parse_rows(kind, [row])[0]
 
 
 def parse_rows(kind: type[T], rows: Sequence[Row[Any]]) -> list[T]:
-    """As `parse_row`, of the rows of one query: their names are asked for once, which takes as long as a row itself."""
+    """Build models from the rows of one query: it asks for their names once, which takes as long as a row itself."""
     # msgspec wants plain strings for keys, and a column's name may be SQLAlchemy's own kind of string
     names = [str(name) for name in rows[0]._fields] if rows else []
     return msgspec.convert([dict(zip(names, row, strict=True)) for row in rows], list[kind])  # type: ignore[valid-type]
 
 
 def build_page(kind: type[T], rows: Sequence[Row[Any]], limit: int, cursor: Callable[[Row[Any]], object]) -> Page[T]:
-    """From `limit + 1` rows, of which the last only says that there are more."""
+    """Build a page from up to `limit + 1` rows, of which the last only says that there are more."""
     items = parse_rows(kind, rows[:limit])
     return Page(items=items, next_cursor=str(cursor(rows[limit - 1])) if len(rows) > limit else None)
 
 
 def match_labels(table: Table, labels: Mapping[str, str]) -> ColumnElement[bool]:
+    """Match rows that carry all of the labels; every row where there are none."""
     return and_(True, *(table.c.labels[key].as_string() == value for key, value in labels.items()))
 
 
 def match_given(table: Table, **wanted: str | None) -> ColumnElement[bool]:
-    """Equality for every column whose wanted value is given."""
+    """Match rows that equal each wanted value which isn't None."""
     return and_(True, *(table.c[name] == value for name, value in wanted.items() if value is not None))
 
 
 def parse_number(cursor: str) -> int:
+    """Return the number that a cursor is. Raises `InvalidInput`."""
     if not cursor.isdecimal() or int(cursor) > LARGEST:
         raise InvalidInput(f'cursor "{cursor}" is none of ours', hint="Take it from next_cursor of the page before.")
     return int(cursor)

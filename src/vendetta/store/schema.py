@@ -13,7 +13,7 @@ VERSION_TABLE = "schema_version"
 
 
 def current_version(connection: Connection) -> str | None:
-    """None for a new database."""
+    """Return the migration that the database is at; None for a new database."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     version: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
@@ -21,7 +21,7 @@ def current_version(connection: Connection) -> str | None:
 
 
 def upgrade(connection: Connection, location: str, to: str = "head") -> None:
-    """Runs what is missing until the migration `to`, in the caller's transaction.
+    """Run the migrations that are missing up to `to`, in the caller's transaction.
 
     Raises `Unsupported` for a database of a newer program.
     """

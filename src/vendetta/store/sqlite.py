@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class LocalConnection:
-    """What `AsyncConnection` is, for a connection that answers at once."""
+    """Stand in for `AsyncConnection`, on a connection that answers at once."""
 
     def __init__(self, connection: SyncConnection) -> None:
         self._connection = connection
@@ -48,7 +48,7 @@ class LocalConnection:
 
 
 class Sqlite:
-    """`path` is made where it isn't there. Raises `InvalidInput` where it can't be."""
+    """Give connections to the file at `path`, made where it isn't there. Raises `InvalidInput` where it can't be."""
 
     def __init__(self, path: str) -> None:
         try:
@@ -65,12 +65,12 @@ class Sqlite:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        """Each statement sees what is committed by then."""
+        """Give the connection that reads: each statement sees what is committed by then."""
         self._reader = self._reader or self._engine.connect()
         yield LocalConnection(self._reader)
 
     def write(self, *, in_time: bool) -> AbstractAsyncContextManager[Connection]:
-        """`in_time` or not: SQLite has limits of its own."""
+        """Begin a transaction: see `GroupCommit`. `in_time` changes nothing: SQLite has limits of its own."""
         if self._writers is None:
             self._writer = self._engine.connect()
             driver = cast(sqlite3.Connection, self._writer.connection.dbapi_connection)
@@ -80,7 +80,7 @@ class Sqlite:
 
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[None]:
-        """There is no other process to be locked out."""
+        """Do nothing: there is no other process to be locked out."""
         async with self._locks.setdefault(name, asyncio.Lock()):
             yield
 
@@ -94,14 +94,14 @@ class Sqlite:
 
 
 def make_private_file(path: Path) -> None:
-    """An empty file that its owner alone can read, in a folder that is the owner's too where it had to be made."""
+    """Make an empty file that its owner alone can read; its folder is the owner's alone too where it had to be made."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     path.chmod(0o600)
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    """In autocommit: a transaction begins where it is said."""
+    """Connect in autocommit: a transaction begins where a statement begins it."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
     return connection

@@ -12,19 +12,19 @@ KEY, NOW = "wanted_key", "now_is"
 
 @cache
 def select_by(column: Column[Any]) -> Select[Any]:
-    """The row whose `column` is `KEY`."""
+    """Build the query for the row whose `column` is `KEY`."""
     return select(column.table).where(column == bindparam(KEY))
 
 
 @cache
 def select_key(column: Column[Any]) -> Select[Any]:
-    """`column` alone, of the row where it is `KEY`."""
+    """Build the query for `column` alone, of the row where it is `KEY`."""
     return select(column).where(column == bindparam(KEY))
 
 
 @cache
 def update_by(column: Column[Any], names: tuple[str, ...], dated: str | None = None) -> Update:
-    """Sets the columns of these names where `column` is `KEY`, and gives back the row.
+    """Build the update that sets the columns of these names where `column` is `KEY`, and returns the row.
 
     Where that changes the column `dated`, `since` becomes `NOW`.
     """
@@ -37,7 +37,7 @@ def update_by(column: Column[Any], names: tuple[str, ...], dated: str | None = N
 
 
 def build_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Of an update, by the columns' names."""
+    """Build the parameters of an update from the new values, by the columns' names."""
     return {new_value(name): value for name, value in values.items()}
 
 

@@ -37,7 +37,7 @@ metadata = MetaData(
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Timezone-aware on both sides. SQLite keeps no zone, so what it holds is UTC."""
+    """Keep times with their zone. SQLite keeps no zone, so what it holds is UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

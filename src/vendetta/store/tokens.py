@@ -19,7 +19,7 @@ class Tokens:
         self._database = database
 
     async def add(self, token: Token, secret_hash: str) -> Token:
-        """Raises `NameTaken` where a token of that name is still valid."""
+        """Insert the token, and return it. Raises `NameTaken` where a token of that name is still valid."""
         try:
             async with self._database.write() as connection:
                 await connection.execute(insert(tokens).values(**build_values(token), secret_hash=secret_hash))
@@ -31,13 +31,13 @@ class Tokens:
         return token
 
     async def by_hash(self, secret_hash: str) -> Token | None:
-        """Also one that was revoked."""
+        """Return the token whose secret has that hash, also one that was revoked; None where there is none."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(tokens).where(tokens.c.secret_hash == secret_hash))).first()
         return None if row is None else parse_row(Token, row)
 
     async def revoke(self, id: str) -> Token:
-        """Revoked already: stays as it is. Raises `TokenNotFound`."""
+        """Mark the token as revoked, and return it. One that is already stays as it is. Raises `TokenNotFound`."""
         revoked_at = func.coalesce(tokens.c.revoked_at, datetime.now(UTC))
         query = update(tokens).where(tokens.c.id == id).values(revoked_at=revoked_at).returning(*tokens.c)
         async with self._database.write() as connection:
@@ -47,12 +47,12 @@ class Tokens:
         return parse_row(Token, row)
 
     async def touch(self, id: str) -> None:
-        """It was used now."""
+        """Write that the token was used now."""
         async with self._database.write() as connection:
             await connection.execute(update(tokens).where(tokens.c.id == id).values(last_used_at=datetime.now(UTC)))
 
     async def list(self) -> Sequence[Token]:
-        """The oldest first, revoked ones too."""
+        """List them, the oldest first, revoked ones too."""
         async with self._database.read() as connection:
             rows = (await connection.execute(select(tokens).order_by(tokens.c.created_at, tokens.c.id))).all()
         return parse_rows(Token, rows)

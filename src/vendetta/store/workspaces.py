@@ -25,7 +25,7 @@ _OTHERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """What the workspaces of a node may use, by their specs: those without a limit count for nothing."""
+    """Add up what the workspaces of a node may use, by their specs: those without a limit count for nothing."""
 
     workspaces: int = 0
     cpus: float = 0.0
@@ -33,7 +33,7 @@ class Committed:
 
 
 class Workspaces(NamedTable[Workspace]):
-    """`since` is the date of `state`."""
+    """Keep the workspaces, as rows. `since` is the date of `state`."""
 
     model = Workspace
     table = workspaces
@@ -47,7 +47,7 @@ class Workspaces(NamedTable[Workspace]):
         return await self._all(labels, node=node, provider=provider)
 
     async def others(self, node: str, without: Collection[str]) -> Sequence[Workspace]:
-        """Those of the node that are in none of these states."""
+        """Return those of the node that are in none of the states of `without`."""
         async with self._database.read() as connection:
             rows = (await connection.execute(_OTHERS, {"node": node, "states": list(without)})).all()
         return parse_rows(Workspace, rows)
@@ -65,9 +65,9 @@ class Workspaces(NamedTable[Workspace]):
         return await self._page(labels, limit, cursor, node=node, provider=provider, state=state)
 
     async def observe(self, before: Workspace, findings: Mapping[str, Any], *, guarded: bool) -> Workspace | None:
-        """Writes what was found. `guarded`: only if nobody has written what they saw, or did, since `before` was read.
+        """Write what was found. `guarded`: only if nobody has written what they saw, or did, since `before` was read.
 
-        None: somebody has, or it is gone.
+        Returns the workspace; None where somebody has, or it is gone.
         """
         columns = self.table.c
         as_before = (columns.state == before.state, columns.observed_at.is_not_distinct_from(before.observed_at))
@@ -75,7 +75,7 @@ class Workspaces(NamedTable[Workspace]):
         return await self._update(before.name, findings, *conditions)
 
     async def seen(self, names: Sequence[str], observed_at: datetime) -> None:
-        """They are as they were."""
+        """Set `observed_at` of these workspaces; nothing else changes."""
         for start in range(0, len(names), _AT_ONCE):
             query = update(self.table).where(self.table.c.name.in_(names[start : start + _AT_ONCE]))
             async with self._database.write() as connection:
@@ -87,13 +87,13 @@ class Workspaces(NamedTable[Workspace]):
             return {row.state: row.number for row in await connection.execute(query)}
 
     async def kinds(self, node: str) -> frozenset[str]:
-        """The technologies of the workspaces on a node."""
+        """Return the technologies of the workspaces on a node."""
         query = select(self.table.c.provider).distinct().where(self.table.c.node == node)
         async with self._database.read() as connection:
             return frozenset((await connection.execute(query)).scalars())
 
     async def kinds_by_node(self) -> Sequence[tuple[str, str]]:
-        """Each node that has workspaces, with each of their technologies."""
+        """Return each node that has workspaces, with each of their technologies: pairs of names."""
         query = select(self.table.c.node, self.table.c.provider).distinct()
         async with self._database.read() as connection:
             return [(row.node, row.provider) for row in await connection.execute(query)]
@@ -101,7 +101,10 @@ class Workspaces(NamedTable[Workspace]):
     async def promised(
         self, nodes: Collection[str] | None = None, *, without: Collection[str] = ()
     ) -> Mapping[str, Committed]:
-        """By node, of those named or all that have any; workspaces in a state of `without` don't count."""
+        """Add up, by node, what workspaces may use, of the nodes named or (None) all that have any.
+
+        Workspaces in a state of `without` don't count.
+        """
         node = self.table.c.node
         query = select(
             node,
