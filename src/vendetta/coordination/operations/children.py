@@ -12,10 +12,10 @@ AGAIN_SECONDS = 1.0
 
 
 async def wait_for_child(operations: Operations, submit: Callable[[], Awaitable[Operation]]) -> Operation:
-    """How the operation has ended that `submit` asks for, with a key, so that asked for again it is the same.
+    """Return the operation that `submit` asks for once it has ended.
 
-    A server that stops, or is without its database, is nothing that came of it: the step is interrupted with the
-    server, or goes on when the database is back.
+    `submit` asks with a key, so that asked for again it is the same. A server that stops, or is without its database,
+    is nothing that came of it: the step is interrupted with the server, or goes on when the database is back.
     """
     while True:
         try:

@@ -30,7 +30,7 @@ LOOK_SECONDS = 2.0
 
 
 class Peers(Protocol):
-    """`Membership`: this process among all on the database."""
+    """Describe this process among all on the database: what `Membership` offers."""
 
     @property
     def id(self) -> str: ...
@@ -65,14 +65,14 @@ class Journal:
 
     @property
     def holder(self) -> str:
-        """This process, with the version of the steps that it performs.
+        """Return the id of this process, with the version of the steps that it performs.
 
-        So that a replica of a program that knows no versions doesn't take it for one that it may take over from.
+        So a replica of a program that knows no versions doesn't take it for one that it may take over from.
         """
         return f"{self._group.id}/{self._store.steps_version}" if self._group else self._store.server_id
 
     def held(self, operation: str) -> OperationLease:
-        """Return what all that is written of it is fenced with."""
+        """Return the lease that fences all that is written of the operation."""
         return OperationLease(operation=operation, holder=self.holder)
 
     @property
@@ -81,11 +81,11 @@ class Journal:
 
     @property
     def holding(self) -> bool:
-        """Whether what this process holds is still its own: somebody else may go on with it otherwise."""
+        """Return whether what this process holds is still its own: otherwise another process may go on with it."""
         return self._group is None or self._group.member
 
     async def check_same(self, run: LiveOperation, recorded: Operation, key: str | None) -> None:
-        """Raises `Conflict` where the operation that was made with the key isn't the one that is asked for."""
+        """Raise `Conflict` where the operation that was made with the key isn't the one that is asked for."""
         asked = run.operation
         same = (recorded.kind, recorded.target) == (asked.kind, asked.target)
         if not same or run.input != await self._store.operations.input(recorded.id):
@@ -96,7 +96,7 @@ class Journal:
             )
 
     async def begin(self, run: LiveOperation) -> bool:
-        """Once it is the first of its lane; False where it has ended, or isn't held here any more."""
+        """Begin it once it is the first of its lane. Returns False where it has ended, or isn't held here any more."""
         while not self._stopping() and self.holding:
             changed = self._changed
             async with run.transition:
@@ -122,7 +122,7 @@ class Journal:
 
     @staticmethod
     async def until(changed: asyncio.Event) -> None:
-        """Until then, or it is time to look all the same."""
+        """Wait for `changed`, at most LOOK_SECONDS."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await changed.wait()
@@ -143,13 +143,13 @@ class Journal:
         )
 
     async def finish(self, run: LiveOperation, **changes: Any) -> Operation | None:
-        """None where another process holds it by now: that one says how it ends."""
+        """Write how it ended, and return it; None where another process holds it by now, which says how it ends."""
         return await self._change(
             lambda state: state.operations.finish(run.operation.id, holder=self.holder, **changes)
         )
 
     async def _change(self, write: Callable[[Transaction], Awaitable[Operation | None]]) -> Operation | None:
-        """What `write` changes and the event that tells of it: both, or neither."""
+        """Write a change and the event of it in one transaction. Returns what `write` returns; None: no change."""
 
         async def change() -> Operation | None:
             async with self._store.transaction() as state:
@@ -168,16 +168,18 @@ class Journal:
         return await retry_while_store_is_down(change, stopping=self._stopping)
 
     async def keep_history(self, operation: Operation) -> None:
+        """Write the attempts that it has had so far, and send its progress to other processes."""
         await self._store.operations.update(operation.id, history=operation.history)
         await self.tell_progress(operation)
 
     async def tell_progress(self, operation: Operation) -> None:
+        """Send its progress to other processes, where there may be some, the message cut to 2,000 characters."""
         if self.shared and operation.progress:
             progress = msgspec.to_builtins(replace(operation.progress, message=operation.progress.message[:2000]))
             await self._notify({"id": operation.id, "progress": progress})
 
     async def follow_progress(self, lives: Callable[[], Iterable[LiveOperation]]) -> None:
-        """Tells other processes how far those are that run here, until it is cancelled."""
+        """Send to other processes how far the operations are that run here, until it is cancelled."""
         told: dict[str, Progress | None] = {}
         while self.shared:
             await asyncio.sleep(PROGRESS_SECONDS)
@@ -188,11 +190,11 @@ class Journal:
             told = {operation.id: operation.progress for operation in now}
 
     async def tell_cancel(self, id: str) -> None:
-        """Whoever runs it stops it: that it is to be cancelled is written."""
+        """Have whichever process runs it stop it. That it is to be cancelled is written before."""
         await self._notify({"id": id, "cancel": True})
 
     async def watch(self, id: str) -> AsyncIterator[Operation]:
-        """Of one that another process holds: its state now, and whenever it is another, until it has ended."""
+        """Yield an operation that another process holds, as it is now and whenever it changes, until it has ended."""
         seen: Operation | None = None
         while seen is None or seen.state not in FINISHED:
             changed = self._changed
@@ -206,12 +208,15 @@ class Journal:
             await self.until(changed)
 
     def with_progress(self, operation: Operation) -> Operation:
-        """As the process that runs it has told of late."""
+        """Return it with the progress that the process which runs it has sent last, while it runs."""
         progress = self._progress.get(operation.id)
         return replace(operation, progress=progress) if progress and operation.state == "running" else operation
 
     def listen(self, cancel: Callable[[str | None], None]) -> Callable[[], None]:
-        """`cancel` hears which operation is to be stopped; None: there may be some. Returns what ends it."""
+        """Call `cancel` with the id of an operation that is to be stopped; None: there may be some.
+
+        Returns the function that ends it.
+        """
 
         def hear(payload: dict[str, Any] | None) -> None:
             if payload is None:
@@ -227,7 +232,7 @@ class Journal:
         return self._store.news.listen(TOPIC, hear)
 
     def wake(self) -> None:
-        """Everyone who waits for a change looks for one."""
+        """Have everyone who waits for a change look for one."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -237,11 +242,13 @@ class Journal:
 
 
 def build_event_data(operation: Operation) -> dict[str, Any]:
+    """Build the data of its events: its kind, target and error code, and its duration if it has ended."""
     code = operation.error.code if operation.error else None
     return {"operation": operation.kind, "target": operation.target, "code": code, **build_duration(operation)}
 
 
 def check_cancelled(operation: Operation) -> Operation:
+    """Return it if it is cancelled. Raises `WrongState` where it has ended otherwise."""
     if operation.state != "cancelled":
         raise WrongState(f"operation {operation.id} has already {operation.state}", operation=operation.id)
     return operation

@@ -14,7 +14,7 @@ TELL_EVERY_SECONDS = 0.1
 
 @dataclass(kw_only=True)
 class LiveOperation:
-    """One operation. `operation` is its newest snapshot; `after` the one before it on the same target."""
+    """Hold one operation. `operation` is its newest snapshot; `after` the one before it on the same target."""
 
     operation: Operation
     input: dict[str, Any]
@@ -45,25 +45,25 @@ class LiveOperation:
     _telling: asyncio.TimerHandle | None = None
 
     def before(self) -> "LiveOperation | None":
-        """The next one to wait for. One that left without its turn doesn't speak for those before it."""
+        """Return the next one to wait for, or None. One that left out of turn doesn't speak for those before it."""
         before = self.after
         while before and before.over.is_set():
             before = before.after
         return before
 
     async def first_in_line(self) -> None:
-        """Returns when everyone who came before is done."""
+        """Wait until everyone who came before is done."""
         while before := self.before():
             await before.over.wait()
         self.after = None
 
     def tell(self, operation: Operation) -> None:
-        """Everyone who watches hears of this state now."""
+        """Set its state, and pass it on to all watchers now."""
         self.operation = operation
         self._wake()
 
     def tell_progress(self, progress: Progress) -> None:
-        """Now, or soon where they heard of something a moment ago; the newest then."""
+        """Set its progress, and pass it on: now, or TELL_EVERY_SECONDS after the last time, with the newest then."""
         self.operation = replace(self.operation, progress=progress)
         wait = self._told_at + TELL_EVERY_SECONDS - time.monotonic()
         if wait <= 0:
@@ -72,28 +72,29 @@ class LiveOperation:
             self._telling = asyncio.get_running_loop().call_later(wait, self._wake)
 
     def interrupt_pause(self) -> None:
-        """Where the server stops: the next process waits on."""
+        """Abandon it if it pauses between two tries, as the server stops: the next process waits on."""
         if self.pausing:
             self.abandon()
 
     def stop_step(self) -> None:
-        """It is being cancelled."""
+        """Mark it as being cancelled, and cancel the step that runs, if that may be stopped."""
         self.cancelling = True
         if self.step:
             self.step.cancel()
 
     def abandon(self) -> None:
-        """Another process goes on with it. Nothing is recorded of it here."""
+        """Stop it here, without a record of that: another process goes on with it."""
         self.abandoned = True
         if self.life:
             self.life.cancel()
 
     def end(self) -> None:
+        """Mark it as over here, and wake who waits for it."""
         self.over.set()
         self._wake()
 
     async def snapshots(self) -> AsyncIterator[Operation]:
-        """The state now, then each newer one, until it is finished or this process is done with it."""
+        """Yield the state now, then each newer one, until it is finished or this process is done with it."""
         seen = None
         while seen is None or seen.state not in FINISHED:
             changed = self._changed
@@ -115,7 +116,7 @@ class LiveOperation:
 
 
 class Lanes:
-    """All of them, by id, and the last in line of each noun and target."""
+    """Hold all live operations, by id, and the last in line of each noun and target."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, LiveOperation] = {}
@@ -130,13 +131,14 @@ class Lanes:
         return self._by_id.get(id)
 
     def line_up(self, operation: Operation, input: dict[str, Any], expires: float) -> LiveOperation:
-        """At the end of the line of its target."""
+        """Add it at the end of the line of its target. `expires` is its deadline, in seconds on the loop's clock."""
         lane = self._lane(operation)
         run = LiveOperation(operation=operation, input=input, lane=lane, expires=expires, after=self._last.get(lane))
         self._by_id[operation.id] = self._last[lane] = run
         return run
 
     def leave(self, run: LiveOperation) -> None:
+        """Take it out of the line, and mark it as over here."""
         run.end()
         self._by_id.pop(run.operation.id, None)
         lane = run.lane
@@ -146,14 +148,14 @@ class Lanes:
                 self._last[lane] = before
 
     def _lane(self, operation: Operation) -> str:
-        """Of which one runs at a time: a noun and its target, or the operation alone."""
+        """Return the lane, of which one runs at a time: a noun and its target, or the operation alone."""
         if operation.kind in self.side_by_side:
             return f"{operation.kind} {operation.id}"
         return f"{operation.kind.partition('.')[0]} {operation.target}"
 
 
 def build_duration(operation: Operation) -> dict[str, float]:
-    """`seconds`, for an event: how long it took. Nothing where it hasn't ended, or was never begun."""
+    """Build `seconds` for an event: how long it took. Empty where it hasn't ended, or was never begun."""
     if operation.started_at is None or operation.finished_at is None:
         return {}
     return {"seconds": max(0.0, round((operation.finished_at - operation.started_at).total_seconds(), 3))}

@@ -8,7 +8,7 @@ BACK = "node.connected"
 
 
 class LinkWaiters:
-    """`back` is to be called whenever a link is opened; nothing is lost where nobody is."""
+    """Wake those who wait for a node's link. Call `back` whenever a link is opened, whether somebody waits or not."""
 
     def __init__(self) -> None:
         self.over = False
@@ -16,22 +16,22 @@ class LinkWaiters:
         self._opened: dict[str, asyncio.Event] = {}
 
     def back(self, node: str) -> None:
-        """Everyone who waits for this node wakes."""
+        """Wake everyone who waits for this node."""
         if opened := self._opened.pop(node, None):
             opened.set()
 
     def hear(self, news: dict[str, Any] | None) -> None:
-        """Of the store's events: the link of a node that another replica watches is back."""
+        """Take an event of the store's: wake who waits for the node if its link is back at another replica."""
         if news and news.get("kind") == BACK:
             self.back(news["subject"])
 
     def expect(self, node: str | None) -> asyncio.Event:
-        """Set once the node's link is opened after this call; never where no node is named."""
+        """Return what is set once the node's link is opened after this call; never where no node is named."""
         return self._opened.setdefault(node, asyncio.Event()) if node is not None else asyncio.Event()
 
 
 async def pause(seconds: float, expected: asyncio.Event) -> None:
-    """Returns after that time; sooner once what is expected has come."""
+    """Wait for `seconds`, or until `expected` is set if that comes first."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await expected.wait()

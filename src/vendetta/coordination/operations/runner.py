@@ -110,7 +110,7 @@ class Runner:
             await self.prune(keep=KEEP)
 
     async def prune(self, *, keep: int, before: datetime | None = None) -> int:
-        """Forget finished ones but the newest, and those that finished before a time. Returns how many."""
+        """Forget finished ones but the `keep` newest, and those that finished before a time. Returns how many."""
         return len(await self._store.operations.prune(keep=keep, before=before))
 
     async def perform(self, live: LiveOperation) -> Outcome:
@@ -138,7 +138,7 @@ class Runner:
             return build_problem(as_ours(exc, live.operation))
 
     async def drain(self, seconds: float) -> None:
-        """Let what runs run on for so long; what isn't done then is gone on with by the next process."""
+        """Let what runs run on for `seconds`; what isn't done then is gone on with by the next process."""
         for live in self.lives():
             live.interrupt_pause()
         try:

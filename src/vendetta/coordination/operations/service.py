@@ -35,7 +35,7 @@ __all__ = ["Handler", "Operations", "Steps"]
 
 
 class Operations:
-    """One a process. Handlers are registered before it is entered, which resumes what the last process left."""
+    """Record and perform operations, one object a process. Register handlers first: entering resumes what was left."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Operations:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """What runs may run on for the time to drain; what isn't done then is resumed by the next process."""
+        """Let what runs run on for the time to drain; what isn't done then is resumed by the next process."""
         self._stopping = self.waiting.over = True
         self._unsubscribe()
         self._journal.wake()
@@ -88,18 +88,19 @@ class Operations:
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
-        """What is registered, by kind."""
+        """Return the registered handlers, by kind."""
         return self._runner.handlers
 
     @property
     def running(self) -> int:
+        """Return how many run here now."""
         return sum(live.operation.state == "running" for live in self._runner.lives())
 
     async def submit(self, ask: Ask, kind: str, target: str, input: dict[str, Any]) -> Operation:
         """Record it, and begin it when its turn comes; the `input` is JSON for its handler.
 
-        The same key of `ask` again: the operation that it made. What isn't done by its deadline fails; without one it
-        is that of its kind.
+        With a key of `ask` that was used before, return the operation that it made. What isn't done by its deadline
+        fails; without one in `ask` it is that of its kind.
 
         Raises `Conflict` where that one was asked for something else, `ServerUnavailable` while the server stops.
         """
@@ -127,11 +128,11 @@ class Operations:
         return await self.get(recorded.id)
 
     async def known(self, key: str | None) -> bool:
-        """Whether an operation was submitted with that key."""
+        """Return whether an operation was submitted with that key; never for None."""
         return key is not None and await self._store.operations.by_key(key) is not None
 
     async def get(self, id: str) -> Operation:
-        """Raises `OperationNotFound`."""
+        """Return the operation, with its progress. Raises `OperationNotFound`."""
         live = self._runner.get(id)
         if live:
             return live.operation
@@ -146,12 +147,12 @@ class Operations:
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[Operation]:
-        """The newest first."""
+        """List them, the newest first."""
         page = await self._store.operations.list(state=state, target=target, kind=kind, limit=limit, cursor=cursor)
         return replace(page, items=[self._with_progress(operation) for operation in page.items])
 
     async def wait(self, id: str, timeout_seconds: float | None) -> Operation:
-        """Once it is finished; as it is when the time is over. None: however long it takes.
+        """Return it once it is finished, or as it is after `timeout_seconds`; None: however long it takes.
 
         Raises `OperationNotFound`, `ServerUnavailable` where the server stops before.
         """
@@ -170,7 +171,7 @@ class Operations:
         return operation
 
     async def watch(self, id: str) -> AsyncIterator[Operation]:
-        """Its state now, then at each change and as it gets on, until it is finished or the server stops.
+        """Yield its state now, then at each change and as it gets on, until it is finished or the server stops.
 
         Raises `OperationNotFound`.
         """
@@ -184,9 +185,9 @@ class Operations:
             yield operation
 
     async def cancel(self, id: str) -> Operation:
-        """Pending: cancelled. Running: its step is stopped and it is undone, which may take a moment to be `cancelled`.
+        """Cancel it: at once while pending; while running its step is stopped and it is undone, which takes a moment.
 
-        Cancelled already: nothing. Raises `OperationNotFound`, `WrongState` where it has ended otherwise.
+        One that is cancelled already stays so. Raises `OperationNotFound`, `WrongState` where it has ended otherwise.
         """
         live = self._runner.get(id)
         if live:
@@ -211,7 +212,7 @@ class Operations:
         return live.operation
 
     def _hear_cancel(self, id: str | None) -> None:
-        """By whichever process it was asked for; None: some may have been missed."""
+        """Cancel it if it is held here, whichever process was asked. None: some such message may have been missed."""
         for live in [self._runner.get(id)] if id else self._runner.lives():
             if live and not (live.cancelling or live.asking):
                 live.asking = True
@@ -236,14 +237,14 @@ class Operations:
                     live.stop_step()
 
     async def _cancelled_pending(self, live: LiveOperation) -> bool:
-        """Ends it where it has not begun; False where it has. Within its transition."""
+        """End it where it has not begun; False where it has. The caller holds its `transition`."""
         if live.operation.state != "pending":
             return False
         await self._runner.settle(live, "cancelled", build_problem(build_cancelled(live.operation)))
         return True
 
     async def prune(self, *, keep: int, before: datetime | None = None) -> int:
-        """Forgets finished operations but the newest, and those that finished before a time. Returns how many."""
+        """Forget finished ones but the `keep` newest, and those that finished before a time. Returns how many."""
         return await self._runner.prune(keep=keep, before=before)
 
     async def _admit(self, live: LiveOperation, key: str | None) -> Operation:

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
-    """What the steps of all operations of a process share."""
+    """Hold what the steps of all operations of a process share."""
 
     journal: Journal
     waiting: LinkWaiters
@@ -43,7 +43,7 @@ class StepContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """How a step is performed. `once`: not twice. `then`, called once it is done, gives the value in its place."""
+    """Say how a step is performed. `once`: not twice. `then`, called once it is done, gives the value in its place."""
 
     cleanup: bool = False
     retries: int = RETRIES
@@ -53,7 +53,7 @@ class _Rule:
 
 
 class Steps:
-    """What a handler gets: the operation as it was when this run of it began, and the way to run its steps."""
+    """Run the steps of a handler. `operation` is as it was when this run of the handler began."""
 
     def __init__(self, run: LiveOperation, around: StepContext, recorded: Mapping[str, Outcome | None]) -> None:
         self.operation = run.operation
@@ -69,7 +69,7 @@ class Steps:
     async def run(
         self, name: str, fn: Callable[[], Awaitable[T]], *, cleanup: bool = False, retries: int = RETRIES
     ) -> T:
-        """What `fn` returns, as JSON would give it back; after a crash, what it returned before it.
+        """Run a step. Returns what `fn` returns, as JSON would give it back; after a crash, what it returned before.
 
         `fn` must be able to run twice: what a crash or a database that is away interrupts does, and what a lost link
         interrupts is tried again until the operation's deadline. Raises what `fn` raises, by class and fields, and
@@ -82,9 +82,10 @@ class Steps:
     async def run_then(
         self, name: str, fn: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[T]]
     ) -> T | None:
-        """As `run`, and what `then` returns after it, in the same step; None where that fails or is cancelled.
+        """Run a step as `run` does, and return what `then` returns after it, in the same step.
 
-        So what is read once it is done is no step of its own, unless there is trouble.
+        None where `then` fails or is cancelled. So what is read once it is done is no step of its own, unless there is
+        trouble.
         """
 
         async def look() -> T | None:
@@ -103,7 +104,7 @@ class Steps:
         return seen
 
     async def run_once(self, name: str, fn: Callable[[], Awaitable[T]], *, look: str | None = None) -> T:
-        """The same for what must not run twice: where nobody knows whether it did, raises `OutcomeUnknown`.
+        """Run a step that must not run twice, else as `run`. Raises `OutcomeUnknown` where nobody knows whether it did.
 
         `look` is the hint of that: where to see what came of it.
         """
@@ -123,7 +124,7 @@ class Steps:
         await state.steps.keep(self.held, self._attempt.step, self._written)
 
     def progress(self, progress: Progress) -> None:
-        """Tells those who watch. Not kept."""
+        """Pass on how far it is to those who watch. It isn't kept."""
         self._run.tell_progress(progress)
 
     async def _outcome(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule) -> Any:
@@ -159,7 +160,7 @@ class Steps:
         return outcome
 
     def _refuse(self, name: str, rule: _Rule) -> Outcome | None:
-        """Return why it isn't begun any more, if so."""
+        """Return the problem for which it isn't begun any more; None where it may be."""
         run = self._run
         if run.cancelling and not rule.cleanup:
             return build_problem(build_cancelled(run.operation))
@@ -202,7 +203,7 @@ class Steps:
         return await rule.then() if rule.then else value
 
     async def _try(self, name: str, fn: Callable[[], Awaitable[T]], rule: _Rule, history: list[Attempt]) -> T:
-        """Until it is done, or not worth another try, or the deadline is over."""
+        """Call `fn` until it is done, or not worth another try, or the deadline is over."""
         waited_for: str | None = None
 
         async def act() -> T:
@@ -245,7 +246,7 @@ class Steps:
         return pause_after(error, number, once=rule.once, retries=rule.retries, pause=self._around.pause)
 
     async def _wait(self, error: VendettaError, seconds: float, history: list[Attempt]) -> str:
-        """For the node, or the time. Returns what was waited for."""
+        """Wait for the node, or for `seconds`. Returns what was waited for."""
         run, around = self._run, self._around
         waiting = build_waiting(error, run.operation.deadline)
         back = around.waiting.expect(waiting.waiting_for)
@@ -276,7 +277,7 @@ class Steps:
 
 
 class _Attempt:
-    """An attempt that has begun. `history` is of all attempts of its step that have ended."""
+    """Time an attempt that has begun. `history` is of all attempts of its step that have ended."""
 
     def __init__(self, step: str, number: int, clock: Callable[[], datetime], history: list[Attempt]) -> None:
         self.step = step
@@ -288,7 +289,7 @@ class _Attempt:
         self._done = False
 
     def ended(self, code: str | None = None, error: str | None = None, next_in: float | None = None) -> None:
-        """Say how. Where it is said twice that it ended well, the first counts: it may be written down already."""
+        """Record how it ended; `code` None: well. Said so twice, the first counts: it may be written already."""
         if self._done and code is None:
             return
         self._done = code is None
@@ -306,7 +307,7 @@ class _Attempt:
 
 
 def as_ours(error: BaseException, operation: Operation) -> VendettaError:
-    """An error that we raised as it is; any other is logged, and what is left of it is where to look."""
+    """Return an error that we raised as it is; log any other, and return one whose hint is to look at the log."""
     if isinstance(error, VendettaError):
         return error
     log.error("operation failed unexpectedly", operation=operation.id, kind=operation.kind, exc_info=error)
@@ -317,21 +318,24 @@ def as_ours(error: BaseException, operation: Operation) -> VendettaError:
 
 
 def build_outcome(value: Any, history: Sequence[Attempt]) -> Outcome:
-    """Raises `TypeError` for a value that is no JSON."""
+    """Build the outcome of a step that returned `value`. Raises `TypeError` for a value that is no JSON."""
     return {"value": msgspec.json.decode(msgspec.json.encode(value)), "history": msgspec.to_builtins(history)}
 
 
 def build_problem(error: VendettaError) -> Outcome:
     # details are meant to be JSON, but a step must have an outcome whatever they are
+    """Build the outcome of a step that failed."""
     encoded = msgspec.json.encode(Problem.from_error(error), enc_hook=str)
     return {"problem": msgspec.json.decode(encoded)}
 
 
 def build_state(outcome: Outcome) -> OperationState:
+    """Return the state of an operation whose handler had that outcome: succeeded, cancelled or failed."""
     if "problem" not in outcome:
         return "succeeded"
     return "cancelled" if outcome["problem"]["code"] == "cancelled" else "failed"
 
 
 def build_cancelled(operation: Operation) -> Cancelled:
+    """Build the error of an operation that was cancelled."""
     return Cancelled(f"{operation.kind} {operation.target} was cancelled", operation=operation.id)
