@@ -10,12 +10,12 @@ from vendetta.paths import Paths
 
 
 class AlreadyRunning(Exception):
-    """Another server holds the lock of this home."""
+    """Raised where another server holds the lock of this home."""
 
 
 @contextmanager
 def one_server(paths: Paths) -> Iterator[None]:
-    """Holds the lock for as long as the block lasts; the kernel lets go of it however we end.
+    """Hold the lock for as long as the block lasts; the kernel lets go of it however we end.
 
     Raises `AlreadyRunning`, `InvalidInput` where the home can't be written.
     """

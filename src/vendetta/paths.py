@@ -14,7 +14,7 @@ class Paths:
 
     @classmethod
     def from_environment(cls) -> "Paths":
-        """`VENDETTA_HOME` puts everything under one folder; else the XDG folders of this user."""
+        """Choose the paths: under `VENDETTA_HOME` if it is set, else in the XDG folders of this user."""
         if home := os.environ.get("VENDETTA_HOME"):
             root = Path(home).expanduser().absolute()
             return cls(config_dir=root, state_dir=root, runtime_dir=root)
@@ -70,7 +70,7 @@ class Paths:
 
 
 def describe_location(state_file: str) -> str:
-    """Where the state is, for people and logs: the path, or the URL without any password in it."""
+    """Return where the state is, for people and logs: the path, or the URL without any password in it."""
     if "://" not in state_file:
         return state_file
     # up to the last @: a password that should have been quoted is hidden as a whole too
@@ -79,5 +79,5 @@ def describe_location(state_file: str) -> str:
 
 
 def operations_file(state_file: Path) -> Path:
-    """Where versions before schema 0009 kept the steps of operations, beside a state in SQLite."""
+    """Return where versions before schema 0009 kept the steps of operations, beside a state in SQLite."""
     return state_file.with_name(f"{state_file.stem}-operations{state_file.suffix}")

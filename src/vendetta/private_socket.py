@@ -12,7 +12,7 @@ BACKLOG = 1024
 
 
 def check_path(path: Path) -> None:
-    """Raises `InvalidInput` for a path that no unix socket can have."""
+    """Raise `InvalidInput` for a path that no unix socket can have."""
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise InvalidInput(
             f"the path of the socket is longer than {LONGEST_PATH} bytes: {path}",
@@ -21,7 +21,7 @@ def check_path(path: Path) -> None:
 
 
 def listen_privately(path: Path) -> socket.socket:
-    """0600 in a 0700 folder. What a dead server left there is replaced: the caller has the lock.
+    """Listen on a new socket, 0600 in a 0700 folder, in place of a dead server's: the caller has the lock.
 
     Raises `InvalidInput`, `OSError`.
     """

@@ -20,7 +20,7 @@ ENVIRONMENT_PREFIX = "VENDETTA_"
 
 
 class ServerConfig(BaseModel):
-    """Times are in seconds."""
+    """Hold the server's settings. Times are in seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,7 +55,7 @@ class ServerConfig(BaseModel):
 
 
 def load(paths: Paths, environment: Mapping[str, str] = os.environ) -> ServerConfig:
-    """The settings in force. Raises `InvalidInput`, which names the file or variable, the key and the value."""
+    """Read the settings in force. Raises `InvalidInput`, which names the file or variable, the key and the value."""
     values = read_yaml(paths.config_file)
     for key in ServerConfig.model_fields:
         if (value := environment.get(ENVIRONMENT_PREFIX + key.upper())) is not None:
@@ -77,7 +77,7 @@ def load(paths: Paths, environment: Mapping[str, str] = os.environ) -> ServerCon
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The keys of a configuration file; none where it is absent. Raises `InvalidInput`."""
+    """Read the keys of a configuration file; none where it is absent. Raises `InvalidInput`."""
     try:
         loaded = YAML(typ="safe").load(path.read_text())
     except FileNotFoundError:

@@ -18,7 +18,7 @@ class Signal(Generic[T]):
         self._listeners: list[Callable[[T], object]] = []
 
     def listen(self, listener: Callable[[T], object]) -> Callable[[], None]:
-        """Let `listener` hear of it from now on. Returns what ends that; to call it again does nothing."""
+        """Call `listener` with each value from now on. Returns what ends that; to call it again does nothing."""
         self._listeners.append(listener)
 
         def stop() -> None:
@@ -28,7 +28,7 @@ class Signal(Generic[T]):
         return stop
 
     def send(self, value: T) -> None:
-        """Tell everybody who listens now. One that raises is logged, and keeps it from nobody else."""
+        """Call everybody who listens now with `value`. One that raises is logged, and keeps it from nobody else."""
         for listener in list(self._listeners):
             try:
                 listener(value)

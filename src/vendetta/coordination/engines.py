@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 def build_endpoint(node: Node | Way) -> Endpoint:
+    """Build the address that the pool connects to."""
     return Endpoint(
         node=node.name,
         host=node.address,
@@ -40,7 +41,7 @@ def build_endpoint(node: Node | Way) -> Endpoint:
 
 
 class Engines:
-    """Leases connections and binds providers to them, one provider for each kind and connection."""
+    """Lease connections and bind providers to them, one provider for each kind and connection."""
 
     def __init__(self, store: Store, pool: Pool, registry: Registry) -> None:
         self._store = store
@@ -60,9 +61,9 @@ class Engines:
 
     @asynccontextmanager
     async def connection(self, node_name: str) -> AsyncIterator[Connection]:
-        """The node's connection, leased. Raises `NodeNotFound`, `LinkError`.
+        """Lease the node's connection for the block. Raises `NodeNotFound`, `LinkError`.
 
-        What is raised within says in its details whether it is the link that was lost (`link_lost`).
+        A `LinkError` of the block gets `link_lost` in its details: whether it is the link that was lost.
         """
         way = await self._store.nodes.way(node_name)
         async with self._pool.lease(build_endpoint(way)) as connection:
@@ -74,7 +75,7 @@ class Engines:
 
     @asynccontextmanager
     async def provider(self, node_name: str, kind: str) -> AsyncIterator[Provider]:
-        """A provider on the node's leased connection.
+        """Give the provider of that kind on the node's connection, leased for the block.
 
         Raises `UnknownProvider`, `NodeNotFound`, `LinkError`, and `EngineUnavailable` where the node has none.
         """
@@ -96,7 +97,7 @@ class Engines:
         return provider
 
     def bound(self, connection: Connection, kind: str) -> Provider | None:
-        """Return the provider of that kind if the connection has one by now."""
+        """Return the provider of that kind if the connection has one by now, else None."""
         return self._bound.get(connection, {}).get(kind)
 
     async def probe(self, connection: Connection, kind: str) -> ProviderStatus:
@@ -110,7 +111,10 @@ class Engines:
         return await provider.probe()
 
     async def able(self, node_name: str, power: str) -> Sequence[str]:
-        """The technologies that run on the node and have the power. Raises `NodeNotFound`, `Unsupported` for none."""
+        """Return the technologies that run on the node and have the power, at least one.
+
+        Raises `NodeNotFound`, `Unsupported` for none.
+        """
         found = (await self._store.nodes.get(node_name)).providers
         able = [
             kind
@@ -125,9 +129,9 @@ class Engines:
         return able
 
     async def choose(self, node_name: str, kind: str | None, power: str) -> str:
-        """The technology that is meant where it isn't said. Raises `InvalidInput` where it could be more than one.
+        """Return the technology that is meant, also where it isn't said (None).
 
-        Raises `NodeNotFound`, `UnknownProvider`, `Unsupported`.
+        Raises `InvalidInput` where it could be more than one, `NodeNotFound`, `UnknownProvider`, `Unsupported`.
         """
         if kind is not None:
             await self._store.nodes.get(node_name)
@@ -151,10 +155,11 @@ class Engines:
         retries: int = 0,
         on_sent: Callable[[], None] = lambda: None,
     ) -> T:
-        """`use` on the node's provider. What failed before it was sent is tried again; after, only if idempotent.
+        """Return what `use` returns for the node's provider, tried again up to `retries` times while the link fails.
 
-        A step of an operation asks for no retries here: its own are shown, and wait for the node. A `LinkError` says in
-        its details whether anything was `sent`.
+        What failed before it was sent is tried again; after, only if `idempotent`. `on_sent` is called before each
+        `use`. A step of an operation asks for no retries here: its own are shown, and wait for the node. A `LinkError`
+        says in its details whether anything was `sent`.
         """
         for number in count(1):
             sent = False
@@ -172,7 +177,7 @@ class Engines:
         raise AssertionError("unreachable")  # pragma: no cover - the last try returns or raises
 
     def _keep(self, connection: Connection, provider: Provider) -> None:
-        """Closed with its connection."""
+        """Keep the provider until its connection is closed, and close it then."""
         if connection not in self._bound:
             self._bound[connection] = {}
             task = asyncio.create_task(self._close_with(connection))

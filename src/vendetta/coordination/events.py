@@ -32,7 +32,7 @@ _SEQUENCE = attrgetter("sequence")
 
 
 class Events:
-    """Entered before it is watched, closed when it is left."""
+    """Write events and pass them on. Entered before it is watched, closed when it is left."""
 
     def __init__(self, store: Store, *, keep: int = KEEP, recent: int = RECENT) -> None:
         self._store = store
@@ -55,21 +55,22 @@ class Events:
         self.close()
 
     def close(self) -> None:
-        """Watchers get what is stored, and end."""
+        """End the watchers, once they have got what is stored."""
         self._closed = True
         self._news.set()
 
     def on_event(self, listener: Callable[[Event], None]) -> None:
-        """Let `listener` hear of every event that this server tells from now on."""
+        """Call `listener` with every event that this server announces from now on."""
         self._told.listen(listener)
 
     async def emit(self, kind: str, subject: str, actor: str = "server", **data: Any) -> Event:
+        """Write an event, and announce it. Raises `StoreUnavailable`."""
         event = await self._store.events.append(kind, subject, actor, data)
         await self.announce(event)
         return event
 
     async def announce(self, event: Event) -> None:
-        """That one was appended, in a transaction which has ended since."""
+        """Pass `event` on to listeners. Call it after the transaction that appended the event was committed."""
         self._last = max(self._last, event.sequence)
         self._told.send(event)
         if event.sequence % PRUNE_EVERY == 0:
@@ -77,7 +78,7 @@ class Events:
                 await self._store.events.prune(self._keep)
 
     async def list(self, since: int = 0, limit: int = 100) -> Page[Event]:
-        """Those above `since`, the oldest first; the cursor of a page is the `since` of the next.
+        """List those above `since`, the oldest first; the cursor of a page is the `since` of the next.
 
         Raises `EventsMissed` where some of those aren't kept any more; 0 asks for all that are kept.
         """
@@ -91,14 +92,14 @@ class Events:
         return page
 
     def watch(self, since: int | None = None) -> AsyncIterator[Event]:
-        """Every event above `since` (None: that happens from this call on), each once, in order, as they come.
+        """Yield every event above `since` (None: that happens from this call on), each once, in order, as they come.
 
         In place of those that aren't kept any more there is one `events.missed`, with the number of the last of them.
         """
         return self._follow(self._last, behind=False) if since is None else self._follow(since, behind=True)
 
     async def _follow(self, since: int, *, behind: bool) -> AsyncIterator[Event]:
-        """`behind`: there may be some above `since` by now."""
+        """Yield the events above `since`. `behind`: there may be some by now, so that the store is read first."""
         if since > self._last:
             # of a state that was since restored to an earlier one, or told by another server a moment ago
             since = min(since, await self._store.events.last())
@@ -134,7 +135,10 @@ class Events:
                 await news.wait()
 
     async def _missed(self, since: int, found: Sequence[Event]) -> int | None:
-        """The number up to which events after `since` were pruned. A gap alone says nothing: numbers can be lost."""
+        """Return the number up to which events after `since` were pruned, None where none was.
+
+        A gap alone says nothing: numbers can be lost.
+        """
         if not found or found[0].sequence == since + 1:
             return None
         # those found were kept when they were read, and may have been pruned since
@@ -168,6 +172,7 @@ class Recent:
         self._since: int | None = None
 
     def add(self, event: Event) -> None:
+        """Add the newest event; one whose number isn't above all before it is ignored."""
         if self._since is None:
             self._since = event.sequence - 1
         if event.sequence <= self._newest:
@@ -177,22 +182,22 @@ class Recent:
             self._since = self._events.popleft().sequence
 
     def leave_out(self, sequence: int) -> None:
-        """There is an event of that number, which isn't held: it begins anew above it."""
+        """Begin anew above this number: there is an event of it, which isn't held."""
         if self._since is None or sequence > self._newest:
             self._events.clear()
             self._since = sequence
 
     def forget(self) -> None:
-        """Some may have passed unheard: it begins anew with the next, of which alone it is known what follows."""
+        """Begin anew with the next event, of which alone it is known what follows: some may have been missed."""
         self._events.clear()
         self._since = None
 
     def knows(self, since: int) -> bool:
-        """Whether all there is above `since` is held, or will be heard."""
+        """Return whether all there is above `since` is held, or will be received."""
         return self._since is not None and self._since <= since
 
     def after(self, since: int) -> Event | None:
-        """The first above `since`; None where there is none yet."""
+        """Return the first above `since`; None where there is none yet."""
         if not self._events or self._newest <= since:
             return None
         return self._events[bisect_right(self._events, since, key=_SEQUENCE)]
@@ -203,6 +208,7 @@ class Recent:
 
 
 def build_missed(since: int, forgotten: int) -> Event:
+    """Build the event that stands for those from `since + 1` to `forgotten`, which aren't kept any more."""
     return Event(
         sequence=forgotten,
         time=datetime.now(UTC),

@@ -9,7 +9,7 @@ from vendetta.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Nodes by the status of their link, engines by provider and state, operations by kind and state.
+    """Count nodes by the status of their link, engines by provider and state, operations by kind and state.
 
     `waiting` are those who wait for a place among the connections, `leased` the uses of one that go on.
     """
@@ -24,6 +24,7 @@ class Figures:
 
 
 async def take_figures(store: Store, pool: Pool) -> Figures:
+    """Count what the store holds and what the pool does now. Raises `StoreUnavailable`."""
     return Figures(
         nodes=await store.nodes.count_by_status(),
         engines=await store.nodes.count_engines(),

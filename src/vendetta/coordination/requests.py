@@ -23,7 +23,7 @@ _SECRET = ("password", "passphrase", "secret", "token", "login")
 
 
 def parse_size(value: object) -> int:
-    """Bytes of `2G`, `512M`, `1.5g`, `1024` or a number. Raises ValueError."""
+    """Return the bytes of `2G`, `512M`, `1.5g`, `1024` or a number. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
@@ -41,7 +41,7 @@ Name = Annotated[str, BeforeValidator(_name)]
 
 
 def _option(value: object) -> object:
-    """Options are text; what YAML and JSON make of `true` and `3` is meant as it is written there."""
+    """Return an option as text: what YAML and JSON make of `true` and `3` is meant as it is written there."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else value
@@ -72,7 +72,7 @@ R = TypeVar("R", bound=Request)
 
 
 def validated(model: type[R], values: Any, *, where: str = "") -> R:
-    """`values` as a `model`. Raises `InvalidInput` that names each path, its value, and what would be right."""
+    """Return `values` as a `model`. Raises `InvalidInput` that names each path, its value, and what would be right."""
     try:
         return model.model_validate(values)
     except ValidationError as exc:
@@ -80,7 +80,7 @@ def validated(model: type[R], values: Any, *, where: str = "") -> R:
 
 
 def invalid(errors: Any, *, known: frozenset[str] = frozenset(), where: str = "") -> InvalidInput:
-    """One error made of pydantic's list of them; `known` are the keys to suggest from."""
+    """Build one error from pydantic's list of them; `known` are the keys to suggest from."""
     problems = []
     for error in errors:
         path = ".".join([*([where] if where else []), *(str(part) for part in error["loc"])])
@@ -101,7 +101,7 @@ def invalid(errors: Any, *, known: frozenset[str] = frozenset(), where: str = ""
 
 
 def _shown(path: str, value: object) -> str:
-    """What was given, but never what may be a secret or hold one."""
+    """Return what was given as text, but never what may be a secret or hold one."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list):
@@ -113,6 +113,7 @@ def _shown(path: str, value: object) -> str:
 
 
 def known_keys(model: type[BaseModel]) -> frozenset[str]:
+    """Return the keys that a model takes, as callers spell them."""
     return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
@@ -350,4 +351,5 @@ class LogsConfig(Request):
 
 
 def build_terminal(request: ExecRequest) -> Terminal | None:
+    """Build the terminal that the request asks for; None where it asks for none."""
     return Terminal(request.columns, request.rows, request.terminal_type) if request.tty else None

@@ -23,21 +23,21 @@ Pause = Callable[[int], float]
 
 
 def is_about_the_link(error: VendettaError) -> bool:
-    """Whether it goes away by itself once the node can be reached again."""
+    """Return whether it goes away by itself once the node can be reached again."""
     if not isinstance(error, LinkError) or isinstance(error, (*HOPELESS, ForwardingRefused)):
         return False
     return bool(error.details.get("link_lost", True))
 
 
 def was_sent(error: VendettaError) -> bool:
-    """Whether the node may have got what was asked of it. Only what `Engines.call` marks is known not to have been."""
+    """Return whether the node may have got what was asked of it; False only for what `Engines.call` marked so."""
     return bool(error.details.get("sent", True))
 
 
 def pause_after(
     error: VendettaError, number: int, *, once: bool, retries: int, pause: Pause = build_pause
 ) -> float | None:
-    """Seconds until the next try after `number` of them; None where there is none. `once`: it must not run twice."""
+    """Return the seconds until the next try after `number` of them; None for no more. `once`: it must not run twice."""
     if once and (was_sent(error) or not isinstance(error, LinkError)):
         return None
     if is_about_the_link(error):
@@ -49,5 +49,5 @@ def pause_after(
 
 
 def is_unknown(error: VendettaError) -> bool:
-    """Whether it leaves open what became of what was asked for."""
+    """Return whether it leaves open what became of what was asked for."""
     return isinstance(error, LinkError | EngineUnavailable) and was_sent(error) and not isinstance(error, HOPELESS)

@@ -15,11 +15,11 @@ from vendetta.store import Store
 class RunningOperations(Protocol):
     @property
     def running(self) -> int:
-        """How many run here now."""
+        """Return how many run here now."""
 
 
 class ServerStatusReader:
-    """`replica` is this server's id among the replicas; the addresses are as they are shown to people."""
+    """Read the server's status. `replica` is this server's id among the replicas; addresses are as shown to people."""
 
     def __init__(
         self,

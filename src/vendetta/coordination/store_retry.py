@@ -18,7 +18,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
 async def retry_while_store_is_down(
     act: Callable[[], Awaitable[T]], *, stopping: Callable[[], bool] = lambda: False
 ) -> T:
-    """What `act` returns or raises; it is called again for as long as the store can't be used.
+    """Return what `act` returns, or raise what it raises; call it again for as long as the store can't be used.
 
     So it must be able to run twice. Raises `StoreUnavailable` once the server is `stopping`.
     """

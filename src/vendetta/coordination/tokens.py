@@ -26,7 +26,10 @@ class Tokens:
         self._events = events
 
     async def create(self, name: str, role: str, actor: str) -> TokenCreated:
-        """Raises `InvalidInput` for an unknown role, `NameTaken` where a valid token has that name."""
+        """Make a token, and return it with its secret.
+
+        Raises `InvalidInput` for an unknown role, `NameTaken` where a valid token has that name.
+        """
         if role not in ROLES:
             raise InvalidInput(f'unknown role "{role}".{nearest(role, ROLES)}', hint=f"Roles: {', '.join(ROLES)}.")
         secret = PREFIX + secrets.token_urlsafe(32)
@@ -36,17 +39,20 @@ class Tokens:
         return TokenCreated(token=token, secret=secret)
 
     async def list(self) -> Sequence[Token]:
-        """The oldest first, revoked ones too."""
+        """List them, the oldest first, revoked ones too."""
         return await self._store.tokens.list()
 
     async def revoke(self, id: str, actor: str) -> Token:
-        """It is refused from now on. Revoked already: stays as it is. Raises `TokenNotFound`."""
+        """Refuse it from now on, and return it. One that is revoked already stays as it is. Raises `TokenNotFound`."""
         token = await self._store.tokens.revoke(id)
         await self._events.emit("token.revoked", token.name, actor, id=id)
         return token
 
     async def authenticate(self, secret: str) -> Token:
-        """Raises `Unauthorized`. Found by its hash, so how long it takes tells nothing about a secret."""
+        """Return the token of that secret. Raises `Unauthorized`.
+
+        It is found by its hash, so how long it takes tells nothing about a secret.
+        """
         token = await self._store.tokens.by_hash(build_hash(secret))
         if token is None or token.revoked_at is not None:
             raise Unauthorized(
@@ -60,5 +66,5 @@ class Tokens:
 
 
 def build_hash(secret: str) -> str:
-    """Not a password's slow hash: the secret is random, and every request is checked."""
+    """Return the secret's hash. It isn't a password's slow one: the secret is random, and every request is checked."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
