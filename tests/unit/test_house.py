@@ -103,7 +103,6 @@ NEVER_LOADED_BY_CLI = (
 LOOKS_PRIVATE = frozenset({"_exit", "_replace"})
 """What the standard library documents: `os._exit`, `namedtuple._replace`."""
 TESTS_THAT_REACH_INSIDE: Mapping[str, str] = {
-    "integration/operations/test_placing.py": "_claim",
     "integration/ssh/test_event_sessions.py": "_engines _pool _sessions _start",
     "integration/ssh/test_host_keys.py": "_ending _send_global_request _update",
     "integration/ssh/test_login.py": "_connection",

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 from tests.integration.api.home import Home
 from tests.testbed import Postgres, TestBed
 
@@ -162,7 +163,7 @@ def test_a_disk_that_is_full(home: Home) -> None:
 
 
 async def test_a_step_that_could_not_be_recorded_is_recorded_when_there_is_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connected: list[sqlite3.Connection] = []
     connect = sqlite3.connect
@@ -181,10 +182,11 @@ async def test_a_step_that_could_not_be_recorded_is_recorded_when_there_is_room(
         work, watch = Work(services, result="noted" * 50_000), services.events.watch()
         operation = await work.submit()
         limit(1)  # which is as many as there are
-        work.go.set()
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while "disk is full" not in caplog.text:
-                await asyncio.sleep(0.05)
+        with capture_logs() as logs:
+            work.go.set()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not any("disk is full" in str(entry.get("reason")) for entry in logs):
+                    await asyncio.sleep(0.05)
         assert (await services.operations.get(operation.id)).state == "running"
         limit(2**30)
         await check_recovery(work, operation, client, watch)

@@ -24,4 +24,4 @@ def test_a_server_starts_on_a_url_alone(home: Home, database_url: str) -> None:
     assert not list(home.path.rglob("*.db"))
     with psycopg.connect(database_url) as connection:
         found = connection.execute("SELECT DISTINCT schemaname FROM pg_tables WHERE tableowner = 'vendetta'").fetchall()
-    assert {name for (name,) in found} == {"public", "vendetta_operations"}
+    assert {name for (name,) in found} == {"public"}

@@ -37,7 +37,8 @@ CREATE FUNCTION note_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE FUNCTION note_operation() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   IF NEW.holder IS NOT DISTINCT FROM OLD.holder THEN
-    INSERT INTO writes VALUES (current_setting('application_name'), 'operation', NEW.id, NEW.holder);
+    INSERT INTO writes SELECT
+      current_setting('application_name'), 'operation', NEW.id, split_part(NEW.holder, '/', 1);
   END IF;
   RETURN NEW;
 END $$;

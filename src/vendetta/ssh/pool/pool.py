@@ -60,6 +60,9 @@ class Pool:
         self._clock = clock
         self._links: dict[str, Link] = {}
         self._breakers: dict[str, Breaker] = {}
+        # of the nodes that people have used, whether they are connected or not: one that made room for somebody in a
+        # hurry gets its place back with its next visit, from those that were only ever watched
+        self._last_used: dict[str, float] = {}
         self._watched: set[str] = set()
         self._turns = asyncio.Semaphore(max(1, room.limit // TURNING))
         self._room = room
@@ -158,6 +161,7 @@ class Pool:
         Callers who wait for its login get `ConnectionLost`.
         """
         self._breakers.pop(node, None)
+        self._last_used.pop(node, None)
         link = self._links.pop(node, None)
         if link is None:
             return
@@ -178,7 +182,7 @@ class Pool:
     async def _using(self, node: str, *, watching: bool = False) -> AsyncIterator[Link]:
         if self._draining:
             raise Busy(f"connect to node {node}: the server is stopping", node=node)
-        link = self._links.setdefault(node, Link(node))
+        link = self._links.setdefault(node, Link(node, last_used=self._last_used.get(node, 0.0)))
         link.users += 1
         link.watchers += watching
         self._leases += 1
@@ -190,7 +194,7 @@ class Pool:
             self._leases -= 1
             link.last_active = self._clock()
             if not watching:
-                link.last_used = link.last_active
+                link.last_used = self._last_used[link.node] = link.last_active
             self._after_use(link)
 
     def _after_use(self, link: Link) -> None:

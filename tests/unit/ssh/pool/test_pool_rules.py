@@ -362,6 +362,28 @@ async def test_a_visit_doesnt_count_as_use(build: Callable[..., Pool], clock: Cl
         assert len(pool) == 3
 
 
+async def test_one_that_made_room_for_somebody_in_a_hurry_gets_its_place_back(
+    build: Callable[..., Pool], clock: Clock
+) -> None:
+    """All others were being looked at just then: what people use doesn't become what is only looked at by that."""
+    async with build(max_connections=3) as pool:
+        clock.now += 1
+        await pool.connect(at("used"))
+        async with pool.visit(at("one")), pool.visit(at("two")):
+            clock.now += 1
+            await pool.connect(at("urgent"))
+        assert pool.connection("used") is None
+        for node in ("used", "one", "two"):
+            clock.now += 1
+            await visit(pool, node)
+        assert [pool.connection(node) is not None for node in ("used", "urgent", "one", "two")] == [
+            True,
+            True,
+            False,
+            True,
+        ]
+
+
 async def test_a_visit_under_way_is_not_ended_for_room(build: Callable[..., Pool]) -> None:
     async with build(max_connections=1, room_seconds=0.01) as pool, pool.visit(at("a")) as visited:
         with pytest.raises(Busy):
