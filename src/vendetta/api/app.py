@@ -31,7 +31,7 @@ from .services import Services
 
 
 def create_app(services: Services, metrics: Metrics) -> FastAPI:
-    """The HTTP side of the services, which are there already and stay when it goes."""
+    """Make the HTTP side of the services, which are there already and stay when it goes."""
     app = FastAPI(
         title="Vendetta",
         version=__version__,

@@ -41,7 +41,7 @@ class Identity:
 
 
 async def identify(connection: HTTPConnection, tokens: Tokens) -> Caller:
-    """Raises `Unauthorized`, `Forbidden`."""
+    """Return who asks. Raises `Unauthorized`, `Forbidden`."""
     peer = connection.scope.get("client")
     if peer and peer[0].startswith(LOCAL):
         return Caller(peer[0], "admin")

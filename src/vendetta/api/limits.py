@@ -9,7 +9,7 @@ MOST_CONNECTIONS = 20_000
 
 
 def raise_file_limit() -> None:
-    """As far as it may go by itself: the usual soft limit, for programs that use select(2), is 1024."""
+    """Raise the limit of open files as far as it may go: the usual soft one, for programs of select(2), is 1024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

@@ -11,7 +11,7 @@ from vendetta.private_socket import BACKLOG, listen_privately
 
 @contextmanager
 def listen_on_socket(path: Path) -> Iterator[socket.socket]:
-    """Private, and removed in the end. Raises `InvalidInput`."""
+    """Listen on a private unix socket, removed in the end. Raises `InvalidInput`."""
     with listen_privately(path) as sock:
         try:
             yield sock
@@ -21,7 +21,7 @@ def listen_on_socket(path: Path) -> Iterator[socket.socket]:
 
 @contextmanager
 def listen_on_tcp(address: str) -> Iterator[socket.socket]:
-    """`host:port`, `[IPv6]:port`; port 0 is a free one. Raises `InvalidInput` where that can't be had."""
+    """Listen on `host:port` or `[IPv6]:port`; port 0 is a free one. Raises `InvalidInput` where that can't be had."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -36,7 +36,7 @@ def listen_on_tcp(address: str) -> Iterator[socket.socket]:
 
 
 def describe(sock: socket.socket) -> str:
-    """As a client names it: `unix:///path`, `http://host:port`."""
+    """Return the address as a client names it: `unix:///path`, `http://host:port`."""
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return f"unix://{name}"

@@ -20,7 +20,7 @@ QUIET = ("asyncssh", "uvicorn", "sqlalchemy", "alembic", "asyncio")
 
 
 def parse_level(text: str) -> int:
-    """Raises `InvalidInput`."""
+    """Return the level of this name. Raises `InvalidInput`."""
     if text.lower() not in LEVELS:
         raise InvalidInput(
             f'{LEVEL_VARIABLE}: unknown level "{text}".{nearest(text.lower(), LEVELS)}',
@@ -60,7 +60,7 @@ def configure(level: int = logging.INFO) -> None:
 
 
 def hide_secrets(_logger: Any, _method: str, record: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """By name of the field, however deep."""
+    """Hide secrets by the name of the field, however deep."""
     return {name: _hidden(name, value) for name, value in record.items()}
 
 

@@ -29,7 +29,7 @@ LONG_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 18
 
 
 class Metrics:
-    """One registry an app, so that several live side by side. It listens to the server (`services.Listener`)."""
+    """The metrics of one app, in a registry of its own, so that several live side by side. A `services.Listener`."""
 
     content_type = CONTENT_TYPE_LATEST
 

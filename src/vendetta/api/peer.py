@@ -20,7 +20,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 def peer_of(transport: asyncio.BaseTransport) -> tuple[str, int] | None:
-    """`("uid:1000", 0)` on a unix socket; None elsewhere."""
+    """Return who is at the other end of a unix socket (`("uid:1000", 0)`); None elsewhere."""
     sock = transport.get_extra_info("socket")
     if sock is None or sock.family != socket.AF_UNIX:
         return None
@@ -29,12 +29,12 @@ def peer_of(transport: asyncio.BaseTransport) -> tuple[str, int] | None:
 
 
 def may_enter(peer: tuple[str, int] | None) -> bool:
-    """Of local users, this one and root alone, whatever the mode of the socket says."""
+    """Whether a local user may enter: this one and root alone, whatever the mode of the socket says."""
     return peer is None or peer[0] in (f"{LOCAL}{os.geteuid()}", f"{LOCAL}0")
 
 
 def gone(connection: HTTPConnection) -> asyncio.Event:
-    """Set once the caller's WebSocket is lost, also while nobody reads from it."""
+    """Return an event that is set once the caller's WebSocket is lost, also while nobody reads from it."""
     event: asyncio.Event = connection.state.gone
     return event
 

@@ -35,7 +35,7 @@ CHANNELS = {"stdout": b"\x01", "stderr": b"\x02"}
 async def serve_process(
     websocket: WebSocket, services: Services, run: Callable[[ExecRequest], AbstractAsyncContextManager[Process]]
 ) -> None:
-    """The first message is the request; then the process's streams, until it ends or the caller is gone."""
+    """Serve a process: the first message is the request; then come its streams, until it ends or the caller is gone."""
 
     async def work() -> None:
         request = validated(ExecRequest, await receive_object(websocket))
@@ -64,7 +64,7 @@ async def serve_port(
 async def serve(
     websocket: WebSocket, services: Services, work: Callable[[], Coroutine[Any, Any, None]], *, then: str
 ) -> None:
-    """Runs `work` on an accepted WebSocket until it ends, the caller is gone or the server stops.
+    """Run `work` on an accepted WebSocket until it ends, the caller is gone or the server stops.
 
     What it raises is the last thing said. `then` is what the caller can do where the server stops.
     """
@@ -94,7 +94,7 @@ async def end_with(websocket: WebSocket, error: VendettaError) -> None:
 
 
 async def feed_process(websocket: WebSocket, process: Process) -> None:
-    """Until the caller is gone."""
+    """Pass the caller's messages to the process until the caller is gone."""
     while True:
         message = await receive(websocket)
         if isinstance(message, bytes):
@@ -122,7 +122,7 @@ async def tell_process(websocket: WebSocket, process: Process) -> None:
 
 
 async def feed_stream(websocket: WebSocket, stream: Stream) -> None:
-    """Until the caller has sent its end."""
+    """Pass the caller's bytes to the stream until the caller has sent its end."""
     while isinstance(message := await receive(websocket), bytes):
         with dropping():
             await stream.write(message)
@@ -140,13 +140,13 @@ async def tell_stream(websocket: WebSocket, stream: Stream) -> None:
 
 @contextmanager
 def dropping() -> Iterator[None]:
-    """What the other side takes no more is dropped: reading on tells how it ended, and what it said before."""
+    """Drop what the other side takes no more: reading on tells how it ended, and what it said before."""
     with suppress(LinkError, ConnectionError):
         yield
 
 
 async def all_to_end(*tasks: asyncio.Task[None]) -> None:
-    """Or one to fail; the rest is cancelled."""
+    """Wait for all to end, or one to fail; cancel the rest."""
     try:
         await asyncio.gather(*tasks)
     finally:
@@ -154,7 +154,7 @@ async def all_to_end(*tasks: asyncio.Task[None]) -> None:
 
 
 async def first_to_end(main: asyncio.Task[None], *others: asyncio.Task[None]) -> None:
-    """Waits for `main`, or for another to fail; the rest is cancelled."""
+    """Wait for `main` to end, or another to fail; cancel the rest."""
     tasks = {main, *others}
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -167,7 +167,7 @@ async def first_to_end(main: asyncio.Task[None], *others: asyncio.Task[None]) ->
 
 
 async def receive(websocket: WebSocket) -> bytes | dict[str, Any]:
-    """Raises `WebSocketDisconnect` once the caller is gone."""
+    """Return the next message. Raises `WebSocketDisconnect` once the caller is gone."""
     message = await websocket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1000))

@@ -10,13 +10,13 @@ from vendetta.coordination.requests import known_keys
 
 
 def known_beside(connection: HTTPConnection, error: Mapping[str, Any]) -> frozenset[str]:
-    """The keys of the object in the body where pydantic found one too many; none where that isn't told."""
+    """Return the keys of the object in the body where pydantic found one too many; none where that isn't told."""
     field = getattr(connection.scope.get("route"), "body_field", None)
     return known_at(field.field_info.annotation, error["loc"][1:-1]) if field else frozenset()
 
 
 def known_at(annotation: Any, path: Sequence[str | int]) -> frozenset[str]:
-    """The keys of the model that `path` leads to, from a type that holds it: `list[Model]`, `Model | None`, …"""
+    """Return the keys of the model that `path` leads to, from a type that holds it: `list[Model]`, `Model | None`, …"""
     model = _model_in(annotation)
     if model is None:
         return frozenset()

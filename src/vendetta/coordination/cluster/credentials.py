@@ -65,7 +65,7 @@ class Credentials:
             await cancel_and_wait(self._task)
 
     async def settled(self) -> None:
-        """Returns when every host key that was accepted or forgotten here is written.
+        """Return when every host key that was accepted or forgotten here is written.
 
         Raises `StoreUnavailable` while that can't be: it is written once the database is back.
         """
@@ -82,7 +82,7 @@ class Credentials:
             await cancel_and_wait(written, down)
 
     async def pull(self) -> bool:
-        """Takes over what other replicas have changed; whether that changes anything here."""
+        """Take over what other replicas have changed. Return whether that changes anything here."""
         if not self._store.shared:
             return False
         await self.settled()
@@ -96,7 +96,7 @@ class Credentials:
         return changed
 
     async def own_key(self) -> Key:
-        """The key that is put onto nodes, made where there is none: the same whichever replica is asked first."""
+        """Return the key that is put onto nodes, made where there is none: the same whichever replica is asked."""
         await self.pull()
         key = await self._keys.own()
         await self.share_keys()
@@ -104,7 +104,7 @@ class Credentials:
         return await self._keys.own() if self._store.shared else key
 
     async def share_keys(self) -> None:
-        """What was done to the files of the server's own keys is done everywhere."""
+        """Do everywhere what was done to the files of the server's own keys."""
         if not self._store.shared:
             return
         async with self._turn:

@@ -20,7 +20,7 @@ class Descriptions:
         return [self.get(kind) for kind in self._registry.kinds]
 
     def get(self, kind: str) -> ProviderDescription:
-        """Raises `UnknownProvider`."""
+        """Return the description of a provider. Raises `UnknownProvider`."""
         powers = self._registry.capabilities(kind)
         options, lacks = self._registry.options(kind), self._registry.lacks(kind)
         return ProviderDescription(
@@ -58,7 +58,7 @@ def build_options_schema(options: Sequence[Option]) -> dict[str, Any]:
 
 
 def build_option_schema(option: Option) -> dict[str, Any]:
-    """Values are text; what stands for a boolean or a number may be one as well."""
+    """Return an option's JSON Schema. Values are text; what stands for a boolean or a number may be one as well."""
     types: dict[str, Any] = {"boolean": ["boolean", "string"], "number": ["number", "string"]}
     schema: dict[str, Any] = {"type": types.get(option.type, "string"), "description": option.description}
     if option.choices:

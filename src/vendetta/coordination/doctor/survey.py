@@ -61,7 +61,7 @@ NOISE_BYTES = 2000
 
 @dataclass(slots=True)
 class Survey:
-    """`facts` are what the script told, `noise` what was written before it began, by the login shell's files.
+    """What a node said of itself: `facts` from the script, `noise` what the login shell's files wrote before it began.
 
     `arrived_at` is when its clock was told, by ours. `exit_status` is None where it had to be given up.
     """
@@ -78,7 +78,7 @@ class Survey:
         return "begin" in self.facts
 
     def one(self, key: str) -> str | None:
-        """The value of a fact that is told once; None where it wasn't."""
+        """Return the value of a fact that is told once; None where it wasn't."""
         return self.facts[key][0] if key in self.facts else None
 
     def number(self, key: str) -> int | None:
@@ -87,7 +87,7 @@ class Survey:
 
 
 async def take(connection: Connection, survey: Survey, seconds: float) -> None:
-    """Fills `survey` with what comes within that time. Raises `LinkError`."""
+    """Fill `survey` with what comes within that time. Raises `LinkError`."""
     reader = Reader(survey)
     try:
         with suppress(TimeoutError):
@@ -123,7 +123,7 @@ class Reader:
             self._pending = b""
 
     def finish(self) -> None:
-        """No more will come."""
+        """End the reading: where the script never began, what is left is noise."""
         if self._pending and not self._survey.begun:
             self._note(self._pending)
 

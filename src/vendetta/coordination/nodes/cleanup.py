@@ -32,7 +32,10 @@ class Cleanup:
         return {"node.cleanup": self._clean}
 
     async def list(self, node: str, provider: str | None = None) -> Sequence[Belonging]:
-        """Of one technology, or of all that run there. Raises `NodeNotFound`, `UnknownProvider`, `Unsupported`."""
+        """List what is left on the node, of one technology or of all that run there.
+
+        Raises `NodeNotFound`, `UnknownProvider`, `Unsupported`.
+        """
         found: list[Belonging] = []
         for kind in [provider] if provider else await self._engines.able(node, "belongings"):
             # the node before the records: whatever it tells of has had its record by then
@@ -44,7 +47,7 @@ class Cleanup:
         return found
 
     async def submit(self, ask: Ask, node: str, request: NodeCleanupRequest) -> Operation:
-        """The operation's result is a `CleanupResult`. Raises `NodeNotFound`, `UnknownProvider`."""
+        """Submit the clean-up. Its result is a `CleanupResult`. Raises `NodeNotFound`, `UnknownProvider`."""
         await self._store.nodes.get(node)
         if request.provider is not None:
             self._engines.registry.check(request.provider)
@@ -109,5 +112,5 @@ class Cleanup:
 
 
 def is_in_use(belonging: Belonging, workspaces: Collection[str]) -> bool:
-    """An image was given to the node on purpose, whether a workspace is made of it yet or not."""
+    """Whether it is in use: of a known workspace, or an image, which was put on the node on purpose."""
     return belonging.kind == "image" or belonging.workspace in workspaces

@@ -67,14 +67,14 @@ class Draining:
         return {"node.drain": self._drain, "node.undrain": self._undrain}
 
     async def submit(self, ask: Ask, node: str, request: DrainRequest) -> Operation:
-        """The operation's result is a `DrainResult`. Raises `NodeNotFound`.
+        """Submit the drain. Its result is a `DrainResult`. Raises `NodeNotFound`.
 
         Where a workspace is left the operation fails, and `details["workspaces"]` of its error are what came of each.
         """
         return await self._submit(ask, "node.drain", node, request)
 
     async def undrain(self, ask: Ask, node: str, request: NoConfig = NO_CONFIG) -> Operation:
-        """The same, for the way back. Raises `NodeNotFound`."""
+        """Submit the way back, with the same result and failure. Raises `NodeNotFound`."""
         return await self._submit(ask, "node.undrain", node, request)
 
     async def _submit(self, ask: Ask, kind: str, node: str, request: Request) -> Operation:
@@ -82,7 +82,7 @@ class Draining:
         return await self._operations.submit(ask, kind, node, request.build_input())
 
     async def plan(self, node: str, request: DrainRequest) -> DrainResult:
-        """What a drain would do with each workspace, and where it would go. Raises `NodeNotFound`."""
+        """Tell what a drain would do with each workspace, and where it would go. Raises `NodeNotFound`."""
         await self._store.nodes.get(node)
         workspaces = await self._store.workspaces.all(node=node)
         if not request.move:

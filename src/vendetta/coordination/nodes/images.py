@@ -41,7 +41,7 @@ class Images:
         self._uploads.sweep({(await self._store.operations.input(one.id))["file"] for one in pushes})
 
     async def list(self, node: str, provider: str | None) -> Sequence[Image]:
-        """Those of one technology, or of all that run on the node. Raises `NodeNotFound`, `Unsupported`."""
+        """List the images of one technology, or of all that run on the node. Raises `NodeNotFound`, `Unsupported`."""
         found: list[Image] = []
         for kind in [provider] if provider else await self._engines.able(node, "images"):
             images = await self._engines.call(
@@ -51,7 +51,7 @@ class Images:
         return found
 
     async def push(self, ask: Ask, request: ImageRequest, content: AsyncIterator[bytes]) -> Operation:
-        """`content` is a file that holds an image. The operation's result is the `Image`."""
+        """Submit that `content`, a file that holds an image, is put on the node. Its result is the `Image`."""
         given = await self._build_input(request)
         file = await self._uploads.take(content, ask.key)
         operation = await self._operations.submit(ask, "image.push", request.node, {**given, "file": file})
@@ -60,7 +60,7 @@ class Images:
         return operation
 
     async def pull(self, ask: Ask, request: ImageRequest) -> Operation:
-        """The operation's result is the `Image`."""
+        """Submit that the node fetches the image. The operation's result is the `Image`."""
         given = await self._build_input(request)
         return await self._operations.submit(ask, "image.pull", request.node, given)
 
@@ -84,9 +84,10 @@ class Images:
         platform: str | None,
         deadline_seconds: float | None = None,
     ) -> AsyncIterator[BuildNews]:
-        """What the builder says, then how it ended. `context` is a tar of a folder. Closed early, the build ends.
+        """Build an image; yield what the builder says, then how it ended. `context` is a tar of a folder.
 
-        It ends too, with `DeadlineExceeded`, `deadline_seconds` after all of the folder was there.
+        Closed early, the build ends. It ends too, with `DeadlineExceeded`, `deadline_seconds` after all of the folder
+        was there.
         """
         kind = await self._engines.choose(node, provider, "build")
         upload = await self._uploads.take(context)

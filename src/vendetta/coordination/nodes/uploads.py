@@ -11,7 +11,7 @@ from vendetta.errors import OutOfResources
 
 
 class Uploads:
-    """In a folder of the server's alone, each under a name that tells nothing."""
+    """Files that were sent, in a folder of the server's alone, each under a name that tells nothing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -20,7 +20,7 @@ class Uploads:
         return self._folder / name
 
     async def take(self, content: AsyncIterator[bytes], key: str | None = None) -> str:
-        """Its name, once all of it is there. The same key again: the same name. Raises `OutOfResources`."""
+        """Keep `content`; return its name once all is there. The same key: the same name. Raises `OutOfResources`."""
         await asyncio.to_thread(self._folder.mkdir, mode=0o700, parents=True, exist_ok=True)
         name = hashlib.sha256(key.encode()).hexdigest() if key else uuid.uuid4().hex
         # beside it first: one of the same key may be read just now
@@ -44,7 +44,7 @@ class Uploads:
         self.path(name).unlink(missing_ok=True)
 
     def sweep(self, needed: Collection[str]) -> None:
-        """Removes what nobody waits for: a server ended in the middle."""
+        """Remove every file that isn't `needed`: a server that was ended in the middle leaves some."""
         for path in self._folder.glob("*"):
             if path.name not in needed:
                 path.unlink(missing_ok=True)

@@ -17,9 +17,9 @@ LOOK_SECONDS, PATIENCE_SECONDS = 1.0, 10.0
 
 
 async def after_first_connect(store: Store, place: Callable[[], Awaitable[T]]) -> T:
-    """What `place` returns or raises; again while a node that `choose` refused is only being tried for the first time.
+    """Return or raise what `place` does; call it again while a node that `choose` refused connects for the first time.
 
-    For a while: one that doesn't answer may take longer than anybody should wait.
+    Waits PATIENCE_SECONDS at most: a node that doesn't answer may take longer than anybody should wait.
     """
     heard = asyncio.Event()
 
@@ -47,5 +47,5 @@ async def after_first_connect(store: Store, place: Callable[[], Awaitable[T]]) -
 
 
 def may_be_here(node: Node) -> bool:
-    """It has been reached since, or is being tried for the first time: where that failed it would be said why."""
+    """Whether the node is connected by now, or is tried for the first time: once that has failed there is a reason."""
     return node.status == "connected" or (node.status == "connecting" and node.reason is None)

@@ -152,7 +152,7 @@ class Lifecycle:
     async def settle(
         self, steps: Steps, verb: str, act: Callable[[Provider, str], Awaitable[None]], doing: str | None = None
     ) -> Result:
-        """One call of the provider, then a look at what is true. The state is what it was meanwhile."""
+        """Run a change as one call of the provider, then look at what is true. The state stays as it was meanwhile."""
 
         async def call(name: str) -> None:
             workspace = await self._store.workspaces.get(name)
@@ -308,5 +308,5 @@ class Lifecycle:
 
 
 def describe(seen: Result) -> str:
-    """What a workspace is found to be after an operation on it failed."""
+    """Say in which state the workspace was found after an operation on it failed."""
     return f"{seen['name']} is {seen['state']} now"

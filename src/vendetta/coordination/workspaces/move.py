@@ -43,7 +43,7 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`running` is what it was when the move began."""
+    """A move as it was planned: `running` is whether the workspace ran when the move began."""
 
     source: str
     destination: str
@@ -71,7 +71,10 @@ class Moves:
         return {KIND: self._move}
 
     async def submit(self, ask: Ask, name: str, request: MoveRequest) -> Operation:
-        """Its result is a `MoveResult`. Raises `WorkspaceNotFound`, `NodeNotFound`, `WrongState` (it is cordoned)."""
+        """Submit the move. Its result is a `MoveResult`.
+
+        Raises `WorkspaceNotFound`, `NodeNotFound`, `WrongState` (the node is cordoned).
+        """
         if not await self._operations.known(ask.key):
             await self._store.workspaces.get(name)
             if request.node is not None:
@@ -79,7 +82,7 @@ class Moves:
         return await self._operations.submit(ask, KIND, name, request.build_input())
 
     async def check(self, workspace: Workspace) -> None:
-        """Raises `Unsupported`, `InstanceNotFound` or whatever else keeps it from being moved, without a change."""
+        """Raise `Unsupported`, `InstanceNotFound` or whatever else keeps it from being moved, without a change."""
         await self._engines.call(
             workspace.node,
             workspace.provider,
@@ -130,7 +133,7 @@ class Moves:
     async def place(
         self, workspace: Workspace, node: str | None, labels: dict[str, str], promised: dict[str, Any]
     ) -> str:
-        """The node that it goes to. Raises `NodeNotFound`, `WrongState`, `InvalidInput`, `OutOfResources`."""
+        """Return the node that it goes to. Raises `NodeNotFound`, `WrongState`, `InvalidInput`, `OutOfResources`."""
         return await after_first_connect(self._store, lambda: self._choose(workspace, node, labels, promised))
 
     async def _choose(

@@ -12,9 +12,9 @@ AT_ONCE = 8
 
 
 class NodeSlots:
-    """A place for each change that an engine is to make; the rest wait, in the order in which they came.
+    """Slots of each node: one for each change that its engine makes at once; the rest wait, in the order they came in.
 
-    Nodes don't wait for each other. Whoever holds a place asks for no second one.
+    Nodes don't wait for each other. A caller that holds a slot must not ask for a second one.
     """
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
@@ -23,7 +23,7 @@ class NodeSlots:
 
     @asynccontextmanager
     async def on(self, node: str, tell: Callable[[Progress], None]) -> AsyncIterator[None]:
-        """`tell` hears where there is no place yet."""
+        """Hold a slot of the node, waiting for one. `tell` is called with a message where none is free yet."""
         places = self._nodes.get(node)
         if places is None:
             places = self._nodes[node] = asyncio.Semaphore(self._at_once)

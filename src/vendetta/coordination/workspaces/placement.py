@@ -23,7 +23,7 @@ def choose(
     spec: InstanceSpec,
     labels: Mapping[str, str],
 ) -> Node:
-    """The fitting node with the most room: the most memory not promised, then the fewest workspaces, then the name.
+    """Return the fitting node with the most room: the most memory not promised, the fewest workspaces, then the name.
 
     Raises `InvalidInput` where no node carries the labels, `OutOfResources` where none of those fits; its
     `details["nodes"]` says why for each.
@@ -57,7 +57,7 @@ def choose(
 
 
 def check_open(node: Node) -> None:
-    """For a node that somebody names. Raises `WrongState` where it is cordoned: to name it doesn't open it."""
+    """Raise `WrongState` where a node that was asked for by name is cordoned: to name it doesn't open it."""
     if node.cordoned:
         raise WrongState(
             f"node {node.name} is cordoned: nothing new is placed on it",
@@ -67,7 +67,7 @@ def check_open(node: Node) -> None:
 
 
 def build_room(node: Node, promised: Committed) -> Room | None:
-    """None where the node's resources aren't known."""
+    """Return what of the node's resources isn't promised; None where its resources aren't known."""
     if node.resources is None:
         return None
     return Room(

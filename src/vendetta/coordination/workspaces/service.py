@@ -67,7 +67,7 @@ class Workspaces:
 
     @asynccontextmanager
     async def exec(self, name: str, request: ExecRequest) -> AsyncIterator[Process]:
-        """A process in the workspace. An empty `argv` is a login shell, whichever the image has."""
+        """Start a process in the workspace. An empty `argv` is a login shell, whichever the image has."""
         async with self._provider(name) as provider:
             process = await provider.exec(
                 name,
@@ -84,7 +84,7 @@ class Workspaces:
 
     @asynccontextmanager
     async def console(self, name: str, terminal: Terminal) -> AsyncIterator[Process]:
-        """The workspace's own console: what it shows as it boots, and its login."""
+        """Open the workspace's own console: what it shows as it boots, and its login."""
         async with self._provider(name) as provider:
             process = await require(provider, Console).open_console(name, terminal)
             try:
@@ -110,7 +110,7 @@ class Workspaces:
             return await require(provider, Snapshots).list_snapshots(name)
 
     async def stat_path(self, name: str, path: str) -> PathStat:
-        """Raises `PathNotFound`."""
+        """Return what stands at `path`. Raises `PathNotFound`."""
         async with self._provider(name) as provider:
             found = await require(provider, Files).stat_path(name, path)
         if found is None:
@@ -130,7 +130,7 @@ class Workspaces:
 
     @asynccontextmanager
     async def dial(self, name: str, port: int) -> AsyncIterator[Stream]:
-        """A TCP stream to a port inside."""
+        """Open a TCP stream to a port inside; it is closed in the end."""
         async with self._provider(name) as provider:
             stream = await provider.dial(name, port)
             try:
