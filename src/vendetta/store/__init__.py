@@ -26,7 +26,7 @@ from .nodes import Nodes
 from .operations import Operations
 from .replicas import Peer, Replicas
 from .rows import Page
-from .schema import HEAD, current_version, upgrade
+from .schema import HEAD, current_version, prepare
 from .steps import STEPS_VERSION, OperationSteps, Outcome, number_step
 from .tables import properties
 from .tokens import Tokens
@@ -171,7 +171,7 @@ class Store:
             async with self._database.write(in_time=False) as connection:
                 # of several servers that start at once one migrates; the others wait, and find nothing to do
                 await hold(connection, "schema")
-                await connection.run_sync(upgrade, describe_location(self.location))
+                await connection.run_sync(prepare, describe_location(self.location))
 
     async def _identify(self) -> str:
         if known := await self._known_id():

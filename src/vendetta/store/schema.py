@@ -1,15 +1,24 @@
-"""Brings a database to the schema that this program knows. The migrations themselves are in `migrations/`."""
+"""Bring a database to the schema that this program knows. The migrations themselves are in `migrations/`."""
 
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, text
 
 from vendetta.errors import Unsupported
+
+from .tables import metadata
 
 HEAD = "0009"
 """The newest migration. Known without alembic, whose import takes longer than everything else here together."""
 
 VERSION_TABLE = "schema_version"
+_VERSION = Table(
+    VERSION_TABLE,
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
+"""As alembic makes it, which reads and writes it from the first migration on that comes later."""
 
 
 def current_version(connection: Connection) -> str | None:
@@ -18,6 +27,28 @@ def current_version(connection: Connection) -> str | None:
         return None
     version: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
     return version
+
+
+def prepare(connection: Connection, location: str) -> None:
+    """Make the tables of a new database, or run the migrations that one is missing, in the caller's transaction.
+
+    Raises `Unsupported` for a database of a newer program.
+    """
+    if current_version(connection) is None:
+        create(connection)
+    else:
+        upgrade(connection, location)
+
+
+def create(connection: Connection) -> None:
+    """Make all tables as they are now in a database that has none, without alembic: that takes as long as all the rest.
+
+    A test compares what comes of it with what the migrations make.
+    """
+    # not `checkfirst`: tables of somebody else that have our names are an error, not ours
+    metadata.create_all(connection, checkfirst=False)
+    _VERSION.create(connection)
+    connection.execute(insert(_VERSION).values(version_num=HEAD))
 
 
 def upgrade(connection: Connection, location: str, to: str = "head") -> None:

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -7,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, bindparam, create_engine, text
 from tests.unit.store.samples import LONG_AGO, make_node, make_workspace
 
 import vendetta.store
@@ -15,7 +17,7 @@ from vendetta.errors import Unsupported
 from vendetta.models import InstanceSpec
 from vendetta.store import Committed, Store
 from vendetta.store.database import Database
-from vendetta.store.schema import HEAD, VERSION_TABLE, upgrade
+from vendetta.store.schema import HEAD, VERSION_TABLE, current_version, prepare, upgrade
 from vendetta.store.tables import UtcDateTime, metadata
 
 
@@ -28,17 +30,41 @@ async def test_what_is_stored_outlives_the_store(state_file: str) -> None:
         assert store.server_id == server_id
 
 
-async def test_the_migrations_make_exactly_the_tables(store: Store, state_file: str) -> None:
+@pytest.mark.parametrize("migrated", [False, True])
+async def test_a_new_database_and_a_migrated_one_have_exactly_the_tables(state_file: str, migrated: bool) -> None:
     def compare(connection: Connection) -> object:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         return compare_metadata(context, metadata)
 
     database = Database(state_file)
     try:
+        async with database.write() as connection:
+            await connection.run_sync(upgrade if migrated else prepare, state_file)
         async with database.read() as connection:
             assert await connection.run_sync(compare) == []
+            assert await connection.run_sync(current_version) == HEAD
     finally:
         await database.close()
+
+
+def test_a_new_database_is_as_a_migrated_one(tmp_path: Path) -> None:
+    """In what a comparison of tables leaves out too: defaults, keys, indices with a condition, computed columns."""
+
+    def describe(path: str, make: Callable[[Connection, str], None]) -> dict[str, str]:
+        with create_engine(f"sqlite:///{path}").begin() as connection:
+            make(connection, path)
+            rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
+            columns = {
+                name: str(
+                    sorted(str(tuple(row)[1:]) for row in connection.execute(text(f"PRAGMA table_xinfo({name})")))
+                )
+                for name, sql in rows
+                if sql.startswith("CREATE TABLE")
+            }
+        # columns by what they are, whatever their order; indices as they were written
+        return columns | {name: sql for name, sql in rows if "INDEX" in sql.split("(")[0]}
+
+    assert describe(str(tmp_path / "new.db"), prepare) == describe(str(tmp_path / "old.db"), upgrade)
 
 
 async def test_workspaces_of_an_older_schema_stay_as_they_are_and_count(state_file: str) -> None:
