@@ -1,4 +1,4 @@
-"""One thing that happens, and those who hear of it: every list of listeners is a `Signal`."""
+"""Signals: a thing that happens, and the listeners that are called with it."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -11,14 +11,14 @@ log = structlog.get_logger(__name__)
 
 
 class Signal(Generic[T]):
-    """Call those who listen at once, in the order in which they came. They must not wait."""
+    """Call listeners in the order in which they came, within `send`. They must not wait. `name` is for the log."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._listeners: list[Callable[[T], object]] = []
 
     def listen(self, listener: Callable[[T], object]) -> Callable[[], None]:
-        """Call `listener` with each value from now on. Returns what ends that; to call it again does nothing."""
+        """Call `listener` with each value from now on. Returns the function that ends that, and may be called twice."""
         self._listeners.append(listener)
 
         def stop() -> None:
@@ -28,7 +28,7 @@ class Signal(Generic[T]):
         return stop
 
     def send(self, value: T) -> None:
-        """Call everybody who listens now with `value`. One that raises is logged, and keeps it from nobody else."""
+        """Call every listener with `value`. What one raises is logged, and the others are called all the same."""
         for listener in list(self._listeners):
             try:
                 listener(value)

@@ -111,7 +111,7 @@ TESTS_THAT_REACH_INSIDE: Mapping[str, str] = {
     "integration/store/test_keeping_up.py": "_backend _database _engine _listening",
     "integration/store/test_postgresql.py": "_database",
     "unit/client/test_state_archive.py": "_copy",
-    "unit/coordination/monitoring/test_arrivals.py": "_tell",
+    "unit/coordination/monitoring/test_arrivals.py": "_deliver",
     "unit/coordination/test_events_model.py": "_database _last",
     "unit/coordination/test_keeping_up.py": "_backend _database _engine",
     "unit/providers/docker/test_podman.py": "_ask_version",

@@ -192,7 +192,7 @@ class LinkParts:
 async def open_links(
     stack: AsyncExitStack, store: Store, cluster: ClusterParts, ssh: SshParts, config: ServerConfig
 ) -> LinkParts:
-    """Open the way to the nodes: the pool of connections, what is told of them, and the engines behind them."""
+    """Open the way to the nodes: the pool of connections, the status of the links, and the engines behind them."""
     status = await stack.enter_async_context(LinkStatus(store, cluster.events, cluster.node_assignment))
     pool = await stack.enter_async_context(
         Pool(
@@ -210,10 +210,10 @@ async def open_links(
 
 
 def build_operations(stack: AsyncExitStack, store: Store, cluster: ClusterParts, links: LinkParts) -> Operations:
-    """Make the operations, which hear of every link that opens and of every event. They aren't begun by that."""
+    """Make the operations, which are called with every link that opens and every event. They are not begun yet."""
     operations = Operations(store, cluster.events, group=cluster.membership if store.shared else None)
     links.status.opened.listen(operations.waiting.back)
-    stack.callback(store.news.listen(EVENTS, operations.waiting.hear))
+    stack.callback(store.news.listen(EVENTS, operations.waiting.on_event))
     return operations
 
 
@@ -367,8 +367,9 @@ def build_doctor(store: Store, links: LinkParts, ssh: SshParts) -> Doctor:
 
 
 def listen(events: Events, monitor: Monitor, listener: Listener) -> None:
-    events.on_event(listener.told)
-    monitor.round_trip.listen(listener.round_trip)
+    """Call the listener with every event, and with every round trip to a node."""
+    events.on_event(listener.on_event)
+    monitor.round_trip.listen(listener.on_round_trip)
 
 
 def build_registry() -> Registry:

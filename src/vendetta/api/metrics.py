@@ -64,20 +64,24 @@ class Metrics:
         self._held = {field: Gauge(f"vendetta_{field}", text, registry=registry) for field, text in HELD.items()}
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        # whoever calls may call it anything
+        """Count a request, and the seconds until its answer began."""
+        # a client may send any method
         self._requests.labels(method if method in METHODS else "other", route, status).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def told(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
+        """Count the event, and the seconds that an operation took where it says so."""
         self._events.labels(event.kind).inc()
         if (seconds := event.data.get("seconds")) is not None and event.kind.startswith("operation."):
             state = event.kind.partition(".")[2]
             self._operation_seconds.labels(event.data["operation"], state).observe(seconds)
 
-    def round_trip(self, seconds: float) -> None:
+    def on_round_trip(self, seconds: float) -> None:
+        """Add the seconds of a round trip to a node."""
         self._round_trips.observe(seconds)
 
     def render(self, status: ServerStatus, figures: Figures) -> bytes:
+        """Return all metrics in the text format of Prometheus, the gauges set from `status` and `figures`."""
         for field, gauge in self._held.items():
             gauge.set(getattr(status, field))
         self._replicas.set(len(status.replicas))

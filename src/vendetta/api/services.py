@@ -1,4 +1,4 @@
-"""What the routes call."""
+"""The use cases that the routes call, and how a route gets them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -35,20 +35,21 @@ from vendetta.ssh.identity import Keys
 
 
 class Listener(Protocol):
-    """Hears what happens as it happens. Must not wait."""
+    """What is called with each event and each round trip to a node: the metrics. Its methods must not wait."""
 
-    def told(self, event: Event) -> None: ...
+    def on_event(self, event: Event) -> None: ...
 
-    def round_trip(self, seconds: float) -> None:
-        """One to a node."""
+    def on_round_trip(self, seconds: float) -> None: ...
 
 
-def _nobody_tells(listener: Listener) -> None:
-    """Where nothing happens."""
+def _listen_to_nothing(listener: Listener) -> None:
+    """Ignore the listener: for services without events."""
 
 
 @dataclass(frozen=True)
 class Services:
+    """The use cases, and what else the routes call."""
+
     nodes: NodeListing
     node_adding: NodeAdding
     node_changes: NodeChanges
@@ -77,9 +78,9 @@ class Services:
     check_state: Callable[[], Awaitable[None]]
     """Raises `ServerUnavailable` where the state can't be read or written."""
     figures: Callable[[], Awaitable[Figures]]
-    listen: Callable[[Listener], None] = _nobody_tells
+    listen: Callable[[Listener], None] = _listen_to_nothing
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the server is about to stop: whoever waits or streams ends then."""
+    """Set when the server is about to stop: requests that wait or stream end then."""
 
 
 async def services(connection: HTTPConnection) -> Services:

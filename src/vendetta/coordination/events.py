@@ -1,8 +1,8 @@
-"""What happened: written to the store, and told to everyone who watches.
+"""Write events to the store, and pass them to everyone who watches.
 
-The news of whichever server wrote bring each event along. A watcher who keeps up is given what was heard last; who
-begins at a number, or is behind, reads from the store until it has caught up. So a slow one holds nothing up, takes no
-room, and loses only what is pruned before it comes to it, which it is told.
+The news of the server that wrote an event carry it to the others. A watcher that keeps up gets the events that were
+received last; one that begins at a number, or is behind, reads the store until it has caught up. So a slow watcher
+holds nothing up and takes no memory. It misses only what is pruned before it reads it, and gets an event that says so.
 """
 
 import asyncio
@@ -41,17 +41,17 @@ class Events:
         self._recent = Recent(recent)
         self._news = asyncio.Event()
         self._closed = False
-        self._told: Signal[Event] = Signal("an event was told")
+        self._announced: Signal[Event] = Signal("an event was announced")
 
     async def __aenter__(self) -> Self:
-        self._end_listening = self._store.news.listen(TOPIC, self._hear)
+        self._unsubscribe = self._store.news.listen(TOPIC, self._on_news)
         self._last = max(self._last, await self._store.events.last())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end_listening()
+        self._unsubscribe()
         self.close()
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class Events:
 
     def on_event(self, listener: Callable[[Event], None]) -> None:
         """Call `listener` with every event that this server announces from now on."""
-        self._told.listen(listener)
+        self._announced.listen(listener)
 
     async def emit(self, kind: str, subject: str, actor: str = "server", **data: Any) -> Event:
         """Write an event, and announce it. Raises `StoreUnavailable`."""
@@ -72,7 +72,7 @@ class Events:
     async def announce(self, event: Event) -> None:
         """Pass `event` on to listeners. Call it after the transaction that appended the event was committed."""
         self._last = max(self._last, event.sequence)
-        self._told.send(event)
+        self._announced.send(event)
         if event.sequence % PRUNE_EVERY == 0:
             with suppress(StoreUnavailable):  # then the next time
                 await self._store.events.prune(self._keep)
@@ -101,7 +101,7 @@ class Events:
     async def _follow(self, since: int, *, behind: bool) -> AsyncIterator[Event]:
         """Yield the events above `since`. `behind`: there may be some by now, so that the store is read first."""
         if since > self._last:
-            # of a state that was since restored to an earlier one, or told by another server a moment ago
+            # the state was since restored to an earlier one, or another server announced it a moment ago
             since = min(since, await self._store.events.last())
         strict = since != 0  # who asks for those after 0 asks for all that are kept
         while True:
@@ -145,7 +145,7 @@ class Events:
         forgotten = min(await self._store.events.forgotten(), found[0].sequence - 1)
         return forgotten if forgotten > since else None
 
-    def _hear(self, payload: dict[str, Any] | None) -> None:
+    def _on_news(self, payload: dict[str, Any] | None) -> None:
         if payload is None:
             self._recent.forget()
         else:

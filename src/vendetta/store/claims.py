@@ -82,7 +82,7 @@ class Claims:
         living = select(replicas.c.id).where(replicas.c.id == watcher, build_alive()).exists()
         unwatched = and_(~nodes.c.wanted, nodes.c.status != "unknown")
         stale = and_(literal(anew), nodes.c.wanted, nodes.c.status == "connected")
-        shares: list[ClaimedNode] = []
+        claimed: list[ClaimedNode] = []
         # in one order, so that two replicas never wait for each other's rows
         for ids in in_pieces(sorted(node_ids)):
             query = (
@@ -100,8 +100,8 @@ class Claims:
             async with self._database.write() as connection:
                 for row in await connection.execute(query):
                     claim = NodeClaim(node=row.name, node_id=row.id, watcher=watcher, term=row.term)
-                    shares.append(ClaimedNode(claim=claim, wanted=row.wanted))
-        return shares
+                    claimed.append(ClaimedNode(claim=claim, wanted=row.wanted))
+        return claimed
 
     async def give(self, watcher: str, node_ids: Collection[str] | None = None) -> None:
         """Let go of those of the nodes that are the watcher's; None: of all that are."""

@@ -1,8 +1,9 @@
-"""Short messages by topic, to every process on this database and to oneself. Nobody keeps them.
+"""Send short messages by topic to every process on this database, the sender too. They are not stored.
 
 On SQLite there is one process, and a message arrives as its transaction ends. On PostgreSQL it is a NOTIFY of the same
-transaction, heard on a connection of its own. Who listens must be able to find out by reading what it has missed: it
-is told when that may have happened, which is once that connection is lost, now and then until it is back, and then.
+transaction, received on a connection of its own. A listener must be able to read from the store what it has missed: it
+is called with None when that may have happened, which is when that connection is lost, at each try to open it again,
+and when it is back.
 """
 
 import asyncio
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Payload = dict[str, Any]
-Hear = Callable[[Payload | None], None]
+Listener = Callable[[Payload | None], None]
 
 CHANNEL = "vendetta"
 LONGEST = 7_999
-"""Bytes that PostgreSQL carries."""
+"""The bytes of a message that PostgreSQL takes at most."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
 
@@ -39,7 +40,7 @@ class News:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._hearers: dict[str, list[Hear]] = {}
+        self._listeners: dict[str, list[Listener]] = {}
         self._listening: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
 
@@ -55,14 +56,14 @@ class News:
         if self._listening:
             await cancel_and_wait(self._listening)
 
-    def listen(self, topic: str, hear: Hear) -> Callable[[], None]:
-        """Call `hear` in the event loop with each payload, and with None where some may have been missed.
+    def listen(self, topic: str, listener: Listener) -> Callable[[], None]:
+        """Call `listener` in the event loop with each payload, and with None where some may have been missed.
 
-        It must not take long. Returns the function that ends it.
+        It must not take long. Returns the function that unsubscribes it.
         """
-        hearers = self._hearers.setdefault(topic, [])
-        hearers.append(hear)
-        return lambda: hearers.remove(hear)
+        listeners = self._listeners.setdefault(topic, [])
+        listeners.append(listener)
+        return lambda: listeners.remove(listener)
 
     async def notify(self, topic: str, payload: Payload) -> None:
         """Send a message, in a transaction of its own. Raises `StoreUnavailable`, `ValueError` if it is too long."""
@@ -78,7 +79,7 @@ class News:
         where there is none, or it is too long itself.
         """
         if not is_shared(connection):
-            after_commit(connection, lambda: self._tell(topic, payload))
+            after_commit(connection, lambda: self._deliver(topic, payload))
             return
         message = msgspec.json.encode((topic, payload))
         if len(message) > LONGEST and shorter is not None:
@@ -97,32 +98,32 @@ class News:
                 async with await postgresql.connect_alone() as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     pause = FIRST_PAUSE_SECONDS
-                    await self._hear(connection)
+                    await self._receive(connection)
             except psycopg.Error as exc:
-                log.warning("news of other servers are not heard", reason=" ".join(str(exc).split()))
+                log.warning("news of other servers are not received", reason=" ".join(str(exc).split()))
             self._tried.set()
-            self._tell_all()
+            self._deliver_missed()
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    async def _hear(self, connection: "psycopg.AsyncConnection") -> None:
+    async def _receive(self, connection: "psycopg.AsyncConnection") -> None:
         self._tried.set()
-        self._tell_all()
+        self._deliver_missed()
         async for notification in connection.notifies():
             try:
                 topic, payload = msgspec.json.decode(notification.payload, type=tuple[str, Payload])
             except msgspec.DecodeError:
                 continue  # somebody else's
-            self._tell(topic, payload)
+            self._deliver(topic, payload)
 
-    def _tell_all(self) -> None:
-        for topic in self._hearers:
-            self._tell(topic, None)
+    def _deliver_missed(self) -> None:
+        for topic in self._listeners:
+            self._deliver(topic, None)
 
-    def _tell(self, topic: str, payload: Payload | None) -> None:
-        for hear in list(self._hearers.get(topic, ())):
+    def _deliver(self, topic: str, payload: Payload | None) -> None:
+        for listener in list(self._listeners.get(topic, ())):
             try:
-                hear(payload)
+                listener(payload)
             except Exception:
-                # the others are to hear of it too
-                log.exception("news were not taken well", topic=topic)
+                # the other listeners get it all the same
+                log.exception("a listener failed", topic=topic)

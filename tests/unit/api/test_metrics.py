@@ -43,10 +43,10 @@ async def test_links_engines_workspaces_operations_and_the_pool_are_counted() ->
 
 async def test_what_happens_is_counted_as_it_happens() -> None:
     metrics = Metrics()
-    metrics.told(event("workspace.running", node="gpu"))
-    metrics.told(event("operation.succeeded", operation="workspace.start", target="web", seconds=0.2))
-    metrics.told(event("operation.started", operation="workspace.start", target="web"))
-    metrics.round_trip(0.003)
+    metrics.on_event(event("workspace.running", node="gpu"))
+    metrics.on_event(event("operation.succeeded", operation="workspace.start", target="web", seconds=0.2))
+    metrics.on_event(event("operation.started", operation="workspace.start", target="web"))
+    metrics.on_round_trip(0.003)
     samples = await read(metrics)
     assert sample(samples, "vendetta_events_total", kind="workspace.running") == 1
     assert sample(samples, "vendetta_operation_seconds_sum", kind="workspace.start", state="succeeded") == 0.2

@@ -33,23 +33,23 @@ class Post:
     store: Store
     kept: deque[Payload] = field(default_factory=deque)
 
-    def listen(self, topic: str, hear: Callable[[Payload | None], None]) -> Callable[[], None]:
-        self._hear = hear
+    def listen(self, topic: str, listener: Callable[[Payload | None], None]) -> Callable[[], None]:
+        self._listener = listener
         return self.store.news.listen(topic, lambda payload: self.kept.append(payload or {}))
 
     def deliver(self, count: int) -> None:
         for _ in range(min(count, len(self.kept))):
-            self._hear(self.kept.popleft())
+            self._listener(self.kept.popleft())
 
     def shorten(self, count: int) -> None:
         """Delivers so many as too long ones arrive."""
         for _ in range(min(count, len(self.kept))):
             payload = self.kept.popleft()
-            self._hear({name: payload[name] for name in ("sequence", "kind", "subject")})
+            self._listener({name: payload[name] for name in ("sequence", "kind", "subject")})
 
     def lose(self) -> None:
         self.kept.clear()
-        self._hear(None)
+        self._listener(None)
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Host keys and own keys, the same at every replica: each works on its files, and the database keeps them in step.
 
-What one replica accepts or makes is written there before the others are told of the node. They take it over when they
+What one replica accepts or makes is written there before the others are notified of the node. They read it when they
 start, and where a login is refused, which it may mend. With SQLite nothing of this happens: the files are all there is.
 """
 
@@ -34,12 +34,12 @@ class Credentials:
         self._keys = keys
         self._keys_dir = keys_dir
         self.version = 0
-        """How often what others did has changed the files here."""
+        """How many times changes of other replicas have changed the files here."""
         self._since: datetime | None = None
         self._known_keys: dict[str, str] = {}
         self._pins: asyncio.Queue[Credential] = asyncio.Queue()
         self._down = asyncio.Event()
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -86,7 +86,7 @@ class Credentials:
         if not self._store.shared:
             return False
         await self.settled()
-        async with self._turn:
+        async with self._lock:
             found, now = await self._store.credentials.changed(self._since)
             keys = {one.name: one.content for one in found if one.kind == "key"}
             changed = await asyncio.to_thread(self._write_keys, keys)
@@ -104,10 +104,10 @@ class Credentials:
         return await self._keys.own() if self._store.shared else key
 
     async def share_keys(self) -> None:
-        """Do everywhere what was done to the files of the server's own keys."""
+        """Write to the database what has changed in the files of the server's own keys, for the other replicas."""
         if not self._store.shared:
             return
-        async with self._turn:
+        async with self._lock:
             here = await asyncio.to_thread(self._read_keys)
             fresh = {name: here[name] for name in here.keys() - self._known_keys.keys()}
             other: dict[str, str | None] = {
@@ -127,7 +127,7 @@ class Credentials:
             try:
                 await retry_while_store_is_down(lambda pin=pin: self._keep(pin))  # type: ignore[misc]
             except Exception:
-                # of this one: what is wrong with it doesn't hold up the others, nor who waits for them
+                # the others are written all the same, and `settled` returns
                 log.exception("host key not shared", name=pin.name)
             finally:
                 self._pins.task_done()
@@ -141,7 +141,7 @@ class Credentials:
             raise
 
     async def _take_over(self, files: Mapping[str, str], pins: Mapping[str, str]) -> None:
-        """What the database has takes the place of what is here."""
+        """Replace the files here by what the database has. Own keys that it hasn't are put aside."""
         found, self._since = await self._store.credentials.changed(None)
         keys = {one.name: one.content for one in found if one.kind == "key"}
         for name in files:

@@ -46,7 +46,7 @@ class Roster(Protocol):
 
 
 class Membership:
-    """`id` is of this process, made anew at each start. Entered before whoever listens to it."""
+    """This replica among all on the database. Its `id` is made anew at each start of the process."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Membership:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """The place is given back, so that nobody waits for the lease to end."""
+        """Give the place back, so that the others needn't wait for the lease to end."""
         await cancel_and_wait(*self._tasks)
         self._peers, self._place_until = {}, 0.0
         try:
@@ -94,31 +94,34 @@ class Membership:
 
     @property
     def member(self) -> bool:
-        """Whether this replica has a place just now. Right at any moment, also after it was stopped for a while."""
+        """Whether this replica has a place just now: right at any moment, also after the process was paused."""
         return bool(self._peers) and (not self._shared or self._clock() < self._place_until)
 
     def alive(self) -> Alive:
-        """The ids of all that have a place, as known here; none while this one has lost its own."""
+        """Return the ids of all replicas that have a place, as known here; none while this one has lost its own."""
         return frozenset(self._peers) if self.member else frozenset()
 
     def watching(self) -> Alive:
-        """Those of them that take nodes: one that is about to stop doesn't."""
+        """Return the ids of the replicas that take nodes: one that is about to stop doesn't."""
         return frozenset(peer.id for peer in self._peers.values() if peer.watches) if self.member else frozenset()
 
     def on_change(self, listener: Callable[[Alive], None]) -> None:
-        """Let it hear who is alive whenever that, or who watches, has changed; nobody: this one lost its place."""
+        """Call `listener` with the ids that are alive whenever those, or which of them take nodes, have changed.
+
+        None are alive once this replica has lost its place.
+        """
         self._changed.listen(listener)
 
     def on_gone(self, listener: Callable[[str], None]) -> None:
-        """Let it hear the id of each other replica that lost or gave back its place."""
+        """Call `listener` with the id of each other replica that lost or gave back its place."""
         self._gone.listen(listener)
 
     def look(self) -> None:
-        """Something is known to have changed: the database is asked now rather than later."""
+        """Read the replicas from the database now, rather than at the next heartbeat."""
         self._due.set()
 
     async def stop_watching(self) -> None:
-        """Nodes are no more for this one, which stays until it has done the rest."""
+        """Take no nodes from now on, but keep the place. Raises `StoreUnavailable`."""
         self._watches = False
         if self._shared:
             await self._beat()
@@ -146,7 +149,7 @@ class Membership:
         self._due.clear()
 
     def _until_next(self) -> float:
-        """Sooner where a lease ends before: whoever lives has renewed it by then."""
+        """Return the seconds until the next heartbeat: sooner where another's lease may end before."""
         ends = [peer.seconds for peer in self._peers.values() if peer.id != self.id and peer.seconds is not None]
         return min([HEARTBEAT_SECONDS, *(seconds + MARGIN_SECONDS for seconds in ends)])
 
@@ -164,7 +167,7 @@ class Membership:
         self._take_in(peers, asked_at)
 
     async def _guard(self) -> None:
-        """Sees the end of the lease also while the database is being waited for."""
+        """Notice the end of the lease, also while the database doesn't answer."""
         while True:
             self._renewed.clear()
             left = self._place_until - self._clock()
@@ -182,15 +185,15 @@ class Membership:
         for gone in self._known - self._peers.keys() - {self.id}:
             log.info("replica gone", replica=gone)
             self._gone.send(gone)
-        # remembered while this one is out, so that who went meanwhile is told too
+        # kept while this one has no place, so that those that went meanwhile are reported too
         self._known = frozenset(self._peers)
         if {(peer.id, peer.watches) for peer in before.values()} != {(peer.id, peer.watches) for peer in peers}:
-            self._tell()
+            self._notify()
 
     def _lose(self, reason: str) -> None:
         log.warning("place among the replicas lost", replica=self.id, reason=reason)
         self._peers = {}
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._changed.send(self.alive())

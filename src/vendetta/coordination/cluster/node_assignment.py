@@ -1,7 +1,7 @@
-"""The nodes that this replica watches: its share of them, claimed and given back as replicas come and go.
+"""Assign nodes to replicas: this one claims the nodes that it watches, and gives them back as replicas come and go.
 
 Each node goes to the replica that rendezvous hashing names among those that live, so that one that comes or goes moves
-no more nodes than it must. What counts is the claim in the database; the hash only says who should ask for it.
+no more nodes than it must. What counts is the claim in the database; the hash only says which replica asks for it.
 """
 
 import asyncio
@@ -23,26 +23,26 @@ log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0
 LOOK_SECONDS = 3.0
-"""How often it is looked whether nodes are free, however that came about; only where there are other replicas."""
+"""How often free nodes are looked for; only where there are other replicas."""
 
 
 class Watcher(Protocol):
     """What watches the nodes that are held: the monitor."""
 
     def follow(self, claim: NodeClaim) -> None:
-        """From now on, under this claim. Followed already under it: it is tried again now rather than later."""
+        """Follow the node under this claim. If it is followed under it already, try to connect now."""
 
     async def unfollow(self, node: str) -> None:
-        """No more; returns when nothing of it runs. Not followed: nothing happens."""
+        """Stop following the node, and return when no task of it runs. If it isn't followed, nothing happens."""
 
     def release(self, node: str) -> None:
-        """Another replica watches it from now on: its link stays only where somebody uses it."""
+        """Close the node's link unless it is in use: another replica watches the node from now on."""
 
 
 class NodeAssignment:
-    """`claim` may be asked at any time; nodes are taken while it serves a watcher.
+    """The nodes that this replica watches. It claims nodes only while it serves a watcher.
 
-    `_left` are ids of nodes that aren't watched here, but that the database may count as this replica's.
+    `_left` are ids of nodes that aren't watched here, but whose claim in the database may be this replica's.
     """
 
     def __init__(self, store: Store, replicas: Membership) -> None:
@@ -53,22 +53,23 @@ class NodeAssignment:
         self._watcher: Watcher | None = None
         self._settled = False
         self._due = asyncio.Event()
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @property
     def replica(self) -> str:
-        """Whose share it is: the id of this replica."""
+        """The id of this replica."""
         return self._replicas.id
 
     def claims(self) -> Sequence[NodeClaim]:
+        """Return the claims of all nodes that this replica watches."""
         return list(self._held.values())
 
     def claim(self, node: str) -> NodeClaim | None:
-        """By which this replica watches the node; None: it doesn't."""
+        """Return the claim under which this replica watches the node; None where it doesn't."""
         return self._held.get(node) if self._replicas.member else None
 
     async def borrow(self, node: str) -> NodeClaim:
-        """What is seen of the node now may be written under this, whoever watches it.
+        """Return a claim under which what is seen of the node now may be written, whichever replica watches it.
 
         Raises `NodeNotFound`, and `Busy` for a replica that has no place.
         """
@@ -79,22 +80,22 @@ class NodeAssignment:
 
     @asynccontextmanager
     async def serving(self, watcher: Watcher) -> AsyncIterator[None]:
-        """Nodes are given to the watcher, and taken from it; in the end they are left to the other replicas."""
+        """Assign nodes to the watcher within the block, as replicas come and go; give all of them back at its end."""
         self._watcher = watcher
         self._replicas.on_change(lambda alive: self._due.set())
-        end_listening = self._store.news.listen(TOPIC, lambda payload: self._hear())
+        unsubscribe = self._store.news.listen(TOPIC, lambda payload: self._on_news())
         await self.settle()
         task = asyncio.create_task(self._keep_settled())
         try:
             yield
         finally:
-            end_listening()
+            unsubscribe()
             await cancel_and_wait(task)
             await self._leave()
 
     async def settle(self) -> None:
-        """Gives what is another's and takes what is this one's, once."""
-        async with self._turn:
+        """Give back the nodes that the hash assigns to others, and claim the free ones that it assigns to this one."""
+        async with self._lock:
             own, watching = self._replicas.id, self._replicas.watching()
             if own not in watching:
                 await self._drop(list(self._held))
@@ -117,12 +118,12 @@ class NodeAssignment:
             self._settled = True
 
     async def drop(self, node: str) -> None:
-        """The node is no more."""
-        async with self._turn:
+        """Stop watching a node that was removed."""
+        async with self._lock:
             await self._drop([node])
 
     def lost(self, claim: NodeClaim) -> None:
-        """A write was refused: somebody else has claimed the node."""
+        """Forget a claim under which a write was refused: another replica has claimed the node."""
         if self._held.get(claim.node) == claim:
             del self._held[claim.node]
             self._due.set()
@@ -140,15 +141,15 @@ class NodeAssignment:
                 await asyncio.sleep(RETRY_SECONDS)
                 self._due.set()
 
-    def _hear(self) -> None:
+    def _on_news(self) -> None:
         self._replicas.look()
         self._due.set()
 
     async def _leave(self) -> None:
-        """The others take the nodes at once, where the database can be told; else when the lease is over."""
+        """Give all nodes back. If the database doesn't answer, the others claim them once the lease is over."""
         try:
             await self._replicas.stop_watching()
-            async with self._turn:
+            async with self._lock:
                 await self._drop(list(self._held))
                 await self._store.claims.give(self._replicas.id)
         except Exception:
@@ -156,7 +157,7 @@ class NodeAssignment:
             await self._drop(list(self._held))
 
     async def _drop(self, names: Iterable[str]) -> None:
-        # first the claims: what the links do from now on isn't this replica's to say
+        # first the claims: nothing of the links is written under them from now on
         dropped = [claim for name in names if (claim := self._held.pop(name, None))]
         self._left.update(claim.node_id for claim in dropped)
         if self._watcher:
@@ -167,15 +168,18 @@ class NodeAssignment:
         if self._watcher:
             self._watcher.release(node)
 
-    def _begin(self, shares: Iterable[ClaimedNode]) -> None:
-        for share in shares:
-            self._held[share.claim.node] = share.claim
-            if share.wanted and self._watcher:
-                self._watcher.follow(share.claim)
+    def _begin(self, nodes: Iterable[ClaimedNode]) -> None:
+        for node in nodes:
+            self._held[node.claim.node] = node.claim
+            if node.wanted and self._watcher:
+                self._watcher.follow(node.claim)
 
 
 def owner_of(node_id: str, replicas: Iterable[str]) -> str | None:
-    """By rendezvous hashing: every replica names the same one, and of those that stay none gets another's node."""
+    """Return the replica that is to watch the node, by rendezvous hashing; None where there are no replicas.
+
+    It is the same at every replica, and when one comes or goes, no node moves between two of the others.
+    """
     return max(
         replicas, key=lambda replica: blake2b(f"{replica} {node_id}".encode(), digest_size=8).digest(), default=None
     )

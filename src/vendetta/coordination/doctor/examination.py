@@ -1,6 +1,6 @@
-"""Examines a node: everything it needs, side by side on its one connection, each check with a limit of its own.
+"""Examine a node: all checks run at once on its one connection, each with a time limit.
 
-Examining never fails: what can't be found out is a failure of that check, or of the login before it.
+An examination never fails: what can't be found out is a failure of that check, or of the login before it.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ from . import rules as checks
 from . import survey
 
 EXAMINE_SECONDS = 2.6
-"""For every check, from the first word to the node; they run at the same time."""
+"""The limit of every check, from the first byte to the node; they run at the same time."""
 SURVEY_SECONDS = 1.8
-"""For the node's own account: the checks that want something of it have time left without."""
+"""The limit of the survey: checks that need a fact of it have time left to answer without."""
 OTHERS_FIRST_SECONDS = 1.0
-"""Sessions are counted when the other checks have given theirs back, or after so long."""
+"""Sessions are counted once the other checks have closed theirs, or after so long."""
 QUIET_SECONDS = 1.3
-"""A node that has neither let us in nor answered by then is asked whether it is there at all, for as long again."""
+"""Where a login isn't done by then, it is tried to reach the node's sshd at all, for as long again."""
 LOGIN_SECONDS = 10.0
-"""For one that is there, and slow."""
+"""The limit of a login to a node whose sshd can be reached."""
 
 OF_THE_LINK = ("round-trip", "forward-tcp", "forward-unix", "sessions", "terminal")
 OF_THE_USER, OF_THE_MACHINE = ("shell", "home", "sudo"), ("kvm", "disk", "memory", "clock")
 NO_COMMANDS = "no command can be run"
 ESSENTIAL = frozenset({"forward-tcp", "forward-unix", "sessions"})
-"""Without these, and an engine, a node is of no use."""
+"""Nothing works on a node without these, and without an engine."""
 
 
 class Doctor:
@@ -61,14 +61,14 @@ class Doctor:
         self._keys = keys
 
     async def examine(self, name: str, *, essential: bool = False) -> DoctorReport:
-        """Everything, or with `essential` what a node is of no use without. Raises `NodeNotFound` alone."""
+        """Make every check, or with `essential` those without which nothing works. Raises only `NodeNotFound`."""
         node = await self._store.nodes.get(name)
         at, started = datetime.now(UTC), time.monotonic()
         kinds = self._engines.registry.kinds
         try:
             found = await self._examine(node, build_endpoint(node), essential=essential)
         except VendettaError as exc:
-            found = await self._tell_unreachable(node, exc, [*OF_THE_LINK, *OF_THE_USER, *kinds, *OF_THE_MACHINE])
+            found = await self._explain_unreachable(node, exc, [*OF_THE_LINK, *OF_THE_USER, *kinds, *OF_THE_MACHINE])
         if essential:
             found = keep_essential(found, kinds)
         return DoctorReport(node=name, at=at, seconds=round(time.monotonic() - started, 3), checks=found)
@@ -76,7 +76,7 @@ class Doctor:
     # the way there
 
     async def _connected(self, endpoint: Endpoint) -> Connection:
-        """A connection that answers. Raises what stops it, with the `stage` in its details where that is known."""
+        """Return a connection, opened where there is none. Errors have the `stage` in their details, if it is known."""
         connecting = asyncio.create_task(self._pool.connect(endpoint))
         try:
             await asyncio.wait({connecting}, timeout=QUIET_SECONDS)
@@ -94,7 +94,7 @@ class Doctor:
         finally:
             await cancel_and_wait(connecting)
 
-    async def _tell_unreachable(self, node: Node, error: VendettaError, later: Sequence[str]) -> list[Check]:
+    async def _explain_unreachable(self, node: Node, error: VendettaError, later: Sequence[str]) -> list[Check]:
         endpoint = build_endpoint(node)
         stage = error.details.get("stage")
         if stage is None:
@@ -128,7 +128,7 @@ class Doctor:
         return [checks.for_user(check, connection.user) for check in [*login, *found]]
 
     async def _answering(self, endpoint: Endpoint, connection: Connection) -> float:
-        """Seconds of a round trip. A connection that is silent says nothing of the node, which is then asked itself."""
+        """Return the seconds of a round trip. Where the connection is silent, see whether the node's sshd answers."""
         try:
             return await connection.ping(QUIET_SECONDS)
         except LinkTimeout as exc:
@@ -139,7 +139,7 @@ class Doctor:
 
 
 class Examination:
-    """One, of one node, through a connection that answers."""
+    """One examination of one node, on a connection that answers. `essential`: without the check of terminals."""
 
     def __init__(self, connection: Connection, engines: Engines, round_trip_seconds: float, *, essential: bool) -> None:
         self._connection = connection
@@ -152,6 +152,7 @@ class Examination:
         self._forwards_tcp = True
 
     async def run(self) -> list[Check]:
+        """Make the checks that need a login, and return them in the order in which they are shown."""
         async with asyncio.TaskGroup() as tasks:
             taking = tasks.create_task(self._guard(["shell"], self._take_survey()))
             users = [taking]
@@ -173,14 +174,14 @@ class Examination:
     def _judge_survey(self) -> list[Check]:
         if not self._survey.begun:
             return unreachable.skip([*OF_THE_USER[1:], *OF_THE_MACHINE], NO_COMMANDS)
-        user, told = self._connection.user, self._survey
+        user = self._connection.user
         return [
-            checks.check_home(told, user),
-            checks.check_sudo(told, user),
-            checks.check_kvm(told, user),
-            checks.check_disk(told),
-            checks.check_memory(told),
-            checks.check_clock(told, self._round_trip),
+            checks.check_home(self._survey, user),
+            checks.check_sudo(self._survey, user),
+            checks.check_kvm(self._survey, user),
+            checks.check_disk(self._survey),
+            checks.check_memory(self._survey),
+            checks.check_clock(self._survey, self._round_trip),
         ]
 
     async def _check_forwarding(self) -> list[Check]:
@@ -218,7 +219,7 @@ class Examination:
             return [checks.check_refused_socket(kind, self._survey, tcp=self._forwards_tcp)]
 
     async def _guard(self, names: Sequence[str], work: Awaitable[list[Check]]) -> list[Check]:
-        """What goes wrong with a check, and takes too long, is its own failure."""
+        """Return the checks of `work`, or a failure of each name where it raises or takes too long."""
         node = self._connection.node
         detail, mend = f"no answer within {EXAMINE_SECONDS:g} s", f"vendetta node disconnect {node}"
         try:
@@ -236,7 +237,10 @@ def flatten(parts: Iterable[Sequence[Check]]) -> list[Check]:
 
 
 def keep_essential(checks: Sequence[Check], kinds: Sequence[str]) -> list[Check]:
-    """Where one engine can be used, what is only odd about another is none of it."""
+    """Return failures, the checks in ESSENTIAL, and those of engines.
+
+    Warnings of engines are left out where one engine is usable.
+    """
     is_usable = any(check.name in kinds and check.state == "ok" for check in checks)
     oddity = "warning" if is_usable else None
     return [

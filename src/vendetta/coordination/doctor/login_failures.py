@@ -1,4 +1,4 @@
-"""What is told of a node that can't be logged in to: how far one gets, what stops it there, and what mends that."""
+"""The checks of a node that can't be logged in to: how far a login gets, what stops it there, and what mends that."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from vendetta.errors import AuthFailed, HostKeyChanged, HostKeyUnknown, LinkErro
 from vendetta.models import Check, Node
 
 STAGES = ("address", "route", "port", "host-key", "login")
-"""The way to a node, in the order in which it is gone."""
+"""The stages of a login, in order."""
 PASSED = {
     "address": "it leads to a host",
     "route": "the host can be reached",
@@ -17,7 +17,7 @@ PASSED = {
 
 
 def build_checks(stage: str, error: VendettaError, mend: str | None, later: Sequence[str]) -> list[Check]:
-    """Those of the stages before, the failure, and the rest (`later`) as what could not be looked at."""
+    """Return a check for each stage: passed before `stage`, failed there, and skipped after it, as those of `later`."""
     passed = STAGES[: STAGES.index(stage)]
     detail = error.message if mend or not error.hint else f"{error.message}. {error.hint}"
     return [
@@ -28,11 +28,12 @@ def build_checks(stage: str, error: VendettaError, mend: str | None, later: Sequ
 
 
 def skip(names: Sequence[str], reason: str) -> list[Check]:
+    """Return a skipped check for each name."""
     return [Check(name=name, state="skipped", detail=reason) for name in names]
 
 
 def find_stage(error: VendettaError, *, jumps: bool) -> str:
-    """Of a login that failed although the first host on the way answers."""
+    """Return the stage at which a login failed, where the first host on the way can be reached."""
     match error:
         case HostKeyUnknown() | HostKeyChanged():
             return "host-key"
@@ -44,7 +45,10 @@ def find_stage(error: VendettaError, *, jumps: bool) -> str:
 
 
 def build_mend(stage: str, error: VendettaError, node: Node, public_key: str | None) -> str | None:
-    """`public_key` is the server's own, if there is one. None: the error's own hint is all there is to say."""
+    """Return the command that mends the failure; None where there is only the error's hint.
+
+    `public_key` is the server's own; None where it has none.
+    """
     return MENDS[stage](error, node, public_key)
 
 

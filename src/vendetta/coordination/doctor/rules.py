@@ -1,6 +1,6 @@
-"""The rules of an examination: from what was found to ok, warning or failure, and the command that mends it. Pure.
+"""The rules of an examination: from what was found to ok, warning or failure, and the command that mends it. No I/O.
 
-A command begins with `vendetta` where it is for this side, and is for the node's own shell otherwise.
+A command that begins with `vendetta` is to be run here, every other one in a shell of the node.
 """
 
 import shlex
@@ -15,7 +15,7 @@ MIB, GIB = 2**20, 2**30
 SESSIONS = 10
 SLOW_SECONDS = 0.5
 SKEW_SECONDS, WRONG_SECONDS = 5.0, 300.0
-"""A clock that far off confuses readers of logs; that far, whoever checks certificates."""
+"""A clock that is off by the first confuses readers of logs; by the second, it breaks checks of certificates."""
 LITTLE_DISK, NO_DISK = 2 * GIB, 256 * MIB
 LITTLE_MEMORY, NO_MEMORY = 256 * MIB, 64 * MIB
 RELOAD = "sudo systemctl reload sshd"
@@ -27,7 +27,7 @@ ONLY_INTERACTIVE: Mapping[str, tuple[str, str]] = {
     "csh": ("if (! $?prompt) exit", ".cshrc"),
     "tcsh": ("if (! $?prompt) exit", ".cshrc"),
 }
-"""By login shell: what makes the rest of a startup file count for people alone, and the file to put it first in."""
+"""By login shell: the line that ends a startup file early for sessions without a terminal, and the file."""
 
 
 def check_login(node: str, user: str, method: str, key: str | None) -> Check:
@@ -57,14 +57,14 @@ def check_forward_tcp(allowed: bool, survey: Survey) -> Check:
 
 
 def check_forward_unix(allowed: bool | None, survey: Survey, *, tcp: bool) -> Check:
-    """`tcp`: whether ports are forwarded. sshd forwards no sockets either where it doesn't."""
+    """Judge whether sockets are forwarded. `tcp`: whether ports are; where they aren't, sockets aren't either."""
     if allowed:
         return _check("forward-unix", "ok", "sshd forwards unix sockets")
     return _check_carried("forward-unix", "unix sockets", survey, allow_forwarding(survey, tcp=tcp))
 
 
 def _check_carried(name: str, what: str, survey: Survey, mend: str) -> Check:
-    """What sshd doesn't forward, and what a program there carries instead, where it has one."""
+    """Judge what sshd doesn't forward: a warning where the node has a program that relays it, else a failure."""
     if carrier := survey.one("carrier"):
         detail = f"sshd forwards no {what}: {carrier} there carries each in a session, which takes longer"
         return _check(name, "warning", detail, mend)
@@ -73,7 +73,7 @@ def _check_carried(name: str, what: str, survey: Survey, mend: str) -> Check:
 
 
 def check_refused_socket(kind: str, survey: Survey, *, tcp: bool) -> Check:
-    """Of an engine whose socket sshd doesn't forward."""
+    """Build the check of an engine whose socket sshd doesn't forward."""
     return _check(kind, "failure", "sshd doesn't forward its socket", allow_forwarding(survey, tcp=tcp))
 
 
@@ -181,7 +181,7 @@ def check_disk(survey: Survey) -> Check:
 
 
 def parse_disks(lines: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """By mount point: the bytes free and in all, of `df`'s "FREE SIZE MOUNT" in KiB. Its heading is passed over."""
+    """Return the free and the total bytes by mount point, from `df`'s lines "FREE SIZE MOUNT", in KiB."""
     disks = {}
     for line in lines:
         free, size, mount = line.split(" ", 2)
@@ -203,11 +203,11 @@ def check_memory(survey: Survey) -> Check:
 
 
 def check_clock(survey: Survey, round_trip_seconds: float) -> Check:
-    told = survey.number("clock")
-    if told is None:
+    node_time = survey.number("clock")
+    if node_time is None:
         return _check("clock", "warning", "the node doesn't tell the time")
     # its seconds are whole ones, and its answer was half a round trip on the way
-    skew = told + 0.5 - (survey.arrived_at - round_trip_seconds / 2)
+    skew = node_time + 0.5 - (survey.arrived_at - round_trip_seconds / 2)
     if abs(skew) < SKEW_SECONDS:
         return _check("clock", "ok", "agrees with the server's")
     detail = f"{_duration(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the server's"
@@ -216,13 +216,13 @@ def check_clock(survey: Survey, round_trip_seconds: float) -> Check:
 
 
 def check_engine(kind: str, status: ProviderStatus) -> Check:
-    """Of a provider that has no checks of its own."""
+    """Build the check of a provider without checks of its own, from its status."""
     states: Mapping[str, CheckState] = {"healthy": "ok", "undetected": "skipped"}
     return _check(kind, states.get(status.state, "failure"), status.reason or status.version or status.state)
 
 
 def settle_engines(checks: Sequence[Check], kinds: Sequence[str]) -> list[Check]:
-    """An engine that isn't there is no matter where another is; where none is, nothing can run."""
+    """Return the checks, those of absent engines changed: not needed where another engine is usable, else a failure."""
     usable = [check.name for check in checks if check.name in kinds and check.state in ("ok", "warning")]
     settled = []
     for check in checks:
@@ -236,18 +236,19 @@ def settle_engines(checks: Sequence[Check], kinds: Sequence[str]) -> list[Check]
 
 
 def allow_forwarding(survey: Survey, *, tcp: bool) -> str:
+    """Return the command that lets sshd forward sockets, and ports too unless it does (`tcp`)."""
     return allow(survey, *([] if tcp else ["AllowTcpForwarding yes"]), "AllowStreamLocalForwarding yes")
 
 
 def allow(survey: Survey, *options: str) -> str:
-    """sshd takes the first value of an option that it finds, so these go first."""
+    """Return the command that puts options first in sshd's configuration, where the first value of an option counts."""
     lines = r"\n".join(options)
     first = f"sudo sed -i {shlex.quote(f'1i {lines}')} /etc/ssh/sshd_config"
     return f"{first} && sudo sshd -t && {survey.one('reload') or RELOAD}"
 
 
 def for_user(check: Check, user: str) -> Check:
-    """Its command as that user types it: root needs no sudo, and may have none."""
+    """Return the check with its command as that user types it: root needs no sudo, and may have none."""
     return replace(check, mend=check.mend.replace("sudo ", "")) if check.mend and user == "root" else check
 
 

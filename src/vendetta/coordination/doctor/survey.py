@@ -1,6 +1,6 @@
-"""What a node tells of itself when it is examined: one script, read as it is written.
+"""The facts that one script reports of a node that is examined, each read as soon as it is written.
 
-So what hangs in it (a startup file, a disk, sudo) takes nothing from the rest.
+So where a part of it hangs (a startup file, a disk, sudo), the facts before that are there.
 """
 
 import asyncio
@@ -15,55 +15,56 @@ from vendetta.ssh.channel import Connection
 
 # Nothing but what every Linux has. Each line is "@@ key value"; "ready" says that what comes at once has come.
 SURVEY = r"""
-tell() { echo "@@ $1 $2"; }
-tell begin yes
-tell clock "$(date +%s)"
-tell shell "$SHELL"
-if [ -w "$HOME" ]; then tell home "writable $HOME"; elif [ -d "$HOME" ]; then tell home "closed $HOME"
-else tell home "absent $HOME"; fi
+report() { echo "@@ $1 $2"; }
+report begin yes
+report clock "$(date +%s)"
+report shell "$SHELL"
+if [ -w "$HOME" ]; then report home "writable $HOME"; elif [ -d "$HOME" ]; then report home "closed $HOME"
+else report home "absent $HOME"; fi
 while read -r key value unit; do
-    case $key in MemTotal: | MemAvailable:) tell "$key" "$value" ;; esac
+    case $key in MemTotal: | MemAvailable:) report "$key" "$value" ;; esac
 done </proc/meminfo
-if [ ! -e /dev/kvm ]; then tell kvm "absent $(grep -Eowm 1 'vmx|svm' /proc/cpuinfo | head -n 1)"
-elif [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then tell kvm "denied $(stat -Lc %G /dev/kvm)"
-elif (exec 3<>/dev/kvm) 2>/dev/null; then tell kvm usable
-else tell kvm broken; fi
+if [ ! -e /dev/kvm ]; then report kvm "absent $(grep -Eowm 1 'vmx|svm' /proc/cpuinfo | head -n 1)"
+elif [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then report kvm "denied $(stat -Lc %G /dev/kvm)"
+elif (exec 3<>/dev/kvm) 2>/dev/null; then report kvm usable
+else report kvm broken; fi
 while read -r slot count protocol flags type state inode path; do
     case $flags$type$path in
-    000100000001/*) if [ -S "$path" ] && [ -w "$path" ]; then tell socket "$path"; fi ;;
+    000100000001/*) if [ -S "$path" ] && [ -w "$path" ]; then report socket "$path"; fi ;;
     esac
 done </proc/net/unix
 if [ -d /run/systemd/system ]; then
-    if [ -e /lib/systemd/system/ssh.service ]; then tell reload "sudo systemctl reload ssh"
-    else tell reload "sudo systemctl reload sshd"; fi
-elif [ -x /sbin/openrc-run ]; then tell reload "sudo rc-service sshd reload"
-elif [ -r /run/sshd.pid ]; then tell reload "sudo kill -HUP $(cat /run/sshd.pid)"
+    if [ -e /lib/systemd/system/ssh.service ]; then report reload "sudo systemctl reload ssh"
+    else report reload "sudo systemctl reload sshd"; fi
+elif [ -x /sbin/openrc-run ]; then report reload "sudo rc-service sshd reload"
+elif [ -r /run/sshd.pid ]; then report reload "sudo kill -HUP $(cat /run/sshd.pid)"
 fi
 for program in python3 socat; do
-    if command -v "$program" >/dev/null; then tell carrier "$program"; fi
+    if command -v "$program" >/dev/null; then report carrier "$program"; fi
 done
-tell ready yes
+report ready yes
 df -Pk / /var/lib /tmp "$HOME" 2>/dev/null | while read -r device size used free percent mount; do
-    tell disk "$free $size $mount"
+    report disk "$free $size $mount"
 done &
-if [ "$(id -u)" = 0 ]; then tell sudo root
-elif ! command -v sudo >/dev/null; then tell sudo absent
-elif said=$(sudo -n true 2>&1); then tell sudo allowed
-else tell sudo "refused $(echo "$said" | head -n 1)"; fi
+if [ "$(id -u)" = 0 ]; then report sudo root
+elif ! command -v sudo >/dev/null; then report sudo absent
+elif said=$(sudo -n true 2>&1); then report sudo allowed
+else report sudo "refused $(echo "$said" | head -n 1)"; fi
 wait
-tell end yes
+report end yes
 """
 
 FACT = re.compile(rb"@@ (\S+) (.*)\n")
 NOISE_BYTES = 2000
-"""So much of what others wrote is kept."""
+"""How much is kept of what was written before the script began."""
 
 
 @dataclass(slots=True)
 class Survey:
     """What a node said of itself: `facts` from the script, `noise` what the login shell's files wrote before it began.
 
-    `arrived_at` is when its clock was told, by ours. `exit_status` is None where it had to be given up.
+    `arrived_at` is when the node's clock was read, in seconds since the epoch by the server's clock. `exit_status` is
+    None where the script didn't end in time.
     """
 
     facts: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -71,23 +72,24 @@ class Survey:
     arrived_at: float = 0.0
     exit_status: int | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once everything was told but what may take its time; or nothing more will come."""
+    """Set once all facts are there that take no time, or no more will come."""
 
     @property
     def begun(self) -> bool:
         return "begin" in self.facts
 
     def one(self, key: str) -> str | None:
-        """Return the value of a fact that is told once; None where it wasn't."""
+        """Return the first value of a fact; None where it wasn't reported."""
         return self.facts[key][0] if key in self.facts else None
 
     def number(self, key: str) -> int | None:
+        """Return the first value of a fact as a number; None where it is absent or no number."""
         value = self.one(key)
         return int(value) if value is not None and value.isdigit() else None
 
 
 async def take(connection: Connection, survey: Survey, seconds: float) -> None:
-    """Fill `survey` with what comes within that time. Raises `LinkError`."""
+    """Run the script, and fill `survey` with what comes within `seconds`. Raises `LinkError`."""
     reader = Reader(survey)
     try:
         with suppress(TimeoutError):
@@ -107,7 +109,7 @@ async def take(connection: Connection, survey: Survey, seconds: float) -> None:
 
 
 class Reader:
-    """Takes the script's output apart, in whatever pieces it comes."""
+    """Parse the script's output, in pieces of any size, into a survey. `clock` returns seconds since the epoch."""
 
     def __init__(self, survey: Survey, clock: Callable[[], float] = time.time) -> None:
         self._survey = survey
@@ -115,6 +117,7 @@ class Reader:
         self._pending = b""
 
     def feed(self, data: bytes) -> None:
+        """Take the next piece of the output."""
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
             self._take(line + b"\n")
@@ -137,9 +140,9 @@ class Reader:
             self._note(line)
             return
         if fact := FACT.fullmatch(line):
-            self._tell(*(group.decode(errors="replace") for group in fact.groups()))
+            self._add_fact(*(group.decode(errors="replace") for group in fact.groups()))
 
-    def _tell(self, key: str, value: str) -> None:
+    def _add_fact(self, key: str, value: str) -> None:
         if key == "clock":
             self._survey.arrived_at = self._clock()
         self._survey.facts[key].append(value)

@@ -1,8 +1,8 @@
-"""What is written of operations, and told: by the one process that holds each, and heard by all others.
+"""Write the records of operations, and publish their changes to the other processes.
 
-A process holds what it was asked for, and what those who are gone have left. Where several share the database, each
-operation waits until it is the first unfinished one of its lane there; that only one of a lane runs is the
-database's to see to. One on SQLite is alone: its own line is all there is.
+One process holds each operation: the one that was asked for it, or that took it over from one that is gone. Where
+several share the database, each operation waits until it is the first unfinished one of its lane there; the database
+ensures that only one of a lane runs. A process on SQLite is alone, and knows all of each lane.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ from .lanes import LiveOperation, build_duration
 
 TOPIC = "operations"
 PROGRESS_SECONDS = 0.5
-"""How often other processes hear of progress, at most."""
+"""How often progress is published to other processes, at most."""
 LOOK_SECONDS = 2.0
-"""How often it is looked whether something changed that nobody told of."""
+"""How often the store is read for changes of which no message came."""
 
 
 class Peers(Protocol):
@@ -46,6 +46,8 @@ class Peers(Protocol):
 
 
 class Journal:
+    """The records of operations. `group` is None on SQLite; `stopping` ends every wait for the database."""
+
     def __init__(
         self,
         store: Store,
@@ -103,7 +105,7 @@ class Journal:
                 if run.operation.state in FINISHED:
                     return False
                 if begun := await self._try_to_begin(run):
-                    run.tell(begun)
+                    run.publish(begun)
                     return True
             if not self.shared:
                 break
@@ -170,9 +172,9 @@ class Journal:
     async def keep_history(self, operation: Operation) -> None:
         """Write the attempts that it has had so far, and send its progress to other processes."""
         await self._store.operations.update(operation.id, history=operation.history)
-        await self.tell_progress(operation)
+        await self.publish_progress(operation)
 
-    async def tell_progress(self, operation: Operation) -> None:
+    async def publish_progress(self, operation: Operation) -> None:
         """Send its progress to other processes, where there may be some, the message cut to 2,000 characters."""
         if self.shared and operation.progress:
             progress = msgspec.to_builtins(replace(operation.progress, message=operation.progress.message[:2000]))
@@ -180,17 +182,17 @@ class Journal:
 
     async def follow_progress(self, lives: Callable[[], Iterable[LiveOperation]]) -> None:
         """Send to other processes how far the operations are that run here, until it is cancelled."""
-        told: dict[str, Progress | None] = {}
+        published: dict[str, Progress | None] = {}
         while self.shared:
             await asyncio.sleep(PROGRESS_SECONDS)
             now = [live.operation for live in lives()]
             for operation in now:
-                if operation.progress is not told.get(operation.id):
-                    await self.tell_progress(operation)
-            told = {operation.id: operation.progress for operation in now}
+                if operation.progress is not published.get(operation.id):
+                    await self.publish_progress(operation)
+            published = {operation.id: operation.progress for operation in now}
 
-    async def tell_cancel(self, id: str) -> None:
-        """Have whichever process runs it stop it. That it is to be cancelled is written before."""
+    async def publish_cancel(self, id: str) -> None:
+        """Ask the process that runs it to stop it. That it is to be cancelled was written before."""
         await self._notify({"id": id, "cancel": True})
 
     async def watch(self, id: str) -> AsyncIterator[Operation]:
@@ -215,10 +217,10 @@ class Journal:
     def listen(self, cancel: Callable[[str | None], None]) -> Callable[[], None]:
         """Call `cancel` with the id of an operation that is to be stopped; None: there may be some.
 
-        Returns the function that ends it.
+        Returns the function that unsubscribes it.
         """
 
-        def hear(payload: dict[str, Any] | None) -> None:
+        def on_news(payload: dict[str, Any] | None) -> None:
             if payload is None:
                 cancel(None)
             elif "cancel" in payload:
@@ -229,7 +231,7 @@ class Journal:
                 self._progress.pop(payload["id"], None)
             self.wake()
 
-        return self._store.news.listen(TOPIC, hear)
+        return self._store.news.listen(TOPIC, on_news)
 
     def wake(self) -> None:
         """Have everyone who waits for a change look for one."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from vendetta.models import FINISHED, Operation, Progress
 
-TELL_EVERY_SECONDS = 0.1
-"""How often watchers hear of progress, at most."""
+PUBLISH_EVERY_SECONDS = 0.1
+"""How often watchers get progress, at most."""
 
 
 @dataclass(kw_only=True)
@@ -41,8 +41,8 @@ class LiveOperation:
     """The step that is running and may be stopped."""
 
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _told_at: float = 0.0
-    _telling: asyncio.TimerHandle | None = None
+    _published_at: float = 0.0
+    _publishing: asyncio.TimerHandle | None = None
 
     def before(self) -> "LiveOperation | None":
         """Return the next one to wait for, or None. One that left out of turn doesn't speak for those before it."""
@@ -57,19 +57,19 @@ class LiveOperation:
             await before.over.wait()
         self.after = None
 
-    def tell(self, operation: Operation) -> None:
+    def publish(self, operation: Operation) -> None:
         """Set its state, and pass it on to all watchers now."""
         self.operation = operation
         self._wake()
 
-    def tell_progress(self, progress: Progress) -> None:
-        """Set its progress, and pass it on: now, or TELL_EVERY_SECONDS after the last time, with the newest then."""
+    def publish_progress(self, progress: Progress) -> None:
+        """Set its progress, and pass it on: now, or PUBLISH_EVERY_SECONDS after the last time, with the newest then."""
         self.operation = replace(self.operation, progress=progress)
-        wait = self._told_at + TELL_EVERY_SECONDS - time.monotonic()
+        wait = self._published_at + PUBLISH_EVERY_SECONDS - time.monotonic()
         if wait <= 0:
             self._wake()
-        elif self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(wait, self._wake)
+        elif self._publishing is None:
+            self._publishing = asyncio.get_running_loop().call_later(wait, self._wake)
 
     def interrupt_pause(self) -> None:
         """Abandon it if it pauses between two tries, as the server stops: the next process waits on."""
@@ -107,10 +107,10 @@ class LiveOperation:
                 await changed.wait()
 
     def _wake(self) -> None:
-        if self._telling:
-            self._telling.cancel()
-            self._telling = None
-        self._told_at = time.monotonic()
+        if self._publishing:
+            self._publishing.cancel()
+            self._publishing = None
+        self._published_at = time.monotonic()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

@@ -20,8 +20,11 @@ class LinkWaiters:
         if opened := self._opened.pop(node, None):
             opened.set()
 
-    def hear(self, news: dict[str, Any] | None) -> None:
-        """Take an event of the store's: wake who waits for the node if its link is back at another replica."""
+    def on_event(self, news: dict[str, Any] | None) -> None:
+        """Wake everyone who waits for the node if the event says that another replica opened its link.
+
+        `news` is the payload of an event in the store's news; None, where some were missed, wakes nobody.
+        """
         if news and news.get("kind") == BACK:
             self.back(news["subject"])
 

@@ -104,7 +104,7 @@ class Runner:
         if finished is None:
             log.warning("operation is held by another replica", operation=live.operation.id)
             return
-        live.tell(finished)
+        live.publish(finished)
         self._finished += 1
         if self._finished % PRUNE_EVERY == 0:
             await self.prune(keep=KEEP)

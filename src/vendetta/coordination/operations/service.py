@@ -70,9 +70,9 @@ class Operations:
         self._deadlines[kind] = deadline_seconds or DEADLINE_SECONDS
 
     async def __aenter__(self) -> Self:
-        self._unsubscribe = self._journal.listen(self._hear_cancel)
+        self._unsubscribe = self._journal.listen(self._on_cancel)
         await self._adoption.start()
-        self._telling = asyncio.create_task(self._journal.follow_progress(self._runner.lives))
+        self._publishing = asyncio.create_task(self._journal.follow_progress(self._runner.lives))
         await self._runner.prune(keep=KEEP)
         return self
 
@@ -83,7 +83,7 @@ class Operations:
         self._stopping = self.waiting.over = True
         self._unsubscribe()
         self._journal.wake()
-        self._telling.cancel()
+        self._publishing.cancel()
         await self._runner.drain(self._drain_seconds)
 
     @property
@@ -196,7 +196,7 @@ class Operations:
         if operation.state in FINISHED or not self._journal.shared:
             return check_cancelled(operation)
         await self._store.operations.update(id, cancelling=True)
-        await self._journal.tell_cancel(id)
+        await self._journal.publish_cancel(id)
         return operation
 
     async def _cancel(self, live: LiveOperation) -> Operation:
@@ -207,12 +207,12 @@ class Operations:
                 return live.operation
             # kept, so that a crash in between doesn't make anyone forget it
             await self._store.operations.update(live.operation.id, cancelling=True)
-            await self._journal.tell_cancel(live.operation.id)
+            await self._journal.publish_cancel(live.operation.id)
             live.stop_step()
         return live.operation
 
-    def _hear_cancel(self, id: str | None) -> None:
-        """Cancel it if it is held here, whichever process was asked. None: some such message may have been missed."""
+    def _on_cancel(self, id: str | None) -> None:
+        """Cancel the operation if it is held here. None: messages may have been missed, so that all are looked at."""
         for live in [self._runner.get(id)] if id else self._runner.lives():
             if live and not (live.cancelling or live.asking):
                 live.asking = True
@@ -220,7 +220,7 @@ class Operations:
 
     async def _cancel_if_asked(self, live: LiveOperation) -> None:
         async def ask() -> bool:
-            live.asking = False  # what is heard from now on is another question
+            live.asking = False  # a request to cancel that comes from now on is read again
             try:
                 return await self._store.operations.cancelling(live.operation.id)
             except StoreUnavailable:

@@ -125,7 +125,7 @@ class Steps:
 
     def progress(self, progress: Progress) -> None:
         """Pass on how far it is to those who watch. It isn't kept."""
-        self._run.tell_progress(progress)
+        self._run.publish_progress(progress)
 
     async def _outcome(self, name: str, fn: Callable[[], Awaitable[Any]], rule: _Rule) -> Any:
         self._named[name] += 1
@@ -251,7 +251,7 @@ class Steps:
         waiting = build_waiting(error, run.operation.deadline)
         back = around.waiting.expect(waiting.waiting_for)
         self._remember(history)
-        run.tell_progress(waiting)
+        run.publish_progress(waiting)
         try:
             await around.journal.keep_history(run.operation)
         except Exception:
@@ -264,7 +264,7 @@ class Steps:
             await pause(seconds, back)
         finally:
             run.pausing = False
-        run.tell_progress(Progress(message="trying again"))
+        run.publish_progress(Progress(message="trying again"))
         return describe_wait(error)
 
     def _remember(self, attempts: Iterable[Attempt]) -> None:

@@ -1,4 +1,4 @@
-"""For a moment after the server began nobody knows which nodes can be reached: nothing is refused for that."""
+"""Wait after the server's start until it is known which nodes can be reached, before a placement is refused."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,26 +13,26 @@ from vendetta.store.events import TOPIC as EVENTS
 T = TypeVar("T")
 
 LOOK_SECONDS, PATIENCE_SECONDS = 1.0, 10.0
-"""How often it is looked at what nobody tells, such as why a node can't be reached; and for how long."""
+"""How often to try again without an event, as none says why a node can't be reached; and for how long."""
 
 
 async def after_first_connect(store: Store, place: Callable[[], Awaitable[T]]) -> T:
     """Return or raise what `place` does; call it again while a node that `choose` refused connects for the first time.
 
-    Waits PATIENCE_SECONDS at most: a node that doesn't answer may take longer than anybody should wait.
+    Waits PATIENCE_SECONDS at most: a node that doesn't answer may take much longer.
     """
-    heard = asyncio.Event()
+    changed = asyncio.Event()
 
-    def hear(news: dict[str, Any] | None) -> None:
+    def on_event(news: dict[str, Any] | None) -> None:
         if news is None or news["kind"].startswith("node."):
-            heard.set()
+            changed.set()
 
     clock = asyncio.get_running_loop().time
     deadline = clock() + PATIENCE_SECONDS
-    deafen = store.news.listen(EVENTS, hear)
+    unsubscribe = store.news.listen(EVENTS, on_event)
     try:
         while True:
-            heard.clear()
+            changed.clear()
             try:
                 return await place()
             except OutOfResources as exc:
@@ -41,9 +41,9 @@ async def after_first_connect(store: Store, place: Callable[[], Awaitable[T]]) -
                     node.name in refused and may_be_here(node) for node in await store.nodes.all()
                 ):
                     raise
-            await pause(LOOK_SECONDS, heard)
+            await pause(LOOK_SECONDS, changed)
     finally:
-        deafen()
+        unsubscribe()
 
 
 def may_be_here(node: Node) -> bool:

@@ -43,6 +43,6 @@ async def test_what_may_have_been_missed_is_looked_up(store: Store) -> None:
             complete.set()
 
     async with Arrivals(store, hear), asyncio.timeout(30):
-        store.news._tell(TOPIC, None)
+        store.news._deliver(TOPIC, None)
         await complete.wait()
     assert heard == {("one", "lxc"), ("two", "qemu")}

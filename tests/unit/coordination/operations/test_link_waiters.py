@@ -278,6 +278,6 @@ async def test_it_wakes_when_the_link_of_another_replica_is_back(open_operations
         made = await submit(operations)
         await waiting(operations, made.id)
         for news in (None, {"sequence": 1}, {"sequence": 2, "kind": "node.connected", "subject": "lab"}):
-            operations.waiting.hear(news)
-        operations.waiting.hear({"sequence": 3, "kind": "node.connected", "subject": "gpu"})
+            operations.waiting.on_event(news)
+        operations.waiting.on_event({"sequence": 3, "kind": "node.connected", "subject": "gpu"})
         assert (await operations.wait(made.id, 20)).state == "succeeded"
