@@ -1,7 +1,7 @@
-"""The same change on many workspaces or nodes, each outcome told as it comes.
+"""Make the same change to many workspaces or nodes, and report each outcome as it comes.
 
 What is an operation for one is an operation for each of many: all of them are submitted at once, so that they go on
-whatever becomes of who asked. `turns` bounds what they do on one node at a time.
+when the caller goes away. `NodeSlots` limits how many of them change one node at a time.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from vendetta.tasks import cancel_and_wait
 from .submitter import Submitter
 
 AT_ONCE = 32
-"""Submitted, or done without an operation, at the same moment."""
+"""How many are submitted, or done without an operation, at a time."""
 
 Direct = Callable[[str, Any, str], Awaitable[Node | None]]
 """Change a node, by name, with its configuration and the actor, within the call."""
@@ -41,7 +41,7 @@ Direct = Callable[[str, Any, str], Awaitable[Node | None]]
 
 @dataclass(frozen=True, slots=True)
 class BulkAction:
-    """What is done to each: an operation of the kind `change`, or `direct`, where it takes none."""
+    """What is done to each: an operation of the kind `change`, or the function `direct` where it is no operation."""
 
     config: type[Request]
     change: str | None = None
@@ -70,10 +70,10 @@ class Bulk:
         }
 
     async def change_workspaces(self, ask: Ask, request: WorkspaceBulkRequest) -> AsyncIterator[BulkResult]:
-        """One result for each, as they end. Raises `UnknownAction`, `InvalidInput` before anything is begun.
+        """Change each of the workspaces, and yield a result for each as it ends; an unknown name gives one too.
 
-        The request's `deadline_seconds` counts. A name that nobody has is a result too. Closed early, only the waiting
-        ends.
+        Each operation has the request's `deadline_seconds`. They go on where the iterator is closed early. Raises
+        `UnknownAction`, `InvalidInput` before anything is begun.
         """
         action, config = _check(self._of_workspaces, request)
         names = list(dict.fromkeys(request.names))
@@ -85,7 +85,7 @@ class Bulk:
             yield result
 
     async def change_nodes(self, ask: Ask, request: BulkRequest) -> AsyncIterator[BulkResult]:
-        """The same. What is no operation for one node (`connect`) is done within the call."""
+        """Change each of the nodes, as `change_workspaces`. What is no operation is done within the call."""
         action, config = _check(self._of_nodes, request)
         names = list(dict.fromkeys(request.names))
         if not names:
@@ -96,15 +96,15 @@ class Bulk:
     async def _run(
         self, ask: Ask, names: Sequence[str], action: BulkAction, config: Request
     ) -> AsyncIterator[BulkResult]:
-        turn = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(AT_ONCE)
 
         async def submit(name: str) -> Operation | Node | None:
-            async with turn:
+            async with slots:
                 if action.change is not None:
                     return await self._submitter.submit(ask.for_one(name), action.change, name, config)
                 return await action.direct(name, config, ask.actor) if action.direct else None
 
-        # these go on when the caller goes away, and with them what they submit
+        # not cancelled when the caller goes away: all of them are submitted
         begun = {name: asyncio.create_task(submit(name)) for name in names}
         for task in begun.values():
             self._submitting.add(task)
@@ -119,7 +119,7 @@ class Bulk:
     def _submitted(self, task: "asyncio.Task[Any]") -> None:
         self._submitting.discard(task)
         if not task.cancelled():
-            task.exception()  # heard of, though nobody may wait for it any more
+            task.exception()  # retrieved, so that asyncio doesn't log it where nobody waits any more
 
     async def _await(self, name: str, begun: "asyncio.Task[Operation | Node | None]") -> BulkResult:
         submitted: str | None = None
@@ -134,7 +134,7 @@ class Bulk:
 
 
 def build_result(name: str, operation: Operation) -> BulkResult:
-    """Of an operation that has ended."""
+    """Build the result for `name` of an operation that has ended."""
     return BulkResult(name=name, operation=operation.id, result=operation.result, problem=operation.error)
 
 

@@ -1,7 +1,7 @@
-"""Dispatch: a Command for a provider on a node becomes an ExecutionResult.
+"""Dispatch commands to a provider on a node; an `ExecutionResult` is what comes of each.
 
-What changes a workspace goes the way of every change, as an operation on it, so that there is one truth about it. What
-only asks, or runs something inside, goes straight to the provider.
+A command that changes a workspace becomes an operation on it, as every change. One that only asks, or runs a program
+inside, is a call of the provider.
 """
 
 import asyncio
@@ -58,9 +58,10 @@ class Dispatcher:
         return {"node.execute": self._run}
 
     async def execute(self, ask: Ask, node: str, command: CommandRequest) -> ExecutionResult:
-        """To the end, at most `timeout_seconds`. What the provider refuses is a result; bad input is raised.
+        """Run the command to its end, at most its `timeout_seconds`, and return what came of it.
 
-        Raises `NodeNotFound`, `UnknownProvider`, `UnknownAction`, `InvalidInput`.
+        Errors of the node or the provider are a result with `success` false. Raises `NodeNotFound`, `UnknownProvider`,
+        `UnknownAction`, `Unsupported`, `InvalidInput` where the command itself is wrong.
         """
         config = await self._check(node, command)
         started = time.monotonic()
@@ -75,7 +76,10 @@ class Dispatcher:
         return replace(result, duration_seconds=time.monotonic() - started)
 
     async def submit(self, ask: Ask, node: str, command: CommandRequest) -> Operation:
-        """The same, tracked: the operation's result is the ExecutionResult, or the workspace for what changes one."""
+        """Submit the command as an operation, whose deadline is its `timeout_seconds`. Raises as `execute`.
+
+        The operation's result is an `ExecutionResult`; for a change of a workspace or node that of the change.
+        """
         config = await self._check(node, command)
         ask = replace(ask, deadline_seconds=command.timeout_seconds)
         if kind := ACTIONS[command.action].change:
@@ -84,7 +88,7 @@ class Dispatcher:
         return await self._operations.submit(ask, "node.execute", node, given)
 
     async def _run(self, steps: Steps, given: dict[str, Any]) -> dict[str, Any]:
-        """Waits for the node where its link is lost; what the provider refuses is a result."""
+        """Perform the operation. It waits for a node whose link is lost; what the provider refuses is a result."""
         node, command = given["node"], validated(CommandRequest, given["command"])
         config = await self._check(node, command)
 
@@ -180,12 +184,13 @@ class Dispatcher:
 
 
 def build_failure(error: VendettaError) -> ExecutionResult:
+    """Build the result that stands for the error; its metadata has it as a `problem`."""
     problem = msgspec.to_builtins(Problem.from_error(error))
     return ExecutionResult(success=False, error=error.message, metadata={"problem": problem})
 
 
 def build_result(operation: Operation) -> ExecutionResult:
-    """What came of a finished operation on a workspace."""
+    """Build the result of an operation that has ended: its error, or what it changed or removed."""
     if operation.error is not None:
         return build_failure(operation.error.to_error())
     if operation.state == "cancelled":

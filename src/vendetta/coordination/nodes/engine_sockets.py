@@ -1,8 +1,8 @@
-"""The nodes' engines as unix sockets on this machine, for the engines' own programs: `docker`, compose, libraries.
+"""Open unix sockets on this machine that lead to the nodes' engines, for programs such as `docker` and compose.
 
 Each connection to such a socket goes to the engine through a channel of the node's one connection, which it leases for
-as long as it lasts. A lost link ends the connections; the next one finds a new link. A socket is open until somebody
-closes it: the file that a server leaves when it ends tells the next one to open it again.
+as long as it lasts. A lost link ends the connections; the next one uses a new link. A socket is open until it is closed
+by a request: a server that ends leaves its file there, and the next one opens every socket whose file it finds.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ REQUEST_SECONDS = 5.0
 
 
 class EngineSockets:
-    """Below `folder`, which is the server's alone: `NODE/PROVIDER.sock`."""
+    """The sockets of the nodes' engines: `NODE/PROVIDER.sock` below `folder`, which only the server's user can read."""
 
     def __init__(self, store: Store, engines: Engines, folder: Path) -> None:
         self._store = store
@@ -55,14 +55,15 @@ class EngineSockets:
     ) -> None:
         for path, server in self._listening.items():
             server.close()
-            path.touch(mode=0o600)  # newer Pythons take it away
+            path.touch(mode=0o600)  # Python 3.13 and newer remove it
         await cancel_and_wait(*self._serving)
 
     async def open(self, name: str, engine: str | None = None) -> EngineSocket:
-        """Open already: the same again. No `engine`: the first of the node's that can be spoken to directly.
+        """Open a socket to an engine of the node, or return the one that is open.
 
-        `engine` is a technology, or one of the engines that it may be (`docker`, `incus`, `lxd`). Raises
-        `NodeNotFound`, `UnknownProvider`, `Unsupported`, `LinkError`, and whatever the engine's socket does.
+        `engine` is a technology, or one of its engines (`docker`, `incus`, `lxd`); None: the first healthy one of the
+        node's that has a socket. Raises `NodeNotFound`, `UnknownProvider`, `Unsupported`, `LinkError`, and what opening
+        the engine's socket raises.
         """
         node = await self._store.nodes.get(name)
         kind = self._engines.registry.kind_of(engine) if engine else self._choose(node)
@@ -70,7 +71,7 @@ class EngineSockets:
             self._check_engine(node, kind, engine)
         async with self._engines.provider(name, kind) as provider:
             direct = require(provider, Direct)
-            # what is wrong is told here, rather than by each program in its own words
+            # an error is raised here, rather than shown by each program in its own words
             await (await direct.open_socket()).close()
             path = await self._listen(name, kind)
             return EngineSocket(
@@ -78,7 +79,7 @@ class EngineSockets:
             )
 
     async def close(self, name: str, engine: str | None = None) -> None:
-        """All of the node's, unless `engine` says which. Connections that stand go on. None open: nothing happens."""
+        """Close the node's sockets, or that of `engine`, if any is open. Connections that were made before go on."""
         kind = self._engines.registry.kind_of(engine) if engine else None
         for path in [path for path in self._listening if path.parent.name == name and kind in (None, path.stem)]:
             self._close(path)
@@ -93,7 +94,7 @@ class EngineSockets:
         )
 
     def _check_engine(self, node: Node, kind: str, engine: str) -> None:
-        """Whether that is what the technology is on this node, as far as it is known."""
+        """Raise `Unsupported` where the node's technology is known to be another engine."""
         status = node.providers.get(kind)
         if status is not None and status.version is not None and not status.version.startswith(engine):
             found = status.version if status.version[:1].isalpha() else f"{kind} {status.version}"
@@ -111,7 +112,7 @@ class EngineSockets:
             self._serving.add(task)
             task.add_done_callback(self._serving.discard)
 
-        # two who open it at once get the same one
+        # of two calls at once both return the same socket
         async with self._opening:
             if path not in self._listening:
                 sock = listen_privately(path)
@@ -150,9 +151,10 @@ class EngineSockets:
 
 
 async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stream: Stream) -> None:
-    """Both directions until the engine has sent its end; that of the program is passed on, as `docker exec -i` needs.
+    """Copy bytes in both directions until the engine closes its side.
 
-    Raises `LinkError`, `ConnectionError`.
+    The end of the program's side is passed on to the engine, which `docker exec -i` needs. Raises `LinkError`,
+    `ConnectionError`.
     """
     upward = asyncio.create_task(_send(reader, stream))
     try:
@@ -164,7 +166,7 @@ async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, strea
 
 
 async def _send(reader: asyncio.StreamReader, stream: Stream) -> None:
-    # what the engine takes no more is dropped: its own answer tells why
+    # what the engine doesn't take any more is dropped: its answer says why
     with suppress(VendettaError, ConnectionError):
         while data := await reader.read(PIECE_BYTES):
             await stream.write(data)
@@ -172,7 +174,7 @@ async def _send(reader: asyncio.StreamReader, stream: Stream) -> None:
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, error: VendettaError) -> None:
-    """Says why in the words of Docker and of Incus, whose programs show it. They listen once they have asked."""
+    """Answer a program's request with the error, in a form that those of Docker and of Incus show."""
     async with asyncio.timeout(REQUEST_SECONDS):
         if not await reader.read(PIECE_BYTES):
             return

@@ -1,4 +1,4 @@
-"""Which keys a node lets in: putting one there, and taking one away, each proved by a login before it counts."""
+"""Install keys on a node and remove them, each time proved by a login."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,8 @@ from vendetta.ssh.login import Connector
 
 
 class KeyInstall:
+    """Change the `authorized_keys` files of nodes."""
+
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
 
@@ -24,11 +26,12 @@ class KeyInstall:
         options: str | None = None,
         like: Sequence[str] = (),
     ) -> None:
-        """A key of ours, or somebody's public key. Proved by a login with it alone, or by asking sshd whether it
-        would take it; where that fails, everything is as before.
+        """Add a key of the server's (`Key`), or a public key of somebody else's, to the node's `authorized_keys`.
 
-        `options` are those of its line from now on. A new line that is told none has those of the first of the keys
-        `like` it. Raises `InvalidInput`, `AuthFailed`, `Busy`, `Conflict`, `Forbidden`, `CommandFailed`, `LinkError`.
+        The former is proved by a login with it alone, the latter by asking sshd whether it would accept it; where that
+        fails, the file is put back. `options` replace those of its line; None: they stay, and a new line gets those of
+        the first of the public keys `like` that has a line. Raises `InvalidInput`, `AuthFailed`, `Busy`, `Conflict`,
+        `Forbidden`, `CommandFailed`, `LinkError`.
         """
         public_key = authorized_keys.parse_public_key(key if isinstance(key, str) else key.public_key)
         file, *_ = await key_files.locate(connection)
@@ -47,12 +50,15 @@ class KeyInstall:
             return authorized_keys.put_back(authorized_keys.remove(content, [public_key]), before)
 
         async with key_files.edited(connection, file, change, undo=undo) as changed:
-            # somebody else's key that is let in from elsewhere alone can't be tried from here
+            # somebody else's key that is accepted from other addresses alone can't be tried from here
             if isinstance(key, Key) or "from=" not in (options or ""):
                 await self._prove(connection, endpoint, key, file, changed=changed)
 
     async def withdraw(self, connection: Connection, endpoint: Endpoint, keys: Sequence[Key], *, for_: Key) -> None:
-        """Takes the lines of `keys` out of every file that sshd reads, while a login with `for_` goes on to work."""
+        """Remove the lines of `keys` from every file that sshd reads, each time proved by a login with `for_`.
+
+        A file after whose change that login fails is put back. Raises as `install`.
+        """
         public_keys = [key.public_key for key in keys]
         taken: list[bytes] = []
 

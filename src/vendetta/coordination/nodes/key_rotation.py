@@ -1,7 +1,7 @@
-"""Rotating the server's own key: a new one onto every node, proved there, then the old one away.
+"""Rotate the server's own key: install a new one on every node, prove it there, then remove the old one.
 
-A node has one of the two at any moment, and the server offers both until every node has the new one. What a node that
-fails leaves to do, the next rotation does: it goes on with the same new key.
+A node has one of the two at any moment, and the server offers both until every node has the new one. Where a node
+fails, the next rotation goes on with the same new key.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ AT_ONCE = 16
 
 
 class KeyRotations:
-    """`keep` are key files that a setting names: they are taken off the nodes, and stay where they are."""
+    """The operation `key.rotate`. `keep` are key files that a setting names: removed from the nodes, but kept here."""
 
     def __init__(
         self,
@@ -55,7 +55,10 @@ class KeyRotations:
         return {KIND: self._rotate}
 
     async def submit(self, ask: Ask, request: RotateRequest) -> Operation:
-        """Of these nodes; none: of all. Its result is a `KeyRotation`. Raises `NodeNotFound`."""
+        """Submit a rotation on the nodes of the request, or on all where it names none. Raises `NodeNotFound`.
+
+        The operation's result is a `KeyRotation`.
+        """
         for name in request.nodes:
             await self._store.nodes.get(name)
         return await self._operations.submit(ask, KIND, TARGET, request.build_input())
@@ -80,13 +83,13 @@ class KeyRotations:
         return {"key": key, "retired": retired, "nodes": names}
 
     async def _all(self, steps: Steps, names: Sequence[str], key: Key, retired: Sequence[Key]) -> list[NodeRotation]:
-        """Side by side, a few at a time; each outcome is told as it comes."""
-        turns = asyncio.Semaphore(AT_ONCE)
+        """Exchange the keys on the nodes, AT_ONCE at a time, and report each outcome as progress."""
+        slots = asyncio.Semaphore(AT_ONCE)
         done = 0
 
         async def one(name: str) -> NodeRotation:
             nonlocal done
-            async with turns:
+            async with slots:
                 outcome = await retry_while_store_is_down(
                     lambda: self._exchange.on(name, key, retired, steps.operation)
                 )
@@ -101,7 +104,7 @@ class KeyRotations:
         return [task.result() for task in tasks]
 
     async def _complete(self, key: Key, retired: Sequence[Key], nodes: list[NodeRotation]) -> dict[str, Any]:
-        """The new key takes the old one's place once it is on every node that there is now."""
+        """Put the new key in the old one's place, if every node that there is now has it."""
         rotated = {outcome.node for outcome in nodes if outcome.error is None}
         everybody = await self._store.nodes.all()
         left = [node.name for node in everybody if node.name not in rotated]
@@ -114,7 +117,7 @@ class KeyRotations:
 
 
 class KeyExchange:
-    """The new key in place of the old ones, on one node."""
+    """Put the new key in place of the old ones, on one node."""
 
     def __init__(self, store: Store, events: Events, connector: Connector, key_install: KeyInstall) -> None:
         self._store = store
@@ -123,14 +126,14 @@ class KeyExchange:
         self._key_install = key_install
 
     async def on(self, name: str, key: Key, retired: Sequence[Key], operation: Operation) -> NodeRotation:
-        """Exchange the keys on the node, tell by an event what came of it, and return that.
+        """Exchange the keys on the node, and return the outcome, which is an event too.
 
-        Raises `StoreUnavailable`; whatever else fails is the outcome's error.
+        Raises `StoreUnavailable`; any other error is the outcome's `error`.
         """
         try:
             await self._replace(name, key, retired)
         except StoreUnavailable:
-            raise  # nothing that the node has done
+            raise  # not the node's fault
         except VendettaError as exc:
             problem = Problem.from_error(exc)
             await self._events.emit(
@@ -144,7 +147,7 @@ class KeyExchange:
 
     async def _replace(self, name: str, key: Key, retired: Sequence[Key]) -> None:
         endpoint = build_endpoint(await self._store.nodes.get(name))
-        # one of its own: the pool's may have been dead for a while without anybody knowing
+        # not the pool's connection, which may be dead without that being noticed yet
         connection = await self._connector.open(endpoint)
         try:
             await self._check_bastions(endpoint, key, retired)
@@ -155,7 +158,7 @@ class KeyExchange:
             await connection.close()
 
     async def _check_bastions(self, endpoint: Endpoint, key: Key, retired: Sequence[Key]) -> None:
-        """Raises `AuthFailed` where a host on the way lets in a key that is to go, and the new one not."""
+        """Raise `AuthFailed` where a host on the way accepts a key that is to be removed, but not the new one."""
         for bastion in await self._connector.bastions(endpoint):
             if await self._connector.takes_key(bastion, key.public_key):
                 continue

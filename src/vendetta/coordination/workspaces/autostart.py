@@ -1,4 +1,4 @@
-"""What was running on a node that was restarted is started again, where its options say so and its engine doesn't."""
+"""Start workspaces again that ran on a node before it was rebooted, where their options say so."""
 
 import structlog
 
@@ -8,7 +8,7 @@ from vendetta.errors import VendettaError
 from vendetta.models import Workspace
 
 AUTOSTART = "autostart"
-"""The option that says so, whichever technology has it. Docker's own `restart` is Docker's affair."""
+"""The option that says so, of every technology that has it. Docker has `restart` instead, and starts them itself."""
 
 log = structlog.get_logger(__name__)
 
@@ -18,7 +18,7 @@ class Autostart:
         self._operations = operations
 
     async def consider(self, workspace: Workspace, boot_id: str) -> None:
-        """One try in each boot of the node, an operation like any other. Called again: nothing happens."""
+        """Submit an operation that starts the workspace, if it has the option, once for each boot of its node."""
         if workspace.spec.options.get(AUTOSTART) != "true":
             return
         key = f"restarted-{workspace.id}-{boot_id}"
