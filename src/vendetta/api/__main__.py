@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def run(paths: Paths) -> None:
-    """Imports late: pydantic takes a tenth of a second, the server a whole one; only who has the lock needs them."""
+    """Run the server. Its imports take about a second, so only the process that holds the lock makes them."""
     from vendetta import settings
 
     config = settings.load(paths)

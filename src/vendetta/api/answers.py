@@ -23,14 +23,19 @@ API = "/api/v1"
 LONGEST_WAIT = 3600.0
 LONGEST_DEADLINE = 30 * 86400.0
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
-Cursor = Annotated[str | None, Query(description="next_cursor of the page before")]
-Labels = Annotated[list[str], Query(alias="label", default_factory=list, description="KEY=VALUE; may be repeated")]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="how many items at most")]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
+Labels = Annotated[
+    list[str], Query(alias="label", default_factory=list, description="KEY=VALUE; may be repeated, all must match")
+]
+Key = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", max_length=200, description="a repeated request with it changes nothing again"),
+]
 
 
 def parse_wait(value: object) -> float:
-    """Seconds; 0 where nobody waits. Raises ValueError."""
+    """Return the seconds to wait of `true`, `false` or a number; 0: don't wait. Raises `ValueError`."""
     if value in ("true", "false"):
         return LONGEST_WAIT if value == "true" else 0.0
     try:
@@ -46,7 +51,7 @@ Wait = Annotated[
     float,
     BeforeValidator(parse_wait),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": LONGEST_WAIT}, {"type": "boolean"}]}),
-    Query(description="seconds to wait for the end, true, or false; without it the operation is returned as it is"),
+    Query(description="seconds to wait for the end, true (an hour) or false; without it 202 and the operation at once"),
 ]
 
 
@@ -61,7 +66,7 @@ Deadline = Annotated[
         alias="deadline",
         gt=0,
         le=LONGEST_DEADLINE,
-        description="seconds after which it fails; without it an hour, or a day for what moves whole workspaces",
+        description="seconds after which the operation fails; without it an hour, a day for move, drain and undrain",
     ),
 ]
 
@@ -76,7 +81,7 @@ async def ask_without_deadline(caller: Called, key: Key = None) -> Ask:
 
 Asked = Annotated[Ask, Depends(ask)]
 AskedOnce = Annotated[Ask, Depends(ask_without_deadline)]
-"""The same where the body says how long it may take."""
+"""As `Asked`, for routes whose body has the deadline."""
 
 
 def json_response(value: object, status_code: int = 200) -> Response:
@@ -88,6 +93,7 @@ def page_response(page: Page[Any]) -> Response:
 
 
 def parse_pairs(pairs: list[str], parameter: str) -> dict[str, str]:
+    """Return the values of `KEY=VALUE` by key. Raises `InvalidInput`, which names the parameter."""
     for pair in pairs:
         if not pair.partition("=")[0] or "=" not in pair:
             raise InvalidInput(f"{parameter}: {pair!r} is not KEY=VALUE")
@@ -95,7 +101,7 @@ def parse_pairs(pairs: list[str], parameter: str) -> dict[str, str]:
 
 
 async def wait_for(services: Services, id: str, seconds: float) -> Operation:
-    """The operation once it has ended; as it is when the time is over, or the server stops."""
+    """Return the operation once it has ended, or as it is after `seconds` or when the server stops."""
     waiting = asyncio.create_task(services.operations.wait(id, seconds))
     stopping = asyncio.create_task(services.stopping.wait())
     try:
@@ -108,7 +114,10 @@ async def wait_for(services: Services, id: str, seconds: float) -> Operation:
 async def operation_response(
     services: Services, operation: Operation, wait: float, done: Callable[[Operation], Awaitable[Response]]
 ) -> Response:
-    """202 and the operation; or, if it ends within `wait`, what `done` makes of it, and its problem if it failed."""
+    """Answer with 202 and the operation; or, if it succeeds within `wait` seconds, with what `done` builds of it.
+
+    Raises the operation's error if it fails within `wait`.
+    """
     if wait:
         operation = await wait_for(services, operation.id, wait)
         if operation.error is not None:
@@ -119,11 +128,12 @@ async def operation_response(
 
 
 async def created(operation: Operation) -> Response:
+    """Answer with 201 and the object that the operation has made."""
     return json_response(operation.result, 201)
 
 
 async def result_of(operation: Operation) -> Response:
-    """The object that the operation has changed."""
+    """Answer with 200 and the object that the operation has changed."""
     return json_response(operation.result)
 
 

@@ -12,10 +12,12 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 BYTES = {"schema": {"type": "string", "format": "binary"}}
-"""What a body or an answer that isn't JSON is said to be."""
+"""How OpenAPI describes a body or an answer of bytes."""
 
 
 class JsonRequest(Request):
+    """A request whose body is parsed by msgspec. Raises `HTTPException` (400) where it isn't JSON."""
+
     async def json(self) -> Any:
         try:
             return msgspec.json.decode(await self.body())
@@ -24,19 +26,19 @@ class JsonRequest(Request):
 
 
 async def pieces_of(request: Request) -> AsyncIterator[bytes]:
-    """A body that is bytes, as it comes."""
+    """Yield the bytes of a body in pieces, as they come."""
     async for piece in request.stream():
         if piece:
             yield piece
 
 
 def describe_body(media_type: str) -> dict[str, Any]:
-    """Such a body, for a route's `openapi_extra`."""
+    """Build a route's `openapi_extra` for a body of bytes of this media type."""
     return {"requestBody": {"content": {media_type: BYTES}, "required": True}}
 
 
 class Route(APIRoute):
-    """For a router's `route_class`."""
+    """A route that reads bodies as `JsonRequest`: a router's `route_class`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

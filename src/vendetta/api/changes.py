@@ -21,7 +21,7 @@ def add_change(router: APIRouter, kind: str, *, name: str | None = None) -> None
     `name` is what the operation id begins with; the verb without it.
     """
     change, verb = CHANGES[kind], kind.partition(".")[2]
-    done: dict[int | str, dict[str, Any]] = {200: {"model": change.result, "description": "Waited for, and done."}}
+    done: dict[int | str, dict[str, Any]] = {200: {"model": change.result, "description": "Succeeded within `wait`."}}
     router.add_api_route(
         f"/{{name}}/{verb}",
         build_endpoint(kind, change.request),

@@ -27,11 +27,14 @@ EVENTS_AT_ONCE = 64
 LINES = "application/x-ndjson"
 AGAIN = "Ask again: it may be about to start anew, and any other server on its database answers as it does."
 RETRY = b"retry: 1000\n\n"
-"""When a browser connects again, in milliseconds."""
+"""After how many milliseconds a browser connects again."""
 
 
 def event_response(source: AsyncIterator[T], services: Services, number: Callable[[T], int] | None = None) -> Response:
-    """Server-sent events, each a JSON value; `number` makes the stream resumable. A comment says why it ends early."""
+    """Answer with server-sent events, each of them a JSON value; a comment says why the stream ends early.
+
+    `number` returns the id of an event, from which a client can resume; None: events have no ids.
+    """
 
     def build_event(item: T) -> bytes:
         id_line = b"id: %d\n" % number(item) if number else b""
@@ -53,9 +56,10 @@ def event_response(source: AsyncIterator[T], services: Services, number: Callabl
 async def output_response(
     source: AsyncIterator[Output], services: Services, *, media_type: str = "application/octet-stream"
 ) -> Response:
-    """The bytes as they come. Cut off, without the end of a chunked body, where the source fails or the server stops.
+    """Answer with the bytes as they come.
 
-    The first piece is awaited before the answer begins, so that what goes wrong then is a problem with a status.
+    Where the source fails or the server stops, the answer is cut off, without the end of a chunked body. The first
+    piece is awaited before the answer begins, so that an error until then is a problem with a status.
     """
     batches = until_stopping(source, services)
     first: Sequence[Output] = await anext(batches, [])
@@ -74,9 +78,10 @@ def join(outputs: Sequence[Output]) -> bytes:
 
 
 async def lines_response(source: AsyncIterator[T], services: Services) -> Response:
-    """A line of JSON for each; an empty one says that it goes on, and `{"problem": …}` is the last where it breaks off.
+    """Answer with a line of JSON for each item, and an empty line every KEEP_ALIVE_SECONDS.
 
-    The first is awaited before the answer begins, so that what goes wrong then is a problem with a status.
+    Where the source fails or the server stops, the last line is `{"problem": …}`. The first item is awaited before the
+    answer begins, so that an error until then is a problem with a status.
     """
     batches = until_stopping(source, services)
     first: Sequence[T] = await anext(batches, [])
@@ -97,9 +102,9 @@ async def lines_response(source: AsyncIterator[T], services: Services) -> Respon
 async def until_stopping(
     source: AsyncIterator[T], services: Services, *, at_once: int = 1
 ) -> AsyncGenerator[Sequence[T], None]:
-    """What `source` gives, as many at once as are there; nothing whenever a while has gone by and none is.
+    """Yield the items of `source` in batches of at most `at_once`; an empty one after KEEP_ALIVE_SECONDS without items.
 
-    Read ahead by as many as are given at once. `ServerUnavailable` when the server stops.
+    At most `at_once` items are read ahead. Raises `ServerUnavailable` when the server stops.
     """
     found: list[T] = []
     news, room = asyncio.Event(), asyncio.Event()

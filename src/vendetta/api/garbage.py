@@ -21,7 +21,11 @@ FEW = 2_000_000
 
 
 class SetAside:
-    """A callback of `gc`: what a full collection leaves is set aside if there are more than `most` objects."""
+    """A callback of `gc`: sets aside (`gc.freeze`) what a full collection leaves, if that is `most` objects or more.
+
+    Everything is looked at again once more than `few` objects, and more than there were in all the last time, were set
+    aside since then.
+    """
 
     def __init__(self, most: int = MOST_LOOKED_AT, few: int = FEW) -> None:
         self._most = most
@@ -51,7 +55,7 @@ class SetAside:
 
 @contextmanager
 def short_pauses() -> Iterator[None]:
-    """As long as it lasts. What there is now, the program itself above all, is set aside first."""
+    """Keep the pauses of `gc` short within the block. The objects that there are now are set aside first."""
     set_aside, thresholds = SetAside(), gc.get_threshold()
     gc.callbacks.append(set_aside)
     gc.set_threshold(*thresholds[:2], YOUNGER_TURNS)

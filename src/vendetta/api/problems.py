@@ -45,7 +45,7 @@ STATUS: Mapping[type[errors.VendettaError], int] = {
 
 
 def status_of(error: errors.VendettaError) -> int:
-    """That of the error's class, or of the nearest class above it."""
+    """Return the HTTP status of the error's class, or of the nearest class above it."""
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
@@ -54,14 +54,14 @@ def build_problem(error: errors.VendettaError) -> Problem:
 
 
 def refuse(connection: HTTPConnection, error: errors.VendettaError) -> Response:
-    """The answer to a request, or to a WebSocket that isn't accepted yet. The cause goes to the log alone."""
+    """Answer a request, or a WebSocket that isn't accepted yet, with the error as a problem. Log the cause."""
     cause = repr(error.__cause__) if error.__cause__ else None
     log.info("refused", **describe(connection), code=error.code, error=error.message, cause=cause)
     return build_response(build_problem(error))
 
 
 def as_ours(error: Exception, connection: HTTPConnection) -> errors.VendettaError:
-    """Ours stays as it is. Anything else is logged under a number, and nothing of it is told."""
+    """Return the error if it is a `VendettaError`, else one with an id alone, under which the log has the exception."""
     if isinstance(error, errors.VendettaError):
         return error
     request_id = uuid.uuid4().hex[:12]
@@ -86,7 +86,7 @@ def build_response(problem: Problem, headers: Mapping[str, str] | None = None) -
 
 
 def build_invalid(connection: HTTPConnection, found: Sequence[Any]) -> errors.InvalidInput:
-    """Of pydantic's errors. A location begins with the part of the request: what users know is the rest."""
+    """Build one error from pydantic's list of them. The first part of a location (`body`, `query`) is left out."""
     if any(tuple(error["loc"]) == ("body",) for error in found):
         return errors.InvalidInput("the body must be a JSON object", hint="Send it as Content-Type: application/json.")
     known = next((known_beside(connection, error) for error in found if error["type"] == "extra_forbidden"), None)

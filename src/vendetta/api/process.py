@@ -29,11 +29,14 @@ log = structlog.get_logger(__name__)
 GRACE_SECONDS = 10
 """How long requests may go on once the server stops; operations have a time of their own."""
 PING_SECONDS = 10.0
-"""How often a WebSocket is written to, which finds out who is gone while we don't read from them."""
+"""How often a WebSocket is pinged, which finds out that its client is gone while nothing is read from it."""
 
 
 async def serve(paths: Paths, config: ServerConfig) -> None:
-    """Until a signal asks it to stop. The caller holds the lock of this home. Raises `InvalidInput`."""
+    """Serve until a signal asks it to stop. The caller holds the lock of this home.
+
+    Raises `InvalidInput` where a socket's path or address can't be used.
+    """
     check_path(paths.socket)
     raise_file_limit()
     stopping = asyncio.Event()
@@ -54,7 +57,7 @@ async def serve(paths: Paths, config: ServerConfig) -> None:
 
 
 class Server(uvicorn.Server):
-    """Stops when `services.stopping` says so: signals are ours, because more than the listening ends with them."""
+    """A server that stops once `services.stopping` is set. `end_on_signals` handles signals in place of uvicorn."""
 
     def __init__(self, services: Services) -> None:
         self._stopping = services.stopping
@@ -89,7 +92,7 @@ class Server(uvicorn.Server):
 
 
 def end_on_signals(stopping: asyncio.Event) -> None:
-    """The first signal ends the server in order, the second at once."""
+    """Set `stopping` at the first SIGTERM or SIGINT, and end the process at the second."""
 
     def end() -> None:
         if stopping.is_set():
@@ -101,6 +104,6 @@ def end_on_signals(stopping: asyncio.Event) -> None:
 
 
 def leave() -> NoReturn:
-    """What was begun is on disk, and is resumed at the next start."""
+    """End the process at once. The next start resumes the operations, which are in the store."""
     log.warning("stopped at once: asked twice")
     os._exit(1)

@@ -28,16 +28,16 @@ from .requests import (
 )
 
 LONG_SECONDS = 86400.0
-"""The deadline of what moves whole workspaces, where the caller names none."""
+"""The deadline of changes that move whole workspaces, where the caller names none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Say what a change takes and gives.
+    """What a change takes and gives. `description` is that of its route and its action.
 
-    `result` is the type of the operation's result; None: what was removed has none. `deadline_seconds` is the default
-    deadline; None: an hour.
-    `for_many`: `/bulk` offers it too. `takes_turns`: it waits for the other operations of its noun on its target.
+    `result` is the type of the operation's result; None: a removal has none. `deadline_seconds` is the default
+    deadline; None: an hour. `for_many`: `/bulk` offers it too. `takes_turns`: it waits for the other operations of its
+    noun on its target.
     """
 
     description: str
@@ -49,53 +49,55 @@ class Change:
 
 
 CHANGES: Mapping[str, Change] = {
-    "workspace.create": Change("Makes a workspace.", WorkspaceRequest),
-    "workspace.start": Change("Starts it. Running already: nothing happens.", for_many=True),
-    "workspace.stop": Change("Asks it to end, and ends it when its time is over.", StopRequest, for_many=True),
-    "workspace.restart": Change("Stops and starts it.", StopRequest, for_many=True),
-    "workspace.pause": Change("Freezes it: it keeps its memory, and uses no processor.", for_many=True),
-    "workspace.resume": Change("Lets it go on after a pause.", for_many=True),
-    "workspace.resize": Change("Gives its disk more room, also while it is used.", ResizeRequest, for_many=True),
+    "workspace.create": Change("Create a workspace.", WorkspaceRequest),
+    "workspace.start": Change("Start the workspace. If it runs already, nothing happens.", for_many=True),
+    "workspace.stop": Change("Stop the workspace, and kill it after `timeout_seconds`.", StopRequest, for_many=True),
+    "workspace.restart": Change("Stop the workspace and start it again.", StopRequest, for_many=True),
+    "workspace.pause": Change("Pause the workspace: it keeps its memory and uses no processor.", for_many=True),
+    "workspace.resume": Change("Resume the workspace after a pause.", for_many=True),
+    "workspace.resize": Change("Enlarge the workspace's disk, also while it runs.", ResizeRequest, for_many=True),
     "workspace.move": Change(
-        "To another node, with its disk and snapshots. One that runs is stopped for it, and started there.",
+        "Move the workspace to another node, with its disk and snapshots. If it runs, it is stopped and started there.",
         MoveRequest,
         MoveResult,
         LONG_SECONDS,
         for_many=True,
     ),
-    "workspace.remove": Change("Removes it and what it holds.", RemoveRequest, None, for_many=True),
-    "workspace.snapshot": Change("Keeps what its disk holds now.", SnapshotRequest, TakenSnapshot),
-    "workspace.restore": Change("Goes back to a snapshot. It must be stopped.", SnapshotChoice),
-    "workspace.remove-snapshot": Change("Removes a snapshot.", SnapshotChoice),
+    "workspace.remove": Change("Remove the workspace and all that it holds.", RemoveRequest, None, for_many=True),
+    "workspace.snapshot": Change("Take a snapshot of the workspace's disk.", SnapshotRequest, TakenSnapshot),
+    "workspace.restore": Change("Restore the disk of a stopped workspace from a snapshot.", SnapshotChoice),
+    "workspace.remove-snapshot": Change("Remove a snapshot.", SnapshotChoice),
     "node.drain": Change(
-        "Cordons it; then each workspace is stopped, or moved. Where one can't be moved nothing is done, without "
-        "`force`.\n\nWhat could not be drained in the end is in the `workspaces` of the problem's details, as in the "
-        "result.",
+        "Cordon the node, then stop each of its workspaces or move it. Where one can't be moved, nothing is done, "
+        "unless with `force`.\n\nWhere the drain fails, the `workspaces` of the problem's details say what became of "
+        "each, as those of the result do.",
         DrainRequest,
         DrainResult,
         LONG_SECONDS,
         for_many=True,
     ),
     "node.undrain": Change(
-        "Uncordons it, and starts what a drain has stopped there and nobody has touched since.",
+        "Uncordon the node, and start the workspaces that a drain stopped there and that weren't changed since.",
         NoConfig,
         DrainResult,
         LONG_SECONDS,
         for_many=True,
     ),
     "node.cleanup": Change(
-        "Takes away what no workspace stands for; with `workspaces` everything; with `only` nothing but those ids.",
+        "Remove from the node what no known workspace has; with `workspaces` everything, with `only` those ids alone.",
         NodeCleanupRequest,
         CleanupResult,
         for_many=True,
     ),
-    "node.execute": Change("Dispatches a command to a provider.", CommandRequest, ExecutionResult, takes_turns=False),
-    "image.push": Change("Gives the node an image that is a file.", ImageRequest, Image, takes_turns=False),
-    "image.pull": Change("Fetches it to the node from where its name says.", ImageRequest, Image, takes_turns=False),
-    "image.remove": Change("Removes it from the node.", ImageRequest, None, takes_turns=False),
-    "key.rotate": Change("Gives the server a new key, and the nodes it.", RotateRequest, KeyRotation),
+    "node.execute": Change("Dispatch a command to a provider.", CommandRequest, ExecutionResult, takes_turns=False),
+    "image.push": Change("Put an image on the node from a file.", ImageRequest, Image, takes_turns=False),
+    "image.pull": Change("Pull an image to the node from where its name says.", ImageRequest, Image, takes_turns=False),
+    "image.remove": Change("Remove an image from the node.", ImageRequest, None, takes_turns=False),
+    "key.rotate": Change(
+        "Put a new key of the server in place of the old one on the nodes.", RotateRequest, KeyRotation
+    ),
 }
-"""By the kind of the operation, which is noun and verb."""
+"""Every change by the kind of its operation, NOUN.VERB."""
 
 
 def of_many(noun: str) -> Mapping[str, str]:

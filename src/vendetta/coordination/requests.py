@@ -1,4 +1,4 @@
-"""What callers may ask for, validated: the input side of the models. Unknown keys are errors that name the nearest.
+"""The bodies and configurations that callers send, validated. An unknown key is an error that names the nearest one.
 
 Sizes are bytes, or text such as `512M` or `2G` (powers of 1024).
 """
@@ -118,21 +118,21 @@ def known_keys(model: type[BaseModel]) -> frozenset[str]:
 
 
 class NodeRequest(Request):
-    """`address` in every form: HOST, USER@HOST, HOST:PORT, [IPv6]:PORT, ssh://URL, a name of ssh_config."""
+    """A node. `address` is HOST, USER@HOST, HOST:PORT, [IPv6]:PORT, ssh://URL or a name of ssh_config."""
 
     name: Name
     address: str = Field(min_length=1)
     user: str | None = None
     port: int | None = Field(None, ge=1, le=65535)
-    identity: str | None = None
-    jump: list[str] = []
+    identity: str | None = Field(None, description="the file of the private key")
+    jump: list[str] = Field([], description="hosts to go through, in order")
     sudo: bool = Field(False, description="use sudo for what the login user may not do itself")
     labels: dict[Label, str] = {}
     metadata: dict[str, Any] = {}
 
 
 class NodeEdit(Request):
-    """What isn't named stays as it is."""
+    """Changes of a node: fields that are left out stay as they are."""
 
     address: str | None = Field(None, min_length=1)
     user: str | None = None
@@ -145,33 +145,35 @@ class NodeEdit(Request):
 
 
 class LoginRequest(Request):
-    """How to log in this once. The password is used and forgotten."""
+    """How to log in this once. Passwords aren't kept."""
 
     password: str | None = Field(None, repr=False)
     host_key: str | None = Field(None, pattern=r"^SHA256:[A-Za-z0-9+/]{43}=?$", description="SHA256:… to accept")
-    accept_new: bool = False
-    sudo_password: str | None = Field(None, repr=False, description="forgotten with the connection")
+    accept_new: bool = Field(False, description="accept any host key, if none is known")
+    sudo_password: str | None = Field(None, repr=False, description="of the login user; kept as long as the connection")
 
 
 class MountRequest(Request):
+    """A directory of the node, or a volume, in the workspace."""
+
     source: str = Field(min_length=1, description="an absolute path on the node, or the name of a volume")
     target: str = Field(pattern=r"^/", description="a path in the workspace")
     read_only: bool = False
 
 
 class SpecRequest(Request):
-    """The configuration of `create`, on every provider."""
+    """What a workspace is made of, the same for every provider."""
 
-    image: str = Field(min_length=1, max_length=512, description="what it is made from")
+    image: str = Field(min_length=1, max_length=512, description="the image that it is made from")
     command: list[str] | None = Field(None, min_length=1, description="what runs; without it the image's own")
     env: dict[EnvironmentName, str] = Field({}, description="environment variables")
     cpus: float | None = Field(None, gt=0, le=1024, description="processors at most; may be a fraction")
     memory: Size | None = Field(None, description="bytes at most, or text such as 512M or 2G")
     disk: Size | None = Field(None, description="bytes at most, or text such as 10G")
     pids: int | None = Field(None, ge=1, description="processes at most")
-    mounts: list[MountRequest] = Field([], description="directories of the node and volumes")
-    labels: dict[Label, str] = Field({}, description="words of your own")
-    options: dict[str, OptionValue] = Field({}, description="settings of the provider alone")
+    mounts: list[MountRequest] = Field([], description="directories of the node, and volumes")
+    labels: dict[Label, str] = Field({}, description="labels of your own, to select by")
+    options: dict[str, OptionValue] = Field({}, description="settings that only this provider has")
 
     @field_validator("image")
     @classmethod
@@ -196,13 +198,13 @@ class SpecRequest(Request):
 
 
 class WorkspaceRequest(SpecRequest):
-    """`node` names it, or else it is chosen among those that carry all of `placement`."""
+    """A workspace to create."""
 
     name: Name
     provider: str
-    node: str | None = None
-    placement: dict[Label, str] = {}
-    start: bool = True
+    node: str | None = Field(None, description="without it a node is chosen")
+    placement: dict[Label, str] = Field({}, description="labels that the chosen node must have")
+    start: bool = Field(True, description="start it too")
 
     def build_input(self) -> dict[str, Any]:
         return {
@@ -215,43 +217,53 @@ class WorkspaceRequest(SpecRequest):
 
 
 class StopRequest(Request):
-    timeout_seconds: float = Field(10.0, ge=0, le=3600, description="how long it may take to end by itself")
+    """How a workspace is stopped."""
+
+    timeout_seconds: float = Field(10.0, ge=0, le=3600, description="how long it may take to end before it is killed")
 
 
 class MoveRequest(StopRequest):
-    """`node` names where it goes, or else it is chosen among those that carry all of `placement`."""
+    """Where a workspace is moved to, and how it is stopped for that."""
 
-    node: Name | None = None
-    placement: dict[Label, str] = {}
+    node: Name | None = Field(None, description="without it a node is chosen")
+    placement: dict[Label, str] = Field({}, description="labels that the chosen node must have")
 
 
 class DrainRequest(StopRequest):
-    move: bool = Field(False, description="to other nodes, rather than stop them")
-    force: bool = Field(False, description="what can't be moved is stopped, rather than all of it refused")
-    to: Name | None = Field(None, description="the node that they are moved to; without it each is placed")
-    placement: dict[Label, str] = Field({}, description="they are moved to nodes with all of these labels")
+    """What becomes of the workspaces of a node that is drained."""
+
+    move: bool = Field(False, description="move them to other nodes, rather than stop them")
+    force: bool = Field(False, description="stop those that can't be moved, rather than refuse the drain")
+    to: Name | None = Field(None, description="the node that they are moved to; without it one is chosen for each")
+    placement: dict[Label, str] = Field({}, description="labels that the chosen nodes must have")
 
 
 class RemoveRequest(Request):
-    force: bool = Field(False, description="also while it runs")
+    """How a workspace or node is removed."""
+
+    force: bool = Field(False, description="also a workspace that runs, or a node with workspaces")
 
 
 class CleanupRequest(Request):
-    """What of ours is taken off a node: what no workspace stands for, or with `workspaces` everything."""
+    """What is removed from a node: what no known workspace has, or with `workspaces` everything of this server."""
 
-    workspaces: bool = Field(False, description="the workspaces themselves too, with all that they hold")
-    only: list[str] | None = Field(None, description="ids of belongings: of these alone; without it all of them")
+    workspaces: bool = Field(False, description="remove the workspaces too, with all that they hold")
+    only: list[str] | None = Field(None, description="ids of belongings: remove these alone")
 
 
 class NodeCleanupRequest(CleanupRequest):
-    provider: str | None = Field(None, description="without it every technology that runs on the node")
+    provider: str | None = Field(None, description="without it every provider that runs on the node")
 
 
 class ResizeRequest(Request):
+    """The new size of a workspace's disk."""
+
     disk: Size
 
 
 class SnapshotRequest(Request):
+    """A snapshot to take."""
+
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")
 
     def build_input(self) -> dict[str, Any]:
@@ -259,21 +271,25 @@ class SnapshotRequest(Request):
 
 
 class SnapshotChoice(Request):
-    """A snapshot that is there."""
+    """An existing snapshot, by its name."""
 
     snapshot: str
 
 
 class ImageRequest(Request):
+    """An image on a node. Without `provider` it is the only one of the node."""
+
     node: str
     name: str = Field(min_length=1)
     provider: str | None = None
 
 
 class RotateRequest(Request):
-    nodes: list[str] = Field([], description="none: all of them")
+    """A rotation of the server's key."""
+
+    nodes: list[str] = Field([], description="the nodes that get the new key; none: all")
     type: Literal["ed25519", "ecdsa", "rsa"] | None = Field(
-        None, description="of the new key; none: that of the one on its way, or ed25519"
+        None, description="type of the new key; without it that of an unfinished rotation, or ed25519"
     )
 
     def build_input(self) -> dict[str, Any]:
@@ -281,7 +297,9 @@ class RotateRequest(Request):
 
 
 class ExecRequest(Request):
-    argv: list[str] = Field([], description="empty: the login shell")
+    """A process to start, with a terminal where `tty`."""
+
+    argv: list[str] = Field([], description="the program and its arguments; empty: the login shell")
     tty: bool = False
     columns: int = Field(80, ge=1, le=10000)
     rows: int = Field(24, ge=1, le=10000)
@@ -292,38 +310,42 @@ class ExecRequest(Request):
 
 
 class RunRequest(Request):
-    """A command for many nodes: those named, those with all of the labels, or else every one."""
+    """A command to run on many nodes: those named, those with all of the labels, or else every one."""
 
     argv: list[str] = Field(min_length=1)
     nodes: list[Name] = []
     labels: dict[str, str] = {}
     env: dict[EnvironmentName, str] = {}
-    timeout_seconds: float = Field(600.0, gt=0, description="on each node")
+    timeout_seconds: float = Field(600.0, gt=0, description="how long it may take on each node")
 
 
 class BulkRequest(Request):
-    """One change for several: those named, those with all of the labels, or every one."""
+    """One change for many: those named, those with all of the labels, or `all`. One of the three must be given."""
 
     action: str
     names: list[Name] = []
     labels: dict[Label, str] = {}
     all: bool = False
-    config: dict[str, Any] = Field({}, description="what the action takes of one")
+    config: dict[str, Any] = Field({}, description="what the action takes, as the body of its own route")
     deadline_seconds: float | None = Field(
-        None, gt=0, description="after which what is an operation fails; an hour without it"
+        None,
+        gt=0,
+        description="seconds after which each operation fails; without it an hour, a day for move, drain and undrain",
     )
 
 
 class WorkspaceBulkRequest(BulkRequest):
-    node: Name | None = Field(None, description="of those with the labels, or of all, the ones on this node")
+    node: Name | None = Field(None, description="with labels or all: only those on this node")
 
 
 class CommandRequest(Request):
+    """A command for a provider: an action, its configuration, and for most the workspace that it is about."""
+
     action: str
     provider: str
     config: dict[str, Any] = {}
     workspace: Name | None = None
-    services: list[dict[str, Any]] = Field([], description="not supported yet: any is refused")
+    services: list[dict[str, Any]] = Field([], description="not supported: any is refused")
     retries: int = Field(2, ge=0, le=20)
     timeout_seconds: float = Field(600.0, gt=0)
 
@@ -336,18 +358,20 @@ NO_CONFIG = NoConfig()
 
 
 class ExecConfig(Request):
-    """The configuration of `exec`: runs to its end, output and all in the result."""
+    """The configuration of `exec`, whose result has the output of the program."""
 
     argv: list[str] = Field(min_length=1, description="the program and its arguments")
-    env: dict[EnvironmentName, str] = Field({}, description="environment variables, beside the workspace's")
+    env: dict[EnvironmentName, str] = Field({}, description="environment variables, added to the workspace's")
     cwd: str | None = Field(None, description="the directory where it runs")
-    user: str | None = Field(None, description="whom it runs as")
-    stdin: str | None = Field(None, description="what it reads")
+    user: str | None = Field(None, description="the user that it runs as")
+    stdin: str | None = Field(None, description="its standard input")
 
 
 class LogsConfig(Request):
-    tail: int | None = Field(None, ge=0, description="the last so many lines")
-    since: float | None = Field(None, ge=0, description="seconds since the epoch")
+    """Which part of the logs is read; without both all of it."""
+
+    tail: int | None = Field(None, ge=0, description="only so many of the last lines")
+    since: float | None = Field(None, ge=0, description="only what was written since then, in seconds since the epoch")
 
 
 def build_terminal(request: ExecRequest) -> Terminal | None:

@@ -1,4 +1,4 @@
-"""`/workspaces/bulk` and `/nodes/bulk`: the same change on many."""
+"""`/workspaces/bulk` and `/nodes/bulk`: make one change to many."""
 
 from typing import Any
 
@@ -19,15 +19,15 @@ RESULTS: dict[int | str, dict[str, Any]] = {200: {"content": {LINES: {}}, "model
 
 @router.post("/workspaces/bulk", tags=["workspaces"], response_class=Response, responses=RESULTS)
 async def change_workspaces(request: WorkspaceBulkRequest, services: Offered, ask: AskedOnce) -> Response:
-    """A line of JSON for each, as soon as its change has ended; an empty line says that it goes on.
+    """Make one change to many workspaces; answer with a line of JSON for each, as soon as its change has ended.
 
-    Each change is an operation of its own, and goes on when the caller goes away. The same `Idempotency-Key` again
-    tells of the same operations.
+    An empty line now and then keeps the connection open. Each change is an operation of its own, and goes on when the
+    caller goes away. A request with the same `Idempotency-Key` returns the outcome of the same operations.
     """
     return await lines_response(services.bulk.change_workspaces(ask, request), services)
 
 
 @router.post("/nodes/bulk", tags=["nodes"], response_class=Response, responses=RESULTS)
 async def change_nodes(request: BulkRequest, services: Offered, ask: AskedOnce) -> Response:
-    """The same for nodes."""
+    """Make one change to many nodes, as `/workspaces/bulk` does to workspaces."""
     return await lines_response(services.bulk.change_nodes(ask, request), services)

@@ -1,4 +1,4 @@
-"""`/nodes/{name}/belongings`: what of ours a node holds."""
+"""`/nodes/{name}/belongings`: list what a node holds of this server."""
 
 from fastapi import APIRouter, Response
 
@@ -13,5 +13,5 @@ router = APIRouter(prefix=f"{API}/nodes", tags=["nodes"], responses=PROBLEMS, ro
 
 @router.get("/{name}/belongings", response_model=PageOf[Belonging])
 async def list_belongings(name: str, services: Offered, provider: str | None = None) -> Response:
-    """All of them on one page, of every technology unless one is named."""
+    """List what the node holds of this server, all on one page: of the provider, or of every one that runs there."""
     return json_response({"items": await services.cleanup.list(name, provider), "next_cursor": None})

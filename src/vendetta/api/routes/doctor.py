@@ -12,9 +12,10 @@ from vendetta.models import DoctorReport
 
 router = APIRouter(prefix=f"{API}/nodes", tags=["nodes"], responses=PROBLEMS, route_class=Route)
 
-Essential = Annotated[bool, Query(description="only what a node is of no use without")]
+Essential = Annotated[bool, Query(description="only the checks without which nothing works")]
 
 
 @router.get("/{name}/doctor", response_model=DoctorReport)
 async def examine(name: str, services: Offered, essential: Essential = False) -> Response:
+    """Examine the node now, and return every check, with the command that mends it where it failed."""
     return json_response(await services.doctor.examine(name, essential=essential))

@@ -18,13 +18,16 @@ Number = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
 @router.get("", response_model=PageOf[Event], responses={200: {"content": {"text/event-stream": {}}}})
 async def events(
     services: Offered,
-    since: Annotated[Number, Query(description="those after this number")] = None,
+    since: Annotated[Number, Query(description="only events after this number")] = None,
     cursor: Number = None,
     limit: Limit = 100,
     accept: Annotated[str, Header()] = "application/json",
     last_event_id: Annotated[int | None, Header(ge=0, le=2**63 - 1)] = None,
 ) -> Response:
-    """With `Accept: text/event-stream`: a stream, from `Last-Event-ID` or `since`, else from now on."""
+    """List the events that are kept, oldest first; or stream them as they happen, with `Accept: text/event-stream`.
+
+    A stream begins after `Last-Event-ID` or `since`; without both it has the events from now on.
+    """
     if "text/event-stream" in accept:
         after = last_event_id if last_event_id is not None else since
         return event_response(services.events.watch(after), services, number=lambda event: event.sequence)

@@ -19,17 +19,17 @@ At = Annotated[str, Query(pattern="^/", description="an absolute path in the wor
 
 @router.get("/path", response_model=PathStat)
 async def stat(name: str, path: At, services: Offered) -> Response:
-    """What stands there; 404 where nothing does."""
+    """Describe the file or directory at a path; 404 where there is none."""
     return json_response(await services.workspaces.stat_path(name, path))
 
 
 @router.get("/files", response_class=Response, responses={200: {"content": {TAR: BYTES}}})
 async def get(name: str, path: At, services: Offered) -> Response:
-    """A tar of the file or tree, under the last part of its name. Cut off where it fails in the middle."""
+    """Read a file or tree as a tar, whose root is the last part of the path. It is cut off if reading fails midway."""
     return await output_response(services.workspaces.get_archive(name, path), services, media_type=TAR)
 
 
 @router.put("/files", status_code=204, openapi_extra=describe_body(TAR))
 async def put(name: str, path: At, request: Request, services: Offered) -> None:
-    """Unpacks a tar in a directory that is there."""
+    """Unpack the tar that is the body in an existing directory."""
     await services.workspaces.put_archive(name, path, pieces_of(request))

@@ -21,12 +21,16 @@ class Health:
 
 @router.get("/healthz", response_model=Health)
 async def healthz() -> Response:
+    """Answer as long as the server runs."""
     return json_response(Health("ok"))
 
 
 @router.get("/readyz", response_model=Health)
 async def readyz(services: Offered) -> Response:
-    """The state can be read and written, the server has its place among the replicas, and isn't about to stop."""
+    """Answer 200 if the server can serve requests, else 503.
+
+    It can if the state can be read and written, it has its place among the replicas, and it isn't about to stop.
+    """
     if services.stopping.is_set():
         raise ServerUnavailable("the server is stopping")
     if not services.replicas.member:
@@ -42,6 +46,7 @@ async def readyz(services: Offered) -> Response:
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def figures(request: Request, services: Offered) -> Response:
+    """Return the metrics in the text format of Prometheus."""
     metrics = request.app.state.metrics
     content = metrics.render(await services.status(), await services.figures())
     return Response(content, media_type=metrics.content_type)
@@ -49,7 +54,7 @@ async def figures(request: Request, services: Offered) -> Response:
 
 @router.get("/docs", response_class=HTMLResponse, include_in_schema=False)
 async def docs(request: Request) -> str:
-    """A plain page of our own: the usual one loads its parts from a host on the internet."""
+    """List the routes on a plain page, which needs no other host: FastAPI's own loads scripts from the internet."""
     schema = request.app.openapi()
     rows = "".join(
         f"<tr><td><code>{method.upper()}</code></td><td><code>{escape(path)}</code></td>"

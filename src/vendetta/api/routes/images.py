@@ -27,7 +27,7 @@ from vendetta.models import BuildNews, Image, Operation
 router = APIRouter(prefix=f"{API}/images", tags=["images"], responses=PROBLEMS, route_class=Route)
 
 At = Annotated[str, Query(description="the node")]
-By = Annotated[str | None, Query(description="the technology; without it the only one of the node")]
+By = Annotated[str | None, Query(description="the provider; without it the only one of the node")]
 Name = Annotated[str, Query(min_length=1)]
 Arguments = Annotated[
     list[str], Query(alias="argument", default_factory=list, description="KEY=VALUE, for the builder")
@@ -36,7 +36,7 @@ Arguments = Annotated[
 
 @router.get("", response_model=PageOf[Image])
 async def list_images(services: Offered, node: At, provider: By = None) -> Response:
-    """All of them on one page, of every technology unless one is named."""
+    """List the images on the node, all on one page: of the provider, or of every one that runs there."""
     return json_response({"items": await services.images.list(node, provider), "next_cursor": None})
 
 
@@ -56,7 +56,7 @@ async def push(
     provider: By = None,
     wait: Wait = 0.0,
 ) -> Response:
-    """Gives the node the image in the file that is the body."""
+    """Put an image on the node from a file, which is the body."""
     operation = await services.images.push(
         ask, ImageRequest(node=node, name=name, provider=provider), pieces_of(request)
     )
@@ -65,7 +65,7 @@ async def push(
 
 @router.post("/pull", response_model=Operation, status_code=202, responses={200: {"model": Image}})
 async def pull(request: ImageRequest, services: Offered, ask: Asked, wait: Wait = 0.0) -> Response:
-    """Fetches it to the node from where its name says."""
+    """Pull an image to the node from the registry or address in its name."""
     operation = await services.images.pull(ask, request)
     return await operation_response(services, operation, wait, result_of)
 
@@ -83,14 +83,17 @@ async def build(
     name: Name,
     arguments: Arguments,
     provider: By = None,
-    file: Annotated[str, Query(description="in the folder")] = "Dockerfile",
+    file: Annotated[str, Query(description="path in the folder")] = "Dockerfile",
     platform: str | None = None,
     deadline: Annotated[
         float | None, Query(gt=0, le=LONGEST_DEADLINE, description="seconds after which the build ends")
     ] = None,
 ) -> Response:
-    """Builds an image from a folder, whose tar is the body. A line of JSON for whatever is said; the last one tells how
-    it ended. An empty line says that it goes on; who hangs up ends the build."""
+    """Build an image on the node from a folder, whose tar is the body; answer with lines of JSON.
+
+    Each line has a piece of the builder's output; the last one has the image or the problem. An empty line now and then
+    keeps the connection open. The build is cancelled where the caller hangs up.
+    """
     given = parse_pairs(arguments, "argument")
     news = services.images.build(
         node,
@@ -114,5 +117,6 @@ async def remove(
     provider: By = None,
     wait: Wait = 0.0,
 ) -> Response:
+    """Remove an image from the node."""
     operation = await services.images.remove(ask, ImageRequest(node=node, name=name, provider=provider))
     return await operation_response(services, operation, wait, nothing_left)

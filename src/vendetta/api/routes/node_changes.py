@@ -22,5 +22,5 @@ for kind in of_many("node").values():
 
 @router.post("/{name}/drain/plan", response_model=DrainResult)
 async def plan(name: str, services: Offered, body: DrainRequest | None = None) -> Response:
-    """What a drain would do with each workspace. Nothing is changed."""
+    """Return what a drain would do with each workspace of the node. Nothing is changed."""
     return json_response(await services.draining.plan(name, body or DrainRequest()))

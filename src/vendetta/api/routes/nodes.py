@@ -28,6 +28,8 @@ router = APIRouter(prefix=f"{API}/nodes", tags=["nodes"], responses=PROBLEMS, ro
 
 
 class AddRequest(NodeRequest):
+    """A node, and how it is added: `connect` logs in to it first, `install_key` also puts the server's key there."""
+
     login: LoginRequest = LoginRequest()
     connect: bool = True
     install_key: bool = False
@@ -38,13 +40,13 @@ class LoginBody(Request):
 
 
 class InstallBody(LoginBody):
-    public_key: str | None = None
-    restrict: bool = Field(False, description="for what Vendetta needs alone: no agent, no X11, no rc file")
-    sources: list[str] = Field([], description="the addresses and networks from which it is let in; none: all")
+    public_key: str | None = Field(None, description="a line of a .pub file; without it the server's own key")
+    restrict: bool = Field(False, description="allow the key only what Vendetta needs: no agent, no X11, no rc file")
+    sources: list[str] = Field([], description="the addresses and networks from which the key is accepted; none: all")
 
 
 class TrustBody(Request):
-    host_key: str | None = Field(None, description="SHA256:…; none: the answer says what is offered")
+    host_key: str | None = Field(None, description="SHA256:…; without it the problem says what is offered")
 
 
 @router.get("", response_model=PageOf[Node])
@@ -55,12 +57,14 @@ async def list_nodes(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
+    """List the nodes, those with all the labels and the status."""
     labels = parse_pairs(label, "label")
     return page_response(await services.nodes.list(labels=labels, status=status, limit=limit, cursor=cursor))
 
 
 @router.post("", response_model=Node, status_code=201)
 async def add(request: AddRequest, services: Offered, caller: Called) -> Response:
+    """Add a node. With `connect` it is logged in to first, and not added where that fails."""
     node = await services.node_adding.add(
         request,
         build_login(request.login),
@@ -73,53 +77,62 @@ async def add(request: AddRequest, services: Offered, caller: Called) -> Respons
 
 @router.get("/{name}", response_model=Node)
 async def get(name: str, services: Offered) -> Response:
+    """Return the node."""
     return json_response(await services.nodes.get(name))
 
 
 @router.patch("/{name}", response_model=Node)
 async def edit(name: str, changes: NodeEdit, services: Offered, caller: Called) -> Response:
+    """Change the fields of the node that the body has. Where that changes its route, it is connected anew."""
     return json_response(await services.node_changes.edit(name, changes, caller.actor))
 
 
 @router.delete("/{name}", status_code=204)
 async def remove(name: str, services: Offered, caller: Called, force: bool = False) -> None:
+    """Remove the node, with `force` also the records of its workspaces. What runs on it goes on."""
     await services.node_changes.remove(name, force=force, actor=caller.actor)
 
 
 @router.post("/{name}/connect", response_model=Node)
 async def connect(name: str, services: Offered, body: LoginBody | None = None) -> Response:
+    """Log in to the node now, and return it with what was read there. Where that fails, it is tried again later."""
     login = build_login(body.login if body else LoginRequest())
     return json_response(await services.node_links.connect(name, login))
 
 
 @router.post("/{name}/disconnect", response_model=Node)
 async def disconnect(name: str, services: Offered, caller: Called) -> Response:
+    """Close the link to the node until a request needs the node again. What runs there goes on."""
     return json_response(await services.node_links.disconnect(name, caller.actor))
 
 
 @router.post("/{name}/cordon", response_model=Node)
 async def cordon(name: str, services: Offered, caller: Called) -> Response:
-    """Nothing new is placed there; what is there goes on."""
+    """Cordon the node: nothing new is placed there, and what is there goes on."""
     return json_response(await services.node_changes.cordon(name, caller.actor))
 
 
 @router.post("/{name}/uncordon", response_model=Node)
 async def uncordon(name: str, services: Offered, caller: Called) -> Response:
+    """Uncordon the node: workspaces are placed there again."""
     return json_response(await services.node_changes.uncordon(name, caller.actor))
 
 
 @router.post("/{name}/probe", response_model=Node)
 async def probe(name: str, services: Offered) -> Response:
+    """Read everything that is known of the node anew, and return it."""
     return json_response(await services.node_links.probe(name))
 
 
 @router.post("/{name}/trust", response_model=Node)
 async def trust(name: str, body: TrustBody, services: Offered, caller: Called) -> Response:
+    """Accept the host key that the node offers now, if it has this fingerprint, and connect the node."""
     return json_response(await services.host_key_trust.trust(name, body.host_key, caller.actor))
 
 
 @router.post("/{name}/install-key", response_model=PublicKey | None)
 async def install_key(name: str, body: InstallBody, services: Offered, caller: Called) -> Response:
+    """Add a public key to the node's `authorized_keys`. Returns the key if it is the server's own, else null."""
     installed = await services.node_keys.install(
         name,
         build_login(body.login),
@@ -133,6 +146,7 @@ async def install_key(name: str, body: InstallBody, services: Offered, caller: C
 
 @router.post("/{name}/execute", response_model=ExecutionResult, responses={202: {"model": Operation}})
 async def execute(name: str, command: CommandRequest, services: Offered, ask: AskedOnce, wait: bool = True) -> Response:
+    """Send a command to a provider on the node, and return its result; with `wait=false` 202 and an operation."""
     if wait:
         return json_response(await services.dispatcher.execute(ask, name, command))
     return json_response(await services.dispatcher.submit(ask, name, command), 202)

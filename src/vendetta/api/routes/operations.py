@@ -29,14 +29,14 @@ async def list_operations(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """The newest first."""
+    """List the operations, newest first: those of the state, target and kind, where they are given."""
     page = await services.operations.list(state=state, target=target, kind=kind, limit=limit, cursor=cursor)
     return page_response(page)
 
 
 @router.get("/{id}", response_model=Operation)
 async def get(id: str, services: Offered, wait: Wait = 0.0) -> Response:
-    """With `wait`: once it has ended, or those seconds are over."""
+    """Return the operation; with `wait` once it has ended, or after so many seconds."""
     if wait:
         return json_response(await wait_for(services, id, wait))
     return json_response(await services.operations.get(id))
@@ -44,11 +44,12 @@ async def get(id: str, services: Offered, wait: Wait = 0.0) -> Response:
 
 @router.post("/{id}/cancel", response_model=Operation)
 async def cancel(id: str, services: Offered) -> Response:
+    """Cancel the operation. A step that can't be stopped is finished first; 409 if the operation has ended."""
     return json_response(await services.operations.cancel(id))
 
 
 @router.get("/{id}/watch", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
 async def watch(id: str, services: Offered) -> Response:
-    """Server-sent events: the operation whenever it changes, until it has ended."""
+    """Stream the operation as server-sent events: as it is now, and whenever it changes, until it has ended."""
     await services.operations.get(id)
     return event_response(services.operations.watch(id), services)

@@ -12,11 +12,11 @@ router = APIRouter(prefix=f"{API}/providers", tags=["providers"], responses=PROB
 
 @router.get("", response_model=PageOf[ProviderDescription])
 async def list_providers(services: Offered) -> Response:
-    """All of them on one page."""
+    """List the providers that the server knows, all on one page."""
     return json_response({"items": services.descriptions.list(), "next_cursor": None})
 
 
 @router.get("/{kind}", response_model=ProviderDescription)
 async def get(kind: str, services: Offered) -> Response:
-    """What it can do, and a JSON Schema of what each of its actions takes."""
+    """Describe a provider: what it can do, and a JSON Schema of what each of its actions takes."""
     return json_response(services.descriptions.get(kind))

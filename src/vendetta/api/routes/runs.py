@@ -15,5 +15,8 @@ router = APIRouter(prefix=f"{API}/nodes", tags=["nodes"], responses=PROBLEMS, ro
 
 @router.post("/run", response_class=Response, responses={200: {"content": {LINES: {}}, "model": NodeRun}})
 async def run(request: RunRequest, services: Offered) -> Response:
-    """A line of JSON for each node, as soon as it has run there; an empty line says that it goes on."""
+    """Run a command on many nodes; answer with a line of JSON for each, as soon as it has ended there.
+
+    An empty line now and then keeps the connection open. Commands that still run are ended where the caller hangs up.
+    """
     return await lines_response(services.node_processes.run(request), services)

@@ -43,6 +43,7 @@ async def list_workspaces(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
+    """List the workspaces: those with all of the labels, and of the node, provider and state, where they are given."""
     page = await services.workspaces.list(
         node=node, provider=provider, state=state, labels=parse_pairs(label, "label"), limit=limit, cursor=cursor
     )
@@ -51,17 +52,22 @@ async def list_workspaces(
 
 @router.post("", response_model=Operation, status_code=202, responses={201: {"model": Workspace}})
 async def create(request: WorkspaceRequest, services: Offered, ask: Asked, wait: Wait = 0.0) -> Response:
+    """Create a workspace, and start it unless `start` is false."""
     operation = await services.workspaces.create(ask, request)
     return await operation_response(services, operation, wait, created)
 
 
 @router.get("/{name}", response_model=Workspace)
 async def get(name: str, services: Offered) -> Response:
+    """Return the workspace as it was last seen."""
     return json_response(await services.workspaces.get(name))
 
 
-@router.delete("/{name}", response_model=Operation, status_code=202, responses={204: {"description": "It is gone."}})
+@router.delete(
+    "/{name}", response_model=Operation, status_code=202, responses={204: {"description": "Removed within `wait`."}}
+)
 async def remove(name: str, services: Offered, ask: Asked, force: bool = False, wait: Wait = 0.0) -> Response:
+    """Remove the workspace and all that it holds. One that runs is removed only with `force`."""
     operation = await services.changes.submit(ask, "workspace.remove", name, RemoveRequest(force=force))
     return await operation_response(services, operation, wait, nothing_left)
 
@@ -82,10 +88,11 @@ async def logs(
     tail: Annotated[int | None, Query(ge=0)] = None,
     since: Annotated[float | None, Query(ge=0, description="seconds since the epoch")] = None,
 ) -> Response:
-    """What the workspace's own command wrote, raw, as it comes; cut off where it can't go on.
+    """Return what the workspace's own command wrote, as raw bytes; with `follow` also what it writes from then on.
 
-    With `Accept: application/x-ndjson`: each piece as `{"channel": "stdout", "data": BASE64}`; an empty line says that
-    it goes on, and `{"problem": …}` why it can't.
+    With `Accept: application/x-ndjson`: lines of JSON, each piece as `{"channel": "stdout", "data": BASE64}`. An empty
+    line now and then keeps the connection open, and a last line `{"problem": …}` says why the logs can't go on, where
+    raw bytes are cut off.
     """
     outputs = services.workspaces.logs(name, follow=follow, tail=tail, since=since)
     if LINES in accept:
@@ -95,6 +102,7 @@ async def logs(
 
 @router.get("/{name}/stats", response_model=Stats)
 async def stats(name: str, services: Offered) -> Response:
+    """Return what the workspace uses now: processor, memory, processes."""
     return json_response(await services.workspaces.stats(name))
 
 
@@ -105,7 +113,7 @@ async def exec_(websocket: WebSocket, name: str, services: Offered) -> None:
 
 @router.websocket("/{name}/console")
 async def console(websocket: WebSocket, name: str, services: Offered) -> None:
-    """As `exec` with a terminal; of the request only the terminal counts."""
+    """Open the console, as `exec` does a process; of its request only the terminal counts."""
     await serve_process(
         websocket, services, lambda request: services.workspaces.console(name, build_terminal(request) or Terminal())
     )

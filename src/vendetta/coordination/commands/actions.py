@@ -1,4 +1,4 @@
-"""What each action of a command takes, and how those that only ask or run something are done by a provider."""
+"""The actions of a command: what each takes, and how a provider does those that only ask or run a program."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,9 +28,10 @@ ENDING_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`power` is the rarer one that it takes, if any. It is about one workspace, unless `of_node`.
+    """What a command can do to one workspace, or to a node where `of_node`.
 
-    `change` is the kind of the operation that does it; without one it only asks, or runs something.
+    `power` is the optional power that the provider needs for it, if any. `change` is the kind of the operation that
+    does it; None: it only asks, or runs a program, by `ASKING`.
     """
 
     description: str
@@ -46,20 +47,20 @@ def _build(kind: str) -> Action:
 
 
 ACTIONS: Mapping[str, Action] = {
-    "create": Action("Makes a workspace, not running.", SpecRequest, change="workspace.create"),
-    "up": Action("Makes a workspace and starts it.", SpecRequest, change="workspace.create"),
+    "create": Action("Create a workspace without starting it.", SpecRequest, change="workspace.create"),
+    "up": Action("Create a workspace and start it.", SpecRequest, change="workspace.create"),
     "start": _build("workspace.start"),
     "stop": _build("workspace.stop"),
-    "down": Action("The same as stop.", StopRequest, change="workspace.stop"),
+    "down": Action("Stop the workspace, as `stop` does.", StopRequest, change="workspace.stop"),
     "restart": _build("workspace.restart"),
     "remove": _build("workspace.remove"),
-    "status": Action("What the engine says of it now."),
-    "list": Action("All of ours that the engine has.", of_node=True),
-    "exec": Action("Runs a program in it to its end.", ExecConfig),
-    "logs": Action("What its own command wrote.", LogsConfig, power="logs"),
-    "stats": Action("What it uses now.", power="stats"),
+    "status": Action("Ask the engine for the workspace's state."),
+    "list": Action("List the instances of this server that the engine has.", of_node=True),
+    "exec": Action("Run a program in the workspace to its end.", ExecConfig),
+    "logs": Action("Read what the workspace's own command wrote.", LogsConfig, power="logs"),
+    "stats": Action("Measure what the workspace uses now.", power="stats"),
     "cleanup": Action(
-        "Takes off the node what is ours and no workspace stands for.",
+        "Remove from the node what no known workspace has.",
         CleanupRequest,
         power="belongings",
         of_node=True,
@@ -95,7 +96,7 @@ async def _exec(provider: Provider, name: str, config: Request) -> ExecutionResu
             raise Cancelled(f"{config.argv[0]} was cancelled in {name}; {left}", left=left) from exc
         raise
     finally:
-        # a process need not read all of its input: what became of that doesn't matter once it has ended
+        # a process need not read all of its input: errors of that don't matter once it has ended
         await cancel_and_wait(feeding)
         await process.close()
     stdout, stderr = (bytes(stream).decode(errors="replace") for stream in streams.values())
@@ -108,7 +109,7 @@ async def _exec(provider: Provider, name: str, config: Request) -> ExecutionResu
 
 
 async def _end(process: Process) -> str | None:
-    """Ends it for good. Returns what is to be said where that can't be done."""
+    """Kill the process. Return why it may still run; None where it was killed."""
     try:
         async with asyncio.timeout(ENDING_SECONDS):
             await process.signal("KILL")

@@ -59,7 +59,7 @@ def test_an_actions_keys(described: FakeServer, cli: Cli) -> None:
     assert "list of object" in rows["mounts"]
     assert "required" in rows["mounts[].source"]
     assert "disk" not in rows
-    assert shown.err.startswith("docker create: Makes a workspace")
+    assert shown.err.startswith("docker create: Create a workspace")
     schema = json.loads(cli("provider", "show", "docker", "create", "-o", "json").out)
     assert schema["properties"]["options"]["additionalProperties"] is False
 
