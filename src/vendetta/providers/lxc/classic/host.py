@@ -44,7 +44,8 @@ _NO_BRIDGE = f"On the node: {START_BRIDGE}. Or name another bridge with the opti
 _SHORT = ("no space left", "disk quota exceeded", "cannot allocate memory")
 _NO_COMMAND = 127
 
-GREETING = b"vendetta\n"
+GREETING = b"vendetta-begins\n"
+"""What prelude.sh writes first: only a login's own words come before it on stdout."""
 _SECONDS = 60.0
 # As root at once, otherwise by sudo, which must not ask. A terminal only carries bytes: that in the container minds
 # lines, echo and keys; sudo gives its command another one with the settings of this.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from vendetta.errors import InvalidInput, VendettaError
 from vendetta.transport import Output, Process, Terminal
 
-from .host import Host
+from .host import GREETING, Host
 
 SHELL = "/bin/sh"
 
@@ -139,7 +139,7 @@ async def _begin(
         match said.split():
             case ["run", pid]:
                 if terminal is None:
-                    rest = await skip_to(process.read, word, before, rest)
+                    rest = await skip_greeting(process.read, before, rest)
                 return AttachedProcess(host, process, terminal, pid, rest)
             case ["absent"]:
                 raise host.absent(name)
@@ -165,7 +165,7 @@ async def read_until(read: Callable[[], Awaitable[Output | None]], word: str) ->
     while (piece := await read()) is not None:
         seen.append(piece)
         before = heard[piece.channel]
-        if f"{word}\n".encode() not in before:  # behind that line all is the program's own output
+        if GREETING not in before:  # after the greeting all is the program's own output
             before = before[-_MOST_BEFORE:]
         heard[piece.channel] = before + piece.data
         _, found, after = heard[piece.channel].partition(f"{word} ".encode())
@@ -176,16 +176,14 @@ async def read_until(read: Callable[[], Awaitable[Output | None]], word: str) ->
     return "", seen, b""
 
 
-async def skip_to(
-    read: Callable[[], Awaitable[Output | None]], word: str, heard: bytes, rest: list[Output]
-) -> list[Output]:
-    """Return what stdout has after its line `word`, behind `rest`, which is what stderr has had since.
+async def skip_greeting(read: Callable[[], Awaitable[Output | None]], heard: bytes, rest: list[Output]) -> list[Output]:
+    """Return what stdout has after the greeting, behind `rest`, which is what stderr has had since.
 
     Two streams come in no order: the program's own output may be `heard` before the line on stderr that says that it
-    runs. Before the line on stdout there is only what every script says first, and a login's own words.
+    runs.
     """
     while True:
-        _, found, after = heard.partition(f"{word}\n".encode())
+        _, found, after = heard.partition(GREETING)
         if found:
             return [*rest, Output("stdout", after)] if after else rest
         if (piece := await read()) is None:

@@ -19,7 +19,7 @@ from vendetta.errors import (
 )
 from vendetta.models import InstanceSpec
 from vendetta.providers.lxc.classic import Classic
-from vendetta.providers.lxc.classic.host import Host, load_script
+from vendetta.providers.lxc.classic.host import GREETING, Host, load_script
 from vendetta.providers.lxc.classic.marks import build_mark
 from vendetta.transport import CommandResult
 
@@ -56,14 +56,14 @@ def host(transport: FakeTransport) -> Host:
 def test_each_status_has_its_error(
     host: Host, status: int, said: str, complaint: str, error: type[VendettaError]
 ) -> None:
-    result = CommandResult(status, f"welcome\nvendetta\n{said}".encode(), complaint.encode())
+    result = CommandResult(status, f"welcome\nvendetta-begins\n{said}".encode(), complaint.encode())
     with pytest.raises(error) as caught:
         host.parse("start web", "web", result)
     assert type(caught.value) is error
 
 
 def test_what_a_login_says_first_is_passed_over(host: Host) -> None:
-    assert host.parse("list", "", CommandResult(0, b"Welcome!\nvendetta\na\nb\n", b"")) == "a\nb\n"
+    assert host.parse("list", "", CommandResult(0, b"Welcome to\nvendetta\nvendetta-begins\na\nb\n", b"")) == "a\nb\n"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ async def test_a_name_made_from_another_spec_is_taken(transport: FakeTransport) 
     mark = build_mark("web", InstanceSpec(image="busybox", env={"A": "1"}), "us", "1234")
 
     async def run(*_: object, **__: object) -> CommandResult:
-        return CommandResult(0, f"vendetta\nSTOPPED - no {mark}\n".encode(), b"")
+        return CommandResult(0, f"vendetta-begins\nSTOPPED - no {mark}\n".encode(), b"")
 
     transport.run = run  # type: ignore[method-assign]
     with pytest.raises(NameTaken):
@@ -100,7 +100,7 @@ async def test_a_name_made_from_another_spec_is_taken(transport: FakeTransport) 
 
 async def test_a_node_without_lxc_is_undetected(transport: FakeTransport) -> None:
     async def run(*_: object, **__: object) -> CommandResult:
-        return CommandResult(0, b"vendetta\n", b"")
+        return CommandResult(0, GREETING, b"")
 
     transport.run = run  # type: ignore[method-assign]
     assert (await Classic(transport, "us").probe()).state == "undetected"

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from vendetta.providers.lxc.classic.process import read_until, skip_to
+from vendetta.providers.lxc.classic.host import GREETING
+from vendetta.providers.lxc.classic.process import read_until, skip_greeting
 from vendetta.transport import Output
 
 SAYS_SO = Output("stderr", b"motd\nword run 12\nerr")
-STARTS = Output("stdout", b"login's own words\nword\nout")
+STARTS = Output("stdout", b"login's own words\n" + GREETING + b"out")
 MORE = Output("stdout", b" and more")
 
 
@@ -28,7 +29,7 @@ class Pieces:
 async def test_nothing_of_it_is_lost(pieces: list[Output]) -> None:
     source = Pieces(pieces)
     said, rest, before = await read_until(source.read, "word")
-    rest = await skip_to(source.read, "word", before, rest)
+    rest = await skip_greeting(source.read, before, rest)
     rest += source.left
     assert said == "run 12"
     assert b"".join(piece.data for piece in rest if piece.channel == "stdout") == b"out and more"
@@ -36,13 +37,13 @@ async def test_nothing_of_it_is_lost(pieces: list[Output]) -> None:
 
 
 async def test_one_that_ends_before_it_has_begun_has_no_output() -> None:
-    assert await skip_to(Pieces([]).read, "word", b"login's own words\n", []) == []
+    assert await skip_greeting(Pieces([]).read, b"login's own words\n", []) == []
 
 
 async def test_much_output_that_comes_before_the_line_on_stderr_is_kept_whole() -> None:
     much = [Output("stdout", bytes([number]) * 32768) for number in range(8)]
-    source = Pieces([Output("stdout", b"word\n"), *much, SAYS_SO])
+    source = Pieces([Output("stdout", GREETING), *much, SAYS_SO])
     said, rest, before = await read_until(source.read, "word")
-    rest = await skip_to(source.read, "word", before, rest)
+    rest = await skip_greeting(source.read, before, rest)
     assert said == "run 12"
     assert b"".join(piece.data for piece in rest if piece.channel == "stdout") == b"".join(one.data for one in much)

@@ -1,6 +1,6 @@
 # Arguments: the word that the first line on standard error begins with, the user or nothing, and what follows
-# lxc-attach's own options: variables and the command. That line is for exec's caller: see process.py. Where the command
-# runs, a line with the word alone begins its standard output too, but on a terminal, which has one stream for both.
+# lxc-attach's own options: variables and the command. That line is for exec's caller: see process.py. Nothing is written
+# to standard output between prelude.sh's greeting and the command.
 word=$1 user=$2; shift 2
 say() { echo "$word $*" >&2; }
 is_ours "$dir" || { say absent; exit; }
@@ -24,5 +24,4 @@ if [ -n "$user" ]; then
   set -- --uid "$uid" --gid "$gid" --set-var "HOME=$home" "$@"
 fi
 say run $$
-[ -t 1 ] || echo "$word"
 exec lxc-attach --name "$name" --clear-env "$@"

@@ -1,7 +1,7 @@
 # Before each of the scripts here, which run as root on the node. The first arguments are the mark of what is ours (how
 # a line of vendetta.json begins), and the engine's name of an instance, where it is about one.
 # We have become root: see host.py.
-echo vendetta
+echo vendetta-begins
 export LC_ALL=C PATH="$PATH:/usr/sbin:/usr/bin:/sbin:/bin"
 umask 022
 cd /
