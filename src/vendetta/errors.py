@@ -225,7 +225,7 @@ class Cancelled(VendettaError):
 
 
 def by_code(code: str) -> type[VendettaError]:
-    """The class that carries `code`; `VendettaError` itself where this program doesn't know it (a newer server)."""
+    """Return the class with this `code`; `VendettaError` where this program doesn't know it (from a newer server)."""
     pending: list[type[VendettaError]] = [VendettaError]
     while pending:
         candidate = pending.pop()

@@ -1,7 +1,7 @@
-"""What a provider gets for one node: the way to its processes, sockets and ports. No SSH is seen from here.
+"""What a provider gets of one node: its processes, sockets and ports, without knowing of SSH.
 
-Implemented by `ssh.channel.Connection`, and by the scripted fake of the unit tests. Every method raises a
-`LinkError` when the link is the reason it failed.
+`ssh.channel.Connection` implements it, and the scripted fake of the unit tests. Every method raises a `LinkError` where
+it fails because of the link.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """`exit_status` is 128 + N for a process that signal N ended, as shells count."""
+    """What came of a process. `exit_status` is 128 + N where signal N ended it, as in a shell."""
 
     exit_status: int
     stdout: bytes
@@ -31,6 +31,8 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
+    """A terminal for a process: its size in characters, and its type, as in `TERM`."""
+
     columns: int = 80
     rows: int = 24
     type: str = "xterm-256color"
@@ -40,43 +42,45 @@ class Stream(Protocol):
     """A two-way stream of bytes, such as a TCP connection."""
 
     async def read(self, limit: int = 65536) -> bytes:
-        """Whatever has arrived, at most `limit` bytes; empty once the other side has sent its end."""
+        """Return at most `limit` bytes, waiting for some; b"" once the other side has closed its direction."""
 
     async def write(self, data: bytes) -> None:
-        """Returns when it may be called again: waits while the other side is slow."""
+        """Write all of it, waiting while the other side is slow."""
 
     async def write_eof(self) -> None:
-        """Nothing more will be written; reading goes on."""
+        """Close this side's direction; reading goes on."""
 
     async def close(self) -> None:
-        """Ends both directions. Again: nothing happens."""
+        """Close both directions. To call it again does nothing."""
 
 
 class Process(Protocol):
-    """A running process: its streams, its terminal, its end."""
+    """A running process: its input and output, its terminal, its end."""
 
     async def read(self) -> Output | None:
-        """The next piece of output; None once there is no more."""
+        """Return the next piece of output; None once there is no more."""
 
-    async def write(self, data: bytes) -> None: ...
+    async def write(self, data: bytes) -> None:
+        """Write to stdin, waiting while the process is slow; after its end nothing happens."""
 
-    async def write_eof(self) -> None: ...
+    async def write_eof(self) -> None:
+        """Close stdin."""
 
     async def resize(self, columns: int, rows: int) -> None:
-        """Without a terminal: nothing happens."""
+        """Set the size of the terminal; without one it does nothing."""
 
     async def signal(self, name: str) -> None:
-        """`name` without SIG (`INT`). Raises `Unsupported` where the engine can't."""
+        """Send a signal, by its name without SIG (`INT`). Raises `Unsupported` where the engine can't."""
 
     async def wait(self) -> int:
-        """The exit status (128 + N for signal N), once all output was read or the process was closed."""
+        """Return the exit status (128 + N for signal N), once all output was read or the process was closed."""
 
     async def close(self) -> None:
-        """Lets go of it. What can be ended is ended. Again: nothing happens."""
+        """Close it, and end the process where that is possible. To call it again does nothing."""
 
 
 class Transport(Protocol):
-    """The node's own side of everything a provider does."""
+    """One node, for a provider: its processes, sockets and ports."""
 
     @property
     def node(self) -> str:
@@ -85,28 +89,28 @@ class Transport(Protocol):
     async def run(
         self, argv: Sequence[str], *, input: bytes | None = None, timeout_seconds: float = 60.0
     ) -> CommandResult:
-        """Runs to the end. A status other than 0 is a result, not an error. Raises `LinkTimeout` past the time."""
+        """Run a process to its end; no exit status is an error. Raises `LinkTimeout` after `timeout_seconds`."""
 
     async def open_process(
         self, argv: Sequence[str], *, terminal: Terminal | None = None, env: Mapping[str, str] | None = None
     ) -> Process:
-        """An empty `argv` is the user's login shell."""
+        """Start a process; an empty `argv` is the user's login shell."""
 
     async def open_unix(self, path: str) -> Stream:
-        """Raises `EngineUnavailable` or `EngineForbidden` where the socket is absent or closed to this user."""
+        """Connect to a unix socket. Raises `EngineUnavailable` if it is absent, `EngineForbidden` if it is closed."""
 
     async def open_tcp(self, host: str, port: int) -> Stream:
-        """As seen from the node. Raises `ConnectFailed` when nothing listens there."""
+        """Connect to a port as the node reaches it. Raises `ConnectFailed` where nothing listens there."""
 
     async def login(self, host: str, port: int, *, user: str, private_key: str, host_key: str) -> "Guest":
-        """Logs in to an sshd that the node reaches, by that key alone (in OpenSSH's format).
+        """Log in to an sshd that the node reaches, with that private key alone (in OpenSSH's format).
 
-        `host_key` is the one it must show, as `TYPE BASE64`. Raises `ConnectFailed`, `LinkTimeout` where it doesn't
-        answer yet, `HostKeyChanged`, `AuthFailed`.
+        `host_key` is the host key that it must have, as `TYPE BASE64`. Raises `ConnectFailed`, `LinkTimeout` where it
+        doesn't answer yet, `HostKeyChanged`, `AuthFailed`.
         """
 
     def http(self, socket_path: str) -> "BaseConnector":
-        """A connector whose HTTP requests reach that unix socket on the node. Shared, and closed with the link."""
+        """Return a connector for HTTP requests to that unix socket. It is shared, and closed with the link."""
 
 
 class Guest(Transport, Protocol):
@@ -114,6 +118,7 @@ class Guest(Transport, Protocol):
 
     @property
     def closed(self) -> bool:
-        """Whether it has ended, by us or not."""
+        """Whether the connection has ended, by `close` or otherwise."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """End the connection."""

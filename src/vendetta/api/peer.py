@@ -29,7 +29,7 @@ def peer_of(transport: asyncio.BaseTransport) -> tuple[str, int] | None:
 
 
 def may_enter(peer: tuple[str, int] | None) -> bool:
-    """Whether a local user may enter: this one and root alone, whatever the mode of the socket says."""
+    """Return whether a local user may connect: only the server's user and root, whatever the mode of the socket."""
     return peer is None or peer[0] in (f"{LOCAL}{os.geteuid()}", f"{LOCAL}0")
 
 

@@ -31,5 +31,5 @@ class Problem:
         )
 
     def to_error(self) -> VendettaError:
-        """The error that it was made from, of the same class."""
+        """Return the error that it was made from, of the same class."""
         return by_code(self.code)(self.detail, hint=self.hint, **self.details)

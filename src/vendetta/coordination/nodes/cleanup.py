@@ -1,4 +1,4 @@
-"""What of ours is on a node, whether a workspace stands for it or not, and taking it away: that, and nothing else."""
+"""List what a node holds of this server, of known workspaces or not, and remove it, but nothing else."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -38,7 +38,7 @@ class Cleanup:
         """
         found: list[Belonging] = []
         for kind in [provider] if provider else await self._engines.able(node, "belongings"):
-            # the node before the records: whatever it tells of has had its record by then
+            # the node before the records: all that it lists had a record by then
             held = await self._engines.call(
                 node, kind, lambda one: require(one, Belongings).list_belongings(), retries=RETRIES
             )
@@ -97,7 +97,7 @@ class Cleanup:
         await steps.run(f"remove {one.kind} {one.id}", take_away)
 
     async def _remove_workspace(self, steps: Steps, name: str) -> None:
-        """By an operation of its own, so that it takes its turn among those of the workspace."""
+        """Remove a workspace by an operation of its own, which waits for the others of the workspace."""
         ask = Ask(steps.operation.actor, steps.operation.id).for_one(name)
         request = RemoveRequest(force=True)
 
@@ -112,5 +112,5 @@ class Cleanup:
 
 
 def is_in_use(belonging: Belonging, workspaces: Collection[str]) -> bool:
-    """Whether it is in use: of a known workspace, or an image, which was put on the node on purpose."""
+    """Return whether it is in use: what a known workspace has is, and every image, which was put there on purpose."""
     return belonging.kind == "image" or belonging.workspace in workspaces

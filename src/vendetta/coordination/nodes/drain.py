@@ -1,7 +1,7 @@
-"""Emptying a node before it is worked on, and the way back. Every step can run twice, as `transitions` says.
+"""Drain a node before it is worked on, and undo that. Every step can run twice, as in `workspaces/lifecycle.py`.
 
-Each workspace is stopped, or moved, by an operation of its own; the drain submits them, waits, and says what came of
-each. What it stopped is marked on the workspace, so that `undrain` starts those again and no others.
+Each workspace is stopped, or moved, by an operation of its own; the drain submits them, waits, and returns the outcome
+of each. Those that it stopped are marked, so that `undrain` starts them again and no others.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ IDLE = frozenset({"stopped", "failed", "missing"})
 
 CHECKS_AT_ONCE = 8
 MOVES_AT_ONCE = 3
-"""Copies of one drain: more of them share the same line."""
+"""How many moves of one drain copy at a time: more of them share the same link."""
 
 
 class Draining:
@@ -111,7 +111,7 @@ class Draining:
     async def _plan_move(
         self, workspace: Workspace, problem: Problem | None, promised: dict[str, Committed], request: DrainRequest
     ) -> Drained:
-        """Where it goes, after those that were planned before it: `promised` is told."""
+        """Plan where it goes, after those that were planned before it, and add its needs to `promised`, by node."""
         if problem is None:
             try:
                 destination = await self._moves.place(workspace, request.to, request.placement, promised)
@@ -151,7 +151,7 @@ class Draining:
     # the steps
 
     async def _check(self, node: str, request: DrainRequest) -> None:
-        """Raises `WrongState` before anything is done, where something would be left."""
+        """Raise `WrongState` where a workspace would be left, before anything is done."""
         left = [one for one in (await self.plan(node, request)).workspaces if one.outcome == "left"]
         if left:
             raise WrongState(
@@ -206,7 +206,10 @@ class Draining:
         return replace(plan, outcome="left", node=None, problem=problem)
 
     async def _follow(self, submit: Callable[[], Awaitable[Operation]], result: Given | None = None) -> Problem | None:
-        """Of one workspace to its end. Returns what it failed with. Gone meanwhile: that is no failure."""
+        """Wait for the operation on one workspace. Return its problem; None if it succeeded or the workspace is gone.
+
+        The operation's result is added to `result`.
+        """
         try:
             ended = await wait_for_child(self._operations, submit)
         except WorkspaceNotFound:
@@ -233,7 +236,7 @@ def _ask(steps: Steps, name: str) -> Ask:
 
 
 async def _side_by_side(steps: Steps, work: Sequence[Callable[[], Awaitable[Drained]]]) -> list[Drained]:
-    """All of it at once: how much a node does at a time is decided where it is done. Tells how many are done."""
+    """Do all of it at once, and report how many are done: `NodeSlots` limits how much one node does at a time."""
     done = 0
 
     async def one(do: Callable[[], Awaitable[Drained]]) -> Drained:
@@ -251,7 +254,7 @@ async def _side_by_side(steps: Steps, work: Sequence[Callable[[], Awaitable[Drai
 
 
 def _conclude(node: str, verb: str, outcomes: list[Drained]) -> Given:
-    """The result. Raises `ProviderError`, with all of it in its details, where something is left."""
+    """Build the result. Raises `ProviderError` where a workspace is left, with the result in its details."""
     left = [one for one in outcomes if one.outcome == "left"]
     result: Given = msgspec.to_builtins(DrainResult(node=node, workspaces=outcomes))
     if left:

@@ -128,7 +128,7 @@ class Images:
     async def _do(
         self, steps: Steps, given: Given, doing: str, use: Callable[[powers.Images], Awaitable[Image | None]]
     ) -> Given:
-        """In one step; the image as JSON would give it back."""
+        """Run `use` as one step, and return its image as JSON values."""
         node = steps.operation.target
 
         async def act() -> Given:

@@ -47,5 +47,5 @@ async def after_first_connect(store: Store, place: Callable[[], Awaitable[T]]) -
 
 
 def may_be_here(node: Node) -> bool:
-    """Whether the node is connected by now, or is tried for the first time: once that has failed there is a reason."""
+    """Return whether the node is connected, or its first try goes on: once that has failed there is a reason."""
     return node.status == "connected" or (node.status == "connecting" and node.reason is None)

@@ -1,7 +1,7 @@
 """The steps of each operation on a workspace. Every step can run twice: after a crash the interrupted one does.
 
-`create` is all or nothing: what fails or is cancelled leaves neither an instance nor a record. The others end by
-asking the node what is true now, however they ended.
+`create` is all or nothing: where it fails or is cancelled, it leaves neither an instance nor a record. After every
+other operation the node is asked for the workspace's state, also where the operation failed.
 """
 
 import asyncio
@@ -42,6 +42,8 @@ Result = dict[str, Any]
 
 
 class Lifecycle:
+    """The handlers of operations on a workspace, and the steps that moves and snapshots share with them."""
+
     def __init__(self, store: Store, engines: Engines, observation: Observation, node_slots: NodeSlots) -> None:
         self._store = store
         self._engines = engines
@@ -136,11 +138,11 @@ class Lifecycle:
         wanted: Wanted | None = None,
         on_sent: Callable[[], None] = lambda: None,
     ) -> None:
-        """A step: bring the workspace into `state` and call the provider, once the node has a slot for it.
+        """Set the workspace's state and call the provider, once the node has a slot for it: what a step does.
 
-        `node`: another than the one where it is recorded. `message` may name `{node}` and `{image}`. `wanted` is what
-        it is to be from now on, `on_sent` is called when the provider may have been. Raises what `act` does,
-        `WorkspaceNotFound`, any `LinkError`.
+        `node` is the node to call; None: the workspace's. `message` may name `{node}` and `{image}`. `wanted` is the
+        state that is wanted from now on; None: as before. `on_sent` is called before the provider is. Raises what `act`
+        raises, `WorkspaceNotFound`, any `LinkError`.
         """
         workspace = await self._store.workspaces.get(name)
         node = node or workspace.node
@@ -152,7 +154,7 @@ class Lifecycle:
     async def settle(
         self, steps: Steps, verb: str, act: Callable[[Provider, str], Awaitable[None]], doing: str | None = None
     ) -> Result:
-        """Run a change as one call of the provider, then look at what is true. The state stays as it was meanwhile."""
+        """Run a change as one call of the provider, then observe the workspace. Until then its state stays."""
 
         async def call(name: str) -> None:
             workspace = await self._store.workspaces.get(name)
@@ -171,7 +173,7 @@ class Lifecycle:
             raise build_left(exc, describe(seen)) from exc
 
     async def _and_look(self, steps: Steps, verb: str, act: Callable[[], Awaitable[None]]) -> Result:
-        """What is true once it is done. It waits for the node, but what is done isn't undone for that."""
+        """Run the change, and return the workspace as it is then: `unknown` where the node can't be asked any more."""
         if seen := await steps.run_then(verb, act, lambda: self.observe(steps, patient=True)):
             return seen
         try:
@@ -182,7 +184,7 @@ class Lifecycle:
     # the steps
 
     async def _claim(self, steps: Steps, given: Input) -> None:
-        """Takes the name and the node. Where it begins again after a crash, the name is already this operation's."""
+        """Record the workspace on its node. After a crash it may be recorded already, by this operation."""
         async with self._store.exclusive("placement"):
             claimed = await self._claimed(steps.operation)
             workspace = claimed or await self._build(steps.operation, given)
@@ -259,9 +261,10 @@ class Lifecycle:
         await self.enter(steps, name, "removing", "removing from {node}", remove)
 
     async def observe(self, steps: Steps, *, patient: bool = False) -> Result:
-        """A step: what is true now, as JSON: asked of the node, or unknown where it can't be (`patient`: `LinkError`).
+        """Ask the node for the workspace's state, write it, and return the workspace as JSON values: what a step does.
 
-        Raises `WorkspaceNotFound`.
+        Where the node can't be asked, the state is `unknown`; with `patient` a `LinkError` is raised. Raises
+        `WorkspaceNotFound`.
         """
         name, observation = steps.operation.target, self._observation.under(steps.held, steps.record)
         workspace = await self._store.workspaces.get(name)
@@ -281,9 +284,9 @@ class Lifecycle:
         return result
 
     async def _undo(self, steps: Steps, instance_too: bool, cause: VendettaError) -> str | None:
-        """Leaves nothing; where the node can't be asked the record stays, so that what may be there isn't lost.
+        """Remove the instance and the record. Where the node can't be asked, the record stays; returns what is left.
 
-        Returns what is left. Whoever has given up waiting for the node doesn't wait for it here.
+        It doesn't wait for the node where the operation was cancelled or its deadline is over.
         """
         name, observation = steps.operation.target, self._observation.under(steps.held)
         try:

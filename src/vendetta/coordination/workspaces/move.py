@@ -1,8 +1,8 @@
-"""A workspace taken to another node. Every step can run twice, as `transitions` says.
+"""Move a workspace to another node. Every step can run twice, as in `lifecycle.py`.
 
-The record names the old node until the new instance stands there, and runs if the old one did. Only then is the old one
-removed. What fails or is cancelled before goes back: the new one is removed, and only if that is sure the old one is
-started again, so that never two of them run.
+The record names the old node until the new instance is complete, and runs if the old one did. Only then is the old one
+removed. A move that fails or is cancelled before that goes back: the new instance is removed, and only once that is
+certain the old one is started again, so that never both of them run.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -158,7 +158,7 @@ class Moves:
         return choose(candidates, promised, provider=workspace.provider, spec=workspace.spec, labels=labels).name
 
     def _takes_moved(self, node: Node, kind: str) -> bool:
-        """Whether the node's back end has the power, as far as its last reading tells."""
+        """Return whether the node's engine has the power to move, as far as its last reading shows."""
         status = node.providers.get(kind)
         return "move" in self._engines.registry.capabilities(kind, status.version if status else None)
 
@@ -216,7 +216,7 @@ class Moves:
         await self._events.announce(event)
 
     async def _leave(self, steps: Steps, plan: Plan) -> str | None:
-        """Takes the old one away, and waits for its node if need be. Returns why it is still there, None once gone."""
+        """Remove the old instance, waiting for its node if need be. Return why it is still there; None: it isn't."""
         try:
             await steps.run("take the old one away", lambda: self._take_away(steps, plan))
         except VendettaError:
@@ -242,7 +242,7 @@ class Moves:
         return None
 
     async def _go_back(self, steps: Steps, plan: Plan, begun: bool) -> str | None:
-        """Returns what could not be undone. `begun`: the new one may run."""
+        """Undo the move. Return what could not be undone, if anything. `begun`: the new instance may run."""
         name, mark = steps.operation.target, steps.operation.id
         try:
             workspace = await self._store.workspaces.get(name)
@@ -279,7 +279,7 @@ class Moves:
 
 
 async def _counted(steps: Steps, plan: Plan, content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """What is copied, piece by piece; how much it will be nobody knows before."""
+    """Pass the pieces on, and report as progress how much was copied: the total isn't known before."""
     copied = 0
     async with aclosing(content) as pieces:  # type: ignore[type-var]
         async for piece in pieces:

@@ -1,4 +1,4 @@
-"""The operations on a workspace's snapshots. Every step can run twice, as `transitions` says."""
+"""The operations on a workspace's snapshots. Every step can run twice, as in `lifecycle.py`."""
 
 from collections.abc import Mapping
 
@@ -14,10 +14,10 @@ from .lifecycle import Input, Lifecycle, Result
 
 
 class Snapshotting:
-    def __init__(self, store: Store, engines: Engines, transitions: Lifecycle) -> None:
+    def __init__(self, store: Store, engines: Engines, lifecycle: Lifecycle) -> None:
         self._store = store
         self._engines = engines
-        self._transitions = transitions
+        self._lifecycle = lifecycle
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -27,7 +27,7 @@ class Snapshotting:
         }
 
     async def _create(self, steps: Steps, given: Input) -> Result:
-        """The result is the snapshot."""
+        """Take the snapshot, and return it as JSON values."""
 
         async def create() -> Result:
             name, snapshot = steps.operation.target, given["snapshot"]
@@ -45,7 +45,7 @@ class Snapshotting:
 
     async def _restore(self, steps: Steps, given: Input) -> Result:
         snapshot = given["snapshot"]
-        return await self._transitions.settle(
+        return await self._lifecycle.settle(
             steps,
             "restore",
             lambda provider, name: require(provider, Snapshots).restore_snapshot(name, snapshot),
@@ -54,7 +54,7 @@ class Snapshotting:
 
     async def _remove(self, steps: Steps, given: Input) -> Result:
         snapshot = given["snapshot"]
-        return await self._transitions.settle(
+        return await self._lifecycle.settle(
             steps,
             "remove snapshot",
             lambda provider, name: require(provider, Snapshots).remove_snapshot(name, snapshot),
