@@ -8,9 +8,9 @@ from .problem import Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """An SSH key that the server can log in with. `path` is None for a key of the agent.
+    """An SSH key that the server can log in with. `path` is null for a key of the agent.
 
-    `unlocked`: it is encrypted, and the running server was told its passphrase.
+    `unlocked`: it is encrypted, and the running server holds it decrypted.
     """
 
     path: str | None
@@ -25,7 +25,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRotation:
-    """`error` says why the node keeps the old key; None: it has the new one, and the old one no more."""
+    """What came of a rotation on one node: it has only the new key, or where there is an `error` still the old one."""
 
     node: str
     error: Problem | None = None
@@ -33,9 +33,10 @@ class NodeRotation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRotation:
-    """`key` is the new one. Until every node there is has it (`finished`), the old one is kept and offered too.
+    """What came of a rotation of the server's key. `key` is the new one.
 
-    `left` are the nodes that don't have it yet: those that failed, and those that weren't asked for.
+    `left` are the nodes that don't have it yet: those that failed, and those that weren't named. Until there are none
+    (`finished`), the server keeps the old key and offers both.
     """
 
     key: Key
@@ -46,6 +47,8 @@ class KeyRotation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
+    """A token that lets a caller in over TCP, without its secret."""
+
     id: str
     name: str
     role: str
@@ -56,7 +59,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCreated:
-    """`secret` is shown this once: the server keeps its hash alone."""
+    """A token that was just created, with its `secret`: the server keeps only the hash of that."""
 
     token: Token
     secret: str

@@ -11,10 +11,10 @@ InstanceState = Literal["created", "running", "paused", "stopped", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """What is there. `address` is reachable from the node; `exit_status` is set once it has ended.
+    """What an engine has under a name. `address` is reachable from the node; `exit_status` is set once it has ended.
 
-    `id` is the engine's own. `failed` means it ended by itself with a status other than 0. One that is `running` has a
-    `reason` where it isn't well: "unhealthy", and what its own health check says.
+    `id` is the engine's. `failed`: it ended by itself with an exit status other than 0. A `running` one has a `reason`
+    where its health check fails: "unhealthy", and the output of the check.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """One sample. `cpu_seconds` counts since the start, `cpu_fraction` is cores in use now (1.0: one whole core)."""
+    """What a workspace uses. `cpu_seconds` counts since its start, `cpu_fraction` is the cores in use now."""
 
     cpu_fraction: float
     cpu_seconds: float
@@ -42,7 +42,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """`size_bytes` is what it takes for itself, where the technology tells."""
+    """A snapshot of a workspace's disk. `size_bytes` is the space that only it takes; null where that isn't known."""
 
     name: str
     created_at: datetime
@@ -54,7 +54,7 @@ PathKind = Literal["file", "directory", "link", "other"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathStat:
-    """`mode` is the permission bits; `target` is where a link points to, as it is written."""
+    """A file or directory in a workspace. `mode` is the permission bits, `target` the content of a symbolic link."""
 
     kind: PathKind
     size_bytes: int
@@ -64,9 +64,9 @@ class PathStat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """`name` is what a spec says to use it; `id` is the engine's own, a digest where it has one.
+    """An image on a node. `name` is how a spec names it; `id` is the engine's, a digest where it has one.
 
-    `provider` is the technology that holds it, where somebody asked for more than one.
+    `provider` is the one that has it, in a list of more than one.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildNews:
-    """Of a build: what the builder said, or how it ended, which comes last."""
+    """One line of a build: a piece of the builder's `output`; or, as the last one, the `image` or the `problem`."""
 
     output: str | None = None
     image: Image | None = None

@@ -1,4 +1,4 @@
-"""A node: a machine reached by SSH. `status` speaks of the link alone; `providers` of the engines on it."""
+"""A node: a machine reached by SSH. `status` is that of the link alone; `providers` has the engines on it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ ProviderState = Literal["undetected", "unhealthy", "healthy"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostKey:
-    """`type` as OpenSSH names it (`ssh-ed25519`), `fingerprint` as `SHA256:…`."""
+    """A node's host key: its `type` as OpenSSH names it (`ssh-ed25519`), its `fingerprint` as `SHA256:…`."""
 
     type: str
     fingerprint: str
@@ -22,6 +22,8 @@ class HostKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
+    """A node's machine, as it was last read."""
+
     cpus: int
     memory_bytes: int
     disk_free_bytes: int
@@ -32,10 +34,10 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """What of a node's resources no workspace was promised, by their specs; `workspaces` is how many there are.
+    """What is left of a node's resources for new workspaces; `workspaces` is how many it has.
 
-    `cpus` may be below zero: processors are shared. `disk_bytes` isn't counted but what was free at the last look:
-    disks grow as they are used.
+    `cpus` and `memory_bytes` are its own less those in the specs of its workspaces; `cpus` may be below zero, as
+    processors are shared. `disk_bytes` is what was free when the node was last read.
     """
 
     cpus: float
@@ -46,7 +48,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderStatus:
-    """What a provider found on a node. `reason` is a sentence wherever `state` isn't healthy."""
+    """A provider's engine on a node. `reason` says why `state` isn't healthy."""
 
     state: ProviderState
     version: str | None = None
@@ -55,10 +57,10 @@ class ProviderStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """When a link that failed is tried again by itself: closed (nothing is wrong), open, half_open (being tried).
+    """When the server next tries a link that failed: closed (the link works), open (later), half_open (now).
 
-    `next_try` is None where nothing is wrong, and where another try can't help before somebody has done something.
-    Asking for the node tries it at once, whatever the breaker says.
+    `next_try` is null where the link works, and where another try can't help before somebody mends the cause. A request
+    that needs the node tries it at once in any state.
     """
 
     state: BreakerState
@@ -69,7 +71,7 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """What of a node says how to log in to it."""
+    """How to log in to a node: those fields of a `Node`."""
 
     name: str
     address: str
@@ -82,10 +84,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """`since` dates `status`; `last_seen` is when the node last answered; `latency_seconds` one round trip.
+    """A machine reached by SSH. `status` is that of the link, since `since`, with the `reason` where it doesn't work.
 
-    `boot_id` is another one after each start of the machine. `breaker` is what the server knows since it started, None
-    where it has not tried the node. `room` is None where the resources aren't known.
+    `last_seen` is when the node last answered, `latency_seconds` a round trip. `boot_id` changes with each boot of the
+    machine. `breaker` is null where this server hasn't tried the node since it started, `room` where the resources
+    aren't known. `cordoned`: nothing new is placed there.
     """
 
     id: str
@@ -115,7 +118,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSocket:
-    """`environment` is what makes the engine's own programs use it, such as `DOCKER_HOST`."""
+    """A unix socket on the server's machine that leads to an engine. `environment` makes programs use it."""
 
     node: str
     provider: str

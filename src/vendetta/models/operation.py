@@ -1,4 +1,4 @@
-"""An operation: a command that is tracked durably, can be waited for, and is repeatable."""
+"""An operation: a change that is recorded, run to its end whatever happens to the server, and can be waited for."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,10 +13,10 @@ LONGEST_HISTORY = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What is being done now. `current` of `total`, in bytes, where `total` is known.
+    """What an operation does now: `current` of `total`, in bytes or items; null where they aren't known.
 
-    `waiting_for` is the node whose link it waits for, if it does. `part` is the part that was done last, in the shape
-    in which the result lists it: a `NodeRotation` of `key.rotate`.
+    `waiting_for` is the node whose link it waits for, if it does. `part` is the part of the result that was done last,
+    as the result has it: a `NodeRotation` of `key.rotate`.
     """
 
     message: str
@@ -28,9 +28,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try of a step, the first being number 1: done where there is no `error`.
+    """One try of a step, the first being number 1. It succeeded where there is no `error`.
 
-    `code` and `error` say why it failed, `next_try_at` when it is tried again at the latest, if it is.
+    `code` and `error` say why it failed, `next_try_at` when it is tried again at the latest; null: it isn't.
     """
 
     step: str
@@ -44,10 +44,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`kind` is noun and verb (`workspace.create`), `target` the name of what it acts on. `actor` asked for it.
+    """A change that is recorded and run to its end. `kind` is NOUN.VERB (`workspace.create`), `target` a name.
 
-    `attempts` counts how often it was begun: more than once after a crash of the server. `history` is what its steps
-    came to, the oldest first, and the newest `LONGEST_HISTORY` of it. What isn't done by `deadline` fails.
+    `actor` asked for it. `attempts` counts how often it was begun: more than once after a crash of the server. It fails
+    if it isn't done by `deadline`. `history` has the newest 50 tries of its steps, oldest first. `result` is set where
+    it succeeded, `error` where it failed.
     """
 
     id: str
@@ -68,9 +69,9 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkResult:
-    """`operation` is the id of what did it, None where it takes none or was refused before; `result` what came of it.
+    """What came of a change on one of many: its `result`, or the `problem` where it failed.
 
-    `problem` is set where it failed.
+    `operation` is the id of the operation; null where the change is none, or was refused.
     """
 
     name: str

@@ -8,7 +8,10 @@ from vendetta.errors import VendettaError, by_code
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """`title` names the kind of problem, `detail` this one; `status` is set where it is an HTTP answer."""
+    """An error (RFC 9457). `code` is its kind, `detail` says what happened, and `hint` what to do about it.
+
+    `status` is set in an HTTP answer.
+    """
 
     type: str
     title: str
@@ -20,6 +23,7 @@ class Problem:
 
     @classmethod
     def from_error(cls, error: VendettaError, *, status: int | None = None) -> "Problem":
+        """Build the problem of an error, with the HTTP status if it is an answer."""
         return cls(
             type=f"urn:vendetta:problem:{error.code}",
             title=error.code.replace("_", " ").capitalize(),

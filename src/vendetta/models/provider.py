@@ -1,4 +1,4 @@
-"""A provider as it describes itself, and what came of a command that was sent to one on a node."""
+"""What a provider says of itself, and what came of a command that was sent to one on a node."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionResult:
-    """`output` is text for people (what a command printed); `metadata` is the same for programs.
+    """What came of a command. `output` is text for people, such as what a program printed; `metadata` is for programs.
 
-    Where `success` is false, `error` is the message and `metadata["problem"]` the whole problem.
+    Where `success` is false, `error` is the message, and `metadata["problem"]` the problem if there is one.
     """
 
     success: bool
@@ -20,7 +20,10 @@ class ExecutionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """`type` is a word for people: text, boolean, number, path …; `choices` are all values, where they can be told."""
+    """An option that only this provider has. `type` is a word for people (text, boolean, path …).
+
+    `choices` are the values that it takes; empty where there are no certain ones.
+    """
 
     name: str
     type: str
@@ -30,7 +33,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionDescription:
-    """`config` is a JSON Schema (2020-12) of the action's configuration."""
+    """An action of a provider. `config` is a JSON Schema (2020-12) of its configuration."""
 
     name: str
     description: str
@@ -39,9 +42,10 @@ class ActionDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderDescription:
-    """`powers` are the rarer things it can do; `lacks` the fields of a spec that it can't honour, each with the reason.
+    """A provider. `powers` is what it can do beyond what all can.
 
-    `conditions` says what a power takes of a node; used on one without it, it is `unsupported`.
+    `lacks` are the fields of a spec that it refuses, each with the reason. `conditions` says what a power needs on the
+    node; on one without that it is `unsupported`.
     """
 
     kind: str

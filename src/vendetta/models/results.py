@@ -10,7 +10,10 @@ from .workspace import Workspace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRun:
-    """`exit_status` is set where it ran, `problem` where it could not. `truncated`: it wrote more than is kept."""
+    """What came of a command on one node: its `exit_status`, or the `problem` where it could not run.
+
+    `truncated`: it wrote more than is kept.
+    """
 
     node: str
     exit_status: int | None = None
@@ -21,7 +24,7 @@ class NodeRun:
 
     @property
     def failure(self) -> str | None:
-        """In a few words; None where all went well."""
+        """Why it failed, in a few words; None where it didn't."""
         if self.problem:
             return self.problem.detail
         return f"exit status {self.exit_status}" if self.exit_status else None
@@ -32,9 +35,10 @@ CheckState = Literal["ok", "warning", "failure", "skipped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """`detail` is what was found; `mend` the command that mends it: for the node itself, or one of `vendetta`.
+    """One check of a node. `detail` is what was found, `mend` the command that mends it.
 
-    `skipped`: it could not be looked at because something before it failed, or the node has no need of it.
+    It is for a shell of the node, unless it begins with `vendetta`. `skipped`: the check could not be made after a
+    failure of another, or the node doesn't need it.
     """
 
     name: str
@@ -45,7 +49,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorReport:
-    """`seconds` is how long it took. The checks stand in an order that makes sense to mend them in."""
+    """An examination of a node. `seconds` is how long it took. The checks are in the order in which to mend them."""
 
     node: str
     at: datetime
@@ -55,7 +59,7 @@ class DoctorReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveResult:
-    """`left_behind` says why the old instance is still on the node where it was, stopped; None: it is gone."""
+    """What came of a move. `left_behind` says why the old instance is still on its node, stopped; null: it isn't."""
 
     workspace: Workspace
     left_behind: str | None = None
@@ -66,8 +70,10 @@ DrainOutcome = Literal["stopped", "moved", "started", "idle", "left"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drained:
-    """What becomes of one workspace, or became of it: stopped, moved to `node`, started again, idle (it did not run),
-    or left as it is, for the reason in `problem`. `note` is what there is to say besides.
+    """What a drain or undrain does, or did, with one workspace.
+
+    It is stopped, moved to `node`, started again, idle (it didn't run), or left as it is because of `problem`. `note`
+    is a remark for people.
     """
 
     name: str
@@ -79,6 +85,8 @@ class Drained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainResult:
+    """What a drain or undrain does, or did, with each workspace of the node."""
+
     node: str
     workspaces: list[Drained] = field(default_factory=list)
 
@@ -88,10 +96,10 @@ BelongingKind = Literal["instance", "snapshot", "volume", "image", "files"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belonging:
-    """`id` is the engine's own; `workspace` is the name of the instance that it belongs to, where it does.
+    """Something on a node that this server put there. `id` is the engine's, `provider` the one that has it.
 
-    `provider` is the technology that holds it; `in_use` says that there is a workspace which it belongs to, or that it
-    is an image that was given to the node. Both are known to who asked for what a node holds.
+    `workspace` is the name of the instance that it belongs to, if any. `in_use`: that is a known workspace, or it is an
+    image.
     """
 
     kind: BelongingKind
@@ -105,6 +113,6 @@ class Belonging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanupResult:
-    """What was taken off a node."""
+    """What a clean-up removed from a node."""
 
     removed: list[Belonging] = field(default_factory=list)

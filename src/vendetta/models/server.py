@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
-    """One process of the server. `nodes` is how many it watches."""
+    """One process of the server, among those that share its state. `nodes` is how many it watches."""
 
     id: str
     host: str
@@ -19,11 +19,10 @@ class Replica:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStatus:
-    """`id` is of the state, `replica` of the process that answers; `replicas` are all that live.
+    """The server. `id` is that of its state, `replica` that of the process that answers; `replicas` are all that live.
 
-    `requests_running` counts the HTTP requests and WebSockets that are being served, without the one that asks.
-    `max_connections` is how many of `connections` this replica holds at once: as configured, or else as many as its
-    limit of open files leaves room for.
+    `requests_running` counts the HTTP requests and WebSockets that are being served, without this one.
+    `max_connections` is how many `connections` this replica holds at most: as configured, or by the limit of files.
     """
 
     id: str
@@ -45,7 +44,7 @@ class ServerStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`sequence` rises by the order of happening; `kind` is noun and verb (`node.connected`); `subject` its name."""
+    """Something that happened. `sequence` rises with each; `kind` is NOUN.VERB (`node.connected`), `subject` a name."""
 
     sequence: int
     time: datetime

@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """`source` is an absolute path on the node, or else the name of a volume; `target` a path in the instance."""
+    """A mount. `source` is an absolute path on the node, or the name of a volume; `target` a path in the instance."""
 
     source: str
     target: str
@@ -16,10 +16,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceSpec:
-    """What is wanted. Two specs that are equal make the same instance.
+    """What a workspace is made of. Two specs that are equal make the same instance.
 
-    `command` is the argv to run; None means the image's own, kept up when it ends. `options` are the provider's own
-    settings, which it validates. `memory_bytes` and `disk_bytes` are bytes, `cpus` cores (may be a fraction).
+    `command` is the argv to run; null: the image's own, and the instance stays when it ends. `options` are settings of
+    the provider alone, which it validates. `memory_bytes` and `disk_bytes` are bytes, `cpus` cores (may be a fraction).
     """
 
     image: str
@@ -63,12 +63,12 @@ Wanted = Literal["running", "stopped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """`spec` is what is desired, `state` what was observed at `observed_at`; `since` dates `state`.
+    """A named instance on a node. `spec` is what was asked for, `state` what was observed at `observed_at`.
 
-    `node` is the node's name. `missing`: the node no longer has it. `unknown`: the node can't be asked. `wanted` is
-    what it was last told to be. `exit_status` and `last_lines`, the last of what it wrote, are of one that has ended
-    without being asked to. `boot_id` names the boot of the node in which it was last seen running. `drained`: a
-    drain of its node has stopped it, and the undrain starts it again.
+    `since` is when `state` began. `missing`: the node has it no more. `unknown`: the node can't be asked. `wanted` is
+    what it was last asked to be. `exit_status` and `last_lines`, the end of its output, are set where it ended by
+    itself. `boot_id` is that of the node's boot in which it was last seen running. `drained`: a drain of the node
+    stopped it, and the undrain starts it again.
     """
 
     id: str

@@ -28,7 +28,7 @@ router = APIRouter(prefix=f"{API}/images", tags=["images"], responses=PROBLEMS, 
 
 At = Annotated[str, Query(description="the node")]
 By = Annotated[str | None, Query(description="the provider; without it the only one of the node")]
-Name = Annotated[str, Query(min_length=1)]
+Name = Annotated[str, Query(min_length=1, description="the image")]
 Arguments = Annotated[
     list[str], Query(alias="argument", default_factory=list, description="KEY=VALUE, for the builder")
 ]
@@ -84,7 +84,7 @@ async def build(
     arguments: Arguments,
     provider: By = None,
     file: Annotated[str, Query(description="path in the folder")] = "Dockerfile",
-    platform: str | None = None,
+    platform: Annotated[str | None, Query(description="OS/ARCH; without it the node's")] = None,
     deadline: Annotated[
         float | None, Query(gt=0, le=LONGEST_DEADLINE, description="seconds after which the build ends")
     ] = None,

@@ -1,6 +1,8 @@
 """`/nodes`: machines reached by SSH."""
 
-from fastapi import APIRouter, Response, WebSocket
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, WebSocket
 from pydantic import Field
 
 from vendetta.api.answers import (
@@ -25,6 +27,10 @@ from vendetta.models import Key as PublicKey
 from vendetta.ssh.endpoint import Login
 
 router = APIRouter(prefix=f"{API}/nodes", tags=["nodes"], responses=PROBLEMS, route_class=Route)
+
+
+Force = Annotated[bool, Query(description="also a node with workspaces, whose records are removed")]
+Waited = Annotated[bool, Query(description="return the result; false: 202 and an operation")]
 
 
 class AddRequest(NodeRequest):
@@ -88,7 +94,7 @@ async def edit(name: str, changes: NodeEdit, services: Offered, caller: Called) 
 
 
 @router.delete("/{name}", status_code=204)
-async def remove(name: str, services: Offered, caller: Called, force: bool = False) -> None:
+async def remove(name: str, services: Offered, caller: Called, force: Force = False) -> None:
     """Remove the node, with `force` also the records of its workspaces. What runs on it goes on."""
     await services.node_changes.remove(name, force=force, actor=caller.actor)
 
@@ -145,7 +151,9 @@ async def install_key(name: str, body: InstallBody, services: Offered, caller: C
 
 
 @router.post("/{name}/execute", response_model=ExecutionResult, responses={202: {"model": Operation}})
-async def execute(name: str, command: CommandRequest, services: Offered, ask: AskedOnce, wait: bool = True) -> Response:
+async def execute(
+    name: str, command: CommandRequest, services: Offered, ask: AskedOnce, wait: Waited = True
+) -> Response:
     """Send a command to a provider on the node, and return its result; with `wait=false` 202 and an operation."""
     if wait:
         return json_response(await services.dispatcher.execute(ask, name, command))

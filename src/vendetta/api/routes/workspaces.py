@@ -32,6 +32,8 @@ from vendetta.transport import Terminal
 
 router = APIRouter(prefix=f"{API}/workspaces", tags=["workspaces"], responses=PROBLEMS, route_class=Route)
 
+Force = Annotated[bool, Query(description="also while it runs")]
+
 
 @router.get("", response_model=PageOf[Workspace])
 async def list_workspaces(
@@ -66,7 +68,7 @@ async def get(name: str, services: Offered) -> Response:
 @router.delete(
     "/{name}", response_model=Operation, status_code=202, responses={204: {"description": "Removed within `wait`."}}
 )
-async def remove(name: str, services: Offered, ask: Asked, force: bool = False, wait: Wait = 0.0) -> Response:
+async def remove(name: str, services: Offered, ask: Asked, force: Force = False, wait: Wait = 0.0) -> Response:
     """Remove the workspace and all that it holds. One that runs is removed only with `force`."""
     operation = await services.changes.submit(ask, "workspace.remove", name, RemoveRequest(force=force))
     return await operation_response(services, operation, wait, nothing_left)
@@ -84,9 +86,11 @@ async def logs(
     name: str,
     services: Offered,
     accept: Annotated[str, Header()] = "application/octet-stream",
-    follow: bool = False,
-    tail: Annotated[int | None, Query(ge=0)] = None,
-    since: Annotated[float | None, Query(ge=0, description="seconds since the epoch")] = None,
+    follow: Annotated[bool, Query(description="go on with what is written from now on")] = False,
+    tail: Annotated[int | None, Query(ge=0, description="only so many of the last lines")] = None,
+    since: Annotated[
+        float | None, Query(ge=0, description="only what was written since then, in seconds since the epoch")
+    ] = None,
 ) -> Response:
     """Return what the workspace's own command wrote, as raw bytes; with `follow` also what it writes from then on.
 
