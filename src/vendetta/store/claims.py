@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Interval, and_, case, func, literal, null, or_, select, update
+from sqlalchemy import DateTime, Interval, and_, bindparam, case, func, literal, null, or_, select, update
 
 from vendetta.errors import NodeNotFound
 from vendetta.models import FINISHED
@@ -157,23 +157,38 @@ async def fence(connection: Connection, lease: Lease) -> None:
 
 
 async def _fence_operation(connection: Connection, held: OperationLease) -> None:
-    columns = operations.c
-    query = select(columns.id).where(
-        columns.id == held.operation, columns.holder == held.holder, columns.state.not_in(FINISHED)
-    )
-    if (await connection.execute(query.with_for_update(read=True))).first() is None:
+    parameters = {_ID: held.operation, _HOLDER: held.holder}
+    if (await connection.execute(_HOLD_OPERATION, parameters)).first() is None:
         raise LeaseLost(f"operation {held.operation} is performed by another replica")
 
 
 async def _fence_node(connection: Connection, claim: NodeClaim) -> None:
-    query = select(nodes.c.term).where(
-        nodes.c.id == claim.node_id, nodes.c.watcher == claim.watcher, nodes.c.term == claim.term
-    )
-    if claim.until:
-        query = query.where(func.now() < claim.until)
-    # the lock of an update that leaves the keys alone: two of them take turns instead of waiting for each other
-    if (await connection.execute(query.with_for_update(key_share=True))).first() is None:
+    parameters = {_ID: claim.node_id, _HOLDER: claim.watcher, _TERM: claim.term, _UNTIL: claim.until}
+    if (await connection.execute(_HOLD_NODE, parameters)).first() is None:
         raise LeaseLost(f"node {claim.node} is watched by another replica, or was asked too long ago")
 
 
 _FREE = or_(nodes.c.watcher.is_(None), nodes.c.watcher.not_in(select(replicas.c.id).where(build_alive())))
+
+_ID, _HOLDER, _TERM, _UNTIL = "held_id", "held_by", "held_term", "held_until"
+_HOLD_OPERATION = (
+    select(operations.c.id)
+    .where(
+        operations.c.id == bindparam(_ID),
+        operations.c.holder == bindparam(_HOLDER),
+        operations.c.state.not_in(FINISHED),
+    )
+    .with_for_update(read=True)
+)
+_end = bindparam(_UNTIL, type_=DateTime(timezone=True))
+_HOLD_NODE = (
+    select(nodes.c.term)
+    .where(
+        nodes.c.id == bindparam(_ID),
+        nodes.c.watcher.is_not_distinct_from(bindparam(_HOLDER)),
+        nodes.c.term == bindparam(_TERM),
+        or_(_end.is_(None), func.now() < _end),
+    )
+    # the lock of an update that leaves the keys alone: two of them take turns instead of waiting for each other
+    .with_for_update(key_share=True)
+)

@@ -15,6 +15,7 @@ JSON: dict[str, Any] = {
 }
 """How an engine keeps JSON."""
 
+_HOLD = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _AFTER = "what to do after the commit"
 
 
@@ -64,4 +65,4 @@ def after_commit(connection: Connection, act: Callable[[], None]) -> None:
 async def hold(connection: Connection, name: str) -> None:
     """Let no other transaction hold `name` from here to the end of this one. On SQLite there is no other one."""
     if is_shared(connection):
-        await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+        await connection.execute(_HOLD, {"name": name})

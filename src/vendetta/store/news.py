@@ -34,6 +34,8 @@ LONGEST = 7_999
 """The bytes of a message that PostgreSQL takes at most."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
+_NOTIFY = text("SELECT pg_notify(:channel, :message)")
+
 
 class News:
     """Send messages and call listeners. Entered before anything is received from other processes."""
@@ -87,7 +89,7 @@ class News:
         if len(message) > LONGEST:
             raise ValueError(f"a message on {topic} is longer than {LONGEST} bytes")
         values = {"channel": CHANNEL, "message": message.decode()}
-        await connection.execute(text("SELECT pg_notify(:channel, :message)"), values)
+        await connection.execute(_NOTIFY, values)
 
     async def _listen(self, postgresql: Postgresql) -> None:
         import psycopg

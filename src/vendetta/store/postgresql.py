@@ -1,14 +1,16 @@
 """PostgreSQL: a few connections for what is read and written, others that hold locks."""
 
 import asyncio
+import select
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import structlog
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from vendetta.errors import InvalidInput
@@ -20,13 +22,21 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-POOL_SIZE, MORE = 4, 6
-"""Connections, and those beyond while there is that much to do."""
-LOCKS_AT_ONCE = 4
+READERS, WRITERS, LOCKS_AT_ONCE = 4, 6, 4
+"""Connections of each kind, which stay open.
+
+With more, one process asks no faster; with fewer, what waits for its turn adds up where the database is far away.
+"""
+TRUSTED_SECONDS = 1.0
+"""A connection that was used this recently isn't asked for a sign of life, which was a quarter of all questions.
+
+A server that ends a connection says so: one on which nothing has arrived is as good as when it was used.
+"""
 ANSWER_SECONDS = 15.0
 """How long it may take for what is read or written at once before it counts as gone."""
 IDLE_SECONDS = 10
 """A process that is stopped within a transaction holds up the others for no longer: its session is ended."""
+USED = "when it was used last"
 
 SETTINGS = {
     "application_name": "vendetta",
@@ -45,20 +55,21 @@ class Postgresql:
     """Give connections to PostgreSQL. Raises `InvalidInput` for what is no URL of one."""
 
     def __init__(self, location: str) -> None:
-        self._engine = _build_engine(location, POOL_SIZE, MORE, **JSON)
+        # which spares two of its three ways to the database
+        self._readers = _build_engine(location, READERS, isolation_level="AUTOCOMMIT", **JSON)
+        self._writers = _build_engine(location, WRITERS, **JSON)
         # of their own, so that who holds a lock can still read and write
-        self._lock_engine = _build_engine(location, 1, LOCKS_AT_ONCE - 1)
+        self._lock_engine = _build_engine(location, LOCKS_AT_ONCE)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        async with asyncio.timeout(ANSWER_SECONDS), self._engine.connect() as connection:
-            # which spares two of its three ways to the database
-            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+        async with asyncio.timeout(ANSWER_SECONDS), self._readers.connect() as connection:
+            yield connection
 
     @asynccontextmanager
     async def write(self, *, in_time: bool) -> AsyncIterator[Connection]:
-        async with asyncio.timeout(ANSWER_SECONDS if in_time else None), self._engine.begin() as connection:
+        async with asyncio.timeout(ANSWER_SECONDS if in_time else None), self._writers.begin() as connection:
             yield connection
 
     @asynccontextmanager
@@ -76,12 +87,12 @@ class Postgresql:
         """Open a connection outside of every pool, each statement a transaction. Raises `psycopg.Error`."""
         from psycopg import AsyncConnection as Alone
 
-        _, arguments = self._engine.dialect.create_connect_args(self._engine.url)
+        _, arguments = self._writers.dialect.create_connect_args(self._writers.url)
         return await Alone.connect(**arguments, autocommit=True)
 
     async def close(self) -> None:
-        await self._engine.dispose()
-        await self._lock_engine.dispose()
+        for engine in (self._readers, self._writers, self._lock_engine):
+            await engine.dispose()
 
 
 def build_postgresql_url(location: str) -> URL:
@@ -90,7 +101,7 @@ def build_postgresql_url(location: str) -> URL:
     return url.update_query_dict({name: str(value) for name, value in SETTINGS.items() if name not in url.query})
 
 
-def _build_engine(location: str, size: int, more: int, **options: Any) -> AsyncEngine:
+def _build_engine(location: str, size: int, **options: Any) -> AsyncEngine:
     try:
         backend = make_url(location).get_backend_name()
         if backend != "postgresql":
@@ -98,12 +109,40 @@ def _build_engine(location: str, size: int, more: int, **options: Any) -> AsyncE
                 f'state_file is a "{backend}" URL', hint="It is a path for SQLite, or a postgresql:// URL."
             )
         url = build_postgresql_url(location)
-        # asked for a sign of life before each use: a database that was restarted isn't met with a dead connection
-        return create_async_engine(
-            url, pool_size=size, max_overflow=more, pool_pre_ping=True, hide_parameters=True, **options
-        )
+        # no overflow: those are closed after each use, and opened for the next one
+        engine = create_async_engine(url, pool_size=size, max_overflow=0, hide_parameters=True, **options)
     except (ArgumentError, NoSuchModuleError) as exc:
         raise InvalidInput("state_file is no URL of a database") from exc
+    _ask_before_use(engine)
+    return engine
+
+
+def _ask_before_use(engine: AsyncEngine) -> None:
+    """Ask a connection that wasn't used lately for a sign of life: a restarted database isn't met with a dead one."""
+    dialect = engine.dialect
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check(connection: Any, record: Any, proxy: Any) -> None:
+        used = record.info.get(USED)
+        recent = used is None or time.monotonic() - used < TRUSTED_SECONDS  # None: opened just now
+        if recent and not _has_input(connection.driver_connection.fileno()):
+            return
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as exc:
+            if dialect.is_disconnect(exc, connection, None):
+                raise InvalidatePoolError from exc  # it opens another one, and asks none of the others
+            raise
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note(connection: Any, record: Any) -> None:
+        record.info[USED] = time.monotonic()
+
+
+def _has_input(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def _let_go(connection: AsyncConnection, name: str) -> None:

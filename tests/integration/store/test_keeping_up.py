@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from sqlalchemy import Connection, Engine
 from sqlalchemy import event as hooks
 
 from vendetta.coordination.events import Events
@@ -12,12 +13,13 @@ from vendetta.models import Event
 from vendetta.store import Store
 
 PATIENCE_SECONDS = 60
+OTHER = "other"
 
 
 @pytest.fixture
 async def other(store: Store, state_file: str) -> AsyncIterator[Store]:
     """That of another server."""
-    async with Store.open(state_file) as other:
+    async with Store.open(f"{state_file}?application_name={OTHER}") as other:
         yield other
 
 
@@ -26,13 +28,13 @@ def reads(other: Store) -> Iterator[Counter[str]]:
     """How often the other server read events."""
     counted: Counter[str] = Counter()
 
-    def count(connection: object, cursor: object, statement: str, *more: object) -> None:
-        counted["events"] += statement.startswith("SELECT events.")
+    def count(connection: Connection, cursor: object, statement: str, *more: object) -> None:
+        if connection.engine.url.query["application_name"] == OTHER:
+            counted["events"] += statement.startswith("SELECT events.")
 
-    engine = other._database._backend._engine.sync_engine  # type: ignore[attr-defined]
-    hooks.listen(engine, "before_cursor_execute", count)
+    hooks.listen(Engine, "before_cursor_execute", count)
     yield counted
-    hooks.remove(engine, "before_cursor_execute", count)
+    hooks.remove(Engine, "before_cursor_execute", count)
 
 
 async def take(count: int, watch: AsyncIterator[Event]) -> list[Event]:

@@ -144,7 +144,8 @@ async def test_who_is_stopped_while_it_holds_a_lock_loses_it(state_file: str, st
 async def test_a_broken_connection_of_the_pool_is_not_used_again(store: Store, other: Store) -> None:
     await store.nodes.count()
     async with other._database.read() as connection:
-        own = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        # and wait until they have ended
+        own = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
         await connection.execute(text(f"{own} AND datname = current_database()"))
     assert await store.nodes.count() == 0
     await store.events.append("a.b", "x", "y", {})

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 from sqlalchemy import event as hooks
 
 from vendetta.coordination.events import Events
@@ -28,10 +29,9 @@ def statements(store: Store) -> Iterator[Counter[str]]:
     def count(connection: object, cursor: object, statement: str, *more: object) -> None:
         counted[statement.split()[0]] += 1
 
-    engine = store._database._backend._engine  # type: ignore[attr-defined]
-    hooks.listen(engine, "before_cursor_execute", count)
+    hooks.listen(Engine, "before_cursor_execute", count)
     yield counted
-    hooks.remove(engine, "before_cursor_execute", count)
+    hooks.remove(Engine, "before_cursor_execute", count)
 
 
 async def take(count: int, watch: AsyncIterator[Event]) -> list[Event]:
