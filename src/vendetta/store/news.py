@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from sqlalchemy import text
 
+from vendetta.signals import Signal
 from vendetta.tasks import cancel_and_wait
 
 from .connection import Connection, after_commit, is_shared
@@ -42,7 +43,7 @@ class News:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._listeners: dict[str, list[Listener]] = {}
+        self._signals: dict[str, Signal[Payload | None]] = {}
         self._listening: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
 
@@ -63,9 +64,7 @@ class News:
 
         It must not take long. Returns the function that unsubscribes it.
         """
-        listeners = self._listeners.setdefault(topic, [])
-        listeners.append(listener)
-        return lambda: listeners.remove(listener)
+        return self._signals.setdefault(topic, Signal(f"news of {topic}")).listen(listener)
 
     async def notify(self, topic: str, payload: Payload) -> None:
         """Send a message, in a transaction of its own. Raises `StoreUnavailable`, `ValueError` if it is too long."""
@@ -119,13 +118,9 @@ class News:
             self._deliver(topic, payload)
 
     def _deliver_missed(self) -> None:
-        for topic in self._listeners:
+        for topic in list(self._signals):
             self._deliver(topic, None)
 
     def _deliver(self, topic: str, payload: Payload | None) -> None:
-        for listener in list(self._listeners.get(topic, ())):
-            try:
-                listener(payload)
-            except Exception:
-                # the other listeners get it all the same
-                log.exception("a listener failed", topic=topic)
+        if signal := self._signals.get(topic):
+            signal.send(payload)

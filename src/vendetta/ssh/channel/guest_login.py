@@ -5,6 +5,7 @@ No person is asked and no file is read: the guest shows the host key that was gi
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import asyncssh
 
@@ -40,7 +41,7 @@ class GuestLogin(asyncssh.SSHClient):
             raise InvalidInput(f"log in to {self._where} on node {node}: its keys can't be read") from exc
         self.shown: HostKey = describe(self._host_key)
         self.error: Exception | None = None
-        self._endings: list[Callable[[], None]] = []
+        self._endings = ExitStack()
         self._ended = False
 
     async def log_in(
@@ -100,13 +101,12 @@ class GuestLogin(asyncssh.SSHClient):
         if self._ended:
             ending()
         else:
-            self._endings.append(ending)
+            self._endings.callback(ending)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.error = exc
         self._ended = True
-        for ending in self._endings:
-            ending()
+        self._endings.close()  # all of them, the newest first, also where one raises
 
 
 class Way:

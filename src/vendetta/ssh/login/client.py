@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,7 @@ class LoginClient(asyncssh.SSHClient):
         self._tried: list[asyncssh.SSHKeyPair] = []
         self._answered = False
         self._connection: asyncssh.SSHClientConnection | None = None
-        self._endings: list[Callable[[], None]] = []
+        self._endings = ExitStack()
         self._ended = False
         self._update: Update | None = None
         self._learner: Callable[[Update], None] | None = None
@@ -83,7 +84,7 @@ class LoginClient(asyncssh.SSHClient):
         if self._ended:
             ending()
         else:
-            self._endings.append(ending)
+            self._endings.callback(ending)
 
     def on_update(self, learner: Callable[[Update], None]) -> None:
         """Call `learner` when the host says which keys it has; at once if it has done so already."""
@@ -179,8 +180,7 @@ class LoginClient(asyncssh.SSHClient):
     def connection_lost(self, exc: Exception | None) -> None:
         self.error = exc
         self._ended = True
-        for ending in self._endings:
-            ending()
+        self._endings.close()  # all of them, the newest first, also where one raises
 
 
 def describe_pair(pair: asyncssh.SSHKeyPair) -> str:
