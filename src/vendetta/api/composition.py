@@ -20,6 +20,8 @@ from vendetta.coordination.monitoring import Monitor, Observation
 from vendetta.coordination.monitoring.link_requests import LinkRequests
 from vendetta.coordination.monitoring.link_status import LinkStatus
 from vendetta.coordination.monitoring.node_reader import NodeReader
+from vendetta.coordination.monitoring.node_visits import NodeVisits
+from vendetta.coordination.monitoring.node_watcher import NodeWatcher
 from vendetta.coordination.nodes.adding import NodeAdding
 from vendetta.coordination.nodes.changing import NodeChanges
 from vendetta.coordination.nodes.cleanup import Cleanup
@@ -137,7 +139,7 @@ async def running_services(
             ).read,
             check_state=store.check,
             figures=partial(take_figures, store, links.pool),
-            listen=partial(listen, cluster.events, monitoring.monitor),
+            listen=partial(listen, cluster.events, monitoring.reader),
             stopping=stopping or asyncio.Event(),
         )
 
@@ -240,6 +242,8 @@ def build_workspaces(
 
 @dataclass(frozen=True)
 class MonitoringParts:
+    reader: NodeReader
+    visits: NodeVisits
     monitor: Monitor
     link_requests: LinkRequests
 
@@ -247,19 +251,14 @@ class MonitoringParts:
 def build_monitoring(
     store: Store, cluster: ClusterParts, links: LinkParts, observation: Observation, config: ServerConfig
 ) -> MonitoringParts:
+    assignment = cluster.node_assignment
     reader = NodeReader(store, cluster.events, links.engines, links.status, observation)
-    monitor = Monitor(
-        store,
-        links.pool,
-        links.engines,
-        links.status,
-        observation,
-        reader,
-        cluster.node_assignment,
-        node_timeout_seconds=config.node_timeout,
-    )
-    link_requests = LinkRequests(store, cluster.node_assignment, links.pool, links.status, monitor, cluster.credentials)
-    return MonitoringParts(monitor, link_requests)
+    visits = NodeVisits(store, links.pool, links.engines, links.status, reader, assignment)
+    watcher = NodeWatcher(links.pool, links.engines, links.status, observation, visits, assignment)
+    monitor = Monitor(store, links.pool, links.status, observation, watcher, node_timeout_seconds=config.node_timeout)
+    link_requests = LinkRequests(store, assignment, links.pool, links.status, monitor, cluster.credentials)
+    visits.tried.listen(link_requests.note_try)
+    return MonitoringParts(reader, visits, monitor, link_requests)
 
 
 @dataclass(frozen=True)
@@ -278,7 +277,7 @@ def build_nodes(
 ) -> NodeParts:
     events, link_requests = cluster.events, monitoring.link_requests
     listing = NodeListing(store, links.pool)
-    node_links = NodeLinks(listing, events, links.pool, monitoring.monitor, links.status, link_requests)
+    node_links = NodeLinks(listing, events, links.pool, monitoring.visits, links.status, link_requests)
     changes = NodeChanges(store, events, listing, link_requests, links.status, ssh.host_keys)
     key_install = KeyInstall(ssh.connector)
     keys = NodeKeys(listing, events, links.pool, links.engines, cluster.credentials, key_install)
@@ -366,10 +365,10 @@ def build_doctor(store: Store, links: LinkParts, ssh: SshParts) -> Doctor:
     )
 
 
-def listen(events: Events, monitor: Monitor, listener: Listener) -> None:
+def listen(events: Events, reader: NodeReader, listener: Listener) -> None:
     """Call the listener with every event, and with every round trip to a node."""
     events.on_event(listener.on_event)
-    monitor.round_trip.listen(listener.on_round_trip)
+    reader.round_trip.listen(listener.on_round_trip)
 
 
 def build_registry() -> Registry:

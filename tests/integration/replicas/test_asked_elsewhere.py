@@ -16,8 +16,8 @@ from tests.unit.store.test_claims import LEASE_SECONDS, make_replica
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
 from vendetta.coordination.engines import Engines
-from vendetta.coordination.monitoring import monitor
 from vendetta.coordination.monitoring import node_reader as reading
+from vendetta.coordination.monitoring import node_visits
 from vendetta.coordination.requests import NodeRequest
 from vendetta.errors import Busy
 from vendetta.paths import Paths
@@ -98,10 +98,10 @@ async def test_where_it_changes_hands_all_the_time_nothing_is_written(
     services: Services, seen: Callable[..., list[str]], database_url: str
 ) -> None:
     before = (await services.node_links.probe("gpu")).capabilities
-    looks = seen(*[("stale", lambda: claim_anew(database_url))] * monitor.REFRESHED)
+    looks = seen(*[("stale", lambda: claim_anew(database_url))] * node_visits.REFRESHED)
     with pytest.raises(Busy, match="went to another replica while it was asked"):
         await services.node_links.probe("gpu")
-    assert looks == ["stale"] * monitor.REFRESHED
+    assert looks == ["stale"] * node_visits.REFRESHED
     assert (await services.nodes.get("gpu")).capabilities == before
 
 

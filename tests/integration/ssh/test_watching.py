@@ -11,8 +11,8 @@ from tests.integration.ssh.sshd import Sshd
 
 from vendetta.api.composition import running_services
 from vendetta.api.services import Services
-from vendetta.coordination.monitoring import monitor, resting
 from vendetta.coordination.monitoring import node_reader as reading
+from vendetta.coordination.monitoring import node_watcher, resting
 from vendetta.coordination.requests import ExecRequest, NodeRequest
 from vendetta.errors import ConnectFailed
 from vendetta.models import Event
@@ -110,7 +110,7 @@ async def test_more_nodes_than_connections_are_not_connected_again_and_again(
 async def test_every_node_stays_known_and_logins_stay_bounded(
     services: Services, sshd: Sshd, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor, "SAFETY_SECONDS", 0.5)
+    monkeypatch.setattr(node_watcher, "SAFETY_SECONDS", 0.5)
     monkeypatch.setattr(resting, "RESTING_SECONDS", 0.5)
     monkeypatch.setattr(resting, "APART_SECONDS", 0.1)
     await add_all(services, sshd)
@@ -145,7 +145,7 @@ async def test_one_that_rests_is_shown_so_and_opened_when_asked_for(services: Se
 async def test_one_that_went_away_while_it_rested_is_found_out(
     services: Services, make_sshd: Any, sshd: Sshd, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor, "SAFETY_SECONDS", 0.2)
+    monkeypatch.setattr(node_watcher, "SAFETY_SECONDS", 0.2)
     monkeypatch.setattr(resting, "RESTING_SECONDS", 0.2)
     monkeypatch.setattr(resting, "APART_SECONDS", 0.1)
     other = make_sshd()

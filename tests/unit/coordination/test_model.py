@@ -63,7 +63,7 @@ class Vendetta(RuleBasedStateMachine):
     @initialize(lag=st.sampled_from([0, 3, 30]), safety=st.sampled_from([900.0, 0.1]))
     def begin(self, lag: int, safety: float) -> None:
         """Where everything is read again and again, answers are overtaken; where it isn't, events are all there is."""
-        self.patches.append(mock.patch("vendetta.coordination.monitoring.monitor.SAFETY_SECONDS", safety))
+        self.patches.append(mock.patch("vendetta.coordination.monitoring.node_watcher.SAFETY_SECONDS", safety))
         self.patches[-1].start()
         self.run(self._open())
         for machine in self.machines.values():

@@ -1,15 +1,14 @@
 """Pass what people want of a node's link from the replica that was asked to the one that watches the node.
 
-The wish is kept in the database, and sent by its news. What a replica misses while the database is away it finds when
-it looks at its share anew. Only the watcher writes what became of the link; the replica that was asked waits for its
-answer.
+The request is kept in the database, and sent by its news. What a replica misses while the database is away it finds
+when it looks at its share anew. Only the watcher writes what became of the link; the replica that was asked waits for
+its answer.
 """
 
 import asyncio
 import uuid
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -33,14 +32,13 @@ ANSWER_SECONDS = 10.0
 """How long the replica that was asked waits for the watcher, before it answers with what is known by then."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkRequest:
+class LinkRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What is wanted of a node's link.
 
     `by` is the replica that was asked. `id` names the answer that it waits for, None if it waits for none.
     """
 
-    wish: Verb
+    verb: Verb = msgspec.field(name="wish")  # as replicas of versions before call it
     node: str
     by: str
     reason: str = CLOSED
@@ -53,14 +51,14 @@ class LinkRequests:
     def __init__(
         self,
         store: Store,
-        shares: NodeAssignment,
+        assignment: NodeAssignment,
         pool: Pool,
         links: LinkStatus,
         monitor: Monitor,
         credentials: Credentials,
     ) -> None:
         self._store = store
-        self._shares = shares
+        self._assignment = assignment
         self._pool = pool
         self._links = links
         self._monitor = monitor
@@ -71,7 +69,6 @@ class LinkRequests:
 
     async def __aenter__(self) -> Self:
         self._end_listening = self._store.news.listen(TOPIC, self._receive)
-        self._end_noting_tries = self._monitor.tried.listen(self._tried)
         self._task = asyncio.create_task(self._work())
         return self
 
@@ -79,8 +76,12 @@ class LinkRequests:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_listening()
-        self._end_noting_tries()
         await cancel_and_wait(self._task)
+
+    def note_try(self, node: str) -> None:
+        """Answer those who wait until the node has been visited: it was, whether it could be read or not."""
+        for number in self._wait_for_try.pop(node, ()):
+            self._received.put_nowait(number)
 
     async def add(self, node: str) -> None:
         """Announce a node that was recorded just now, so that a replica watches it."""
@@ -118,23 +119,23 @@ class LinkRequests:
         """
         # the replica that logs in must find the host keys that were accepted here
         await self._credentials.settled()
-        number = uuid.uuid4().hex if answered and self._shares.claim(node) is None else None
-        wish = LinkRequest(wish=verb, node=node, by=self._shares.replica, reason=reason, id=number)
-        await self._do(wish)
+        number = uuid.uuid4().hex if answered and self._assignment.claim(node) is None else None
+        request = LinkRequest(verb=verb, node=node, by=self._assignment.replica, reason=reason, id=number)
+        await self._do(request)
         if number is None:
-            await self._send(wish)
+            await self._send(request)
             return
         done = self._answers[number] = asyncio.Event()
         try:
-            await self._send(wish)
+            await self._send(request)
             with suppress(TimeoutError):
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await done.wait()
         finally:
             del self._answers[number]
 
-    async def _send(self, wish: LinkRequest) -> None:
-        await self._store.news.notify(TOPIC, msgspec.to_builtins(wish))
+    async def _send(self, request: LinkRequest) -> None:
+        await self._store.news.notify(TOPIC, msgspec.to_builtins(request))
 
     def _receive(self, payload: dict[str, Any] | None) -> None:
         if payload is None:
@@ -142,12 +143,8 @@ class LinkRequests:
         elif "done" in payload:
             if done := self._answers.get(payload["done"]):
                 done.set()
-        elif payload["by"] != self._shares.replica:
+        elif payload["by"] != self._assignment.replica:
             self._received.put_nowait(msgspec.convert(payload, LinkRequest))
-
-    def _tried(self, node: str) -> None:
-        for number in self._wait_for_try.pop(node, ()):
-            self._received.put_nowait(number)
 
     async def _work(self) -> None:
         """Do what was asked at other replicas, in its order, and send the answers that they wait for."""
@@ -164,39 +161,39 @@ class LinkRequests:
                 # `_receive(None)` comes once the database is back, and what was missed is looked up
                 log.warning("what was wanted elsewhere is not known", reason=exc.message)
             except Exception as exc:
-                log.warning("what was wanted elsewhere is not done", wish=received, error=str(exc), exc_info=exc)
+                log.warning("what was wanted elsewhere is not done", request=received, error=str(exc), exc_info=exc)
 
     async def _catch_up(self) -> None:
         """Follow and drop nodes as the database says: requests may have been missed."""
-        mine = self._shares.claims()
-        known = await self._store.claims.held(self._shares.replica)
+        mine = self._assignment.claims()
+        known = await self._store.claims.held(self._assignment.replica)
         for claim in mine:
             if claim not in known:
-                await self._shares.drop(claim.node)
+                await self._assignment.drop(claim.node)
             elif known[claim] != self._monitor.follows(claim.node):
                 missed: Verb = "follow" if known[claim] else "rest"
-                await self._do(LinkRequest(wish=missed, node=claim.node, by=self._shares.replica))
+                await self._do(LinkRequest(verb=missed, node=claim.node, by=self._assignment.replica))
 
-    async def _do(self, wish: LinkRequest) -> None:
+    async def _do(self, request: LinkRequest) -> None:
         """Do this replica's part of a request."""
-        node = wish.node
-        claim = self._shares.claim(node)
-        match wish.wish:
+        node = request.node
+        claim = self._assignment.claim(node)
+        match request.verb:
             case "add":
-                await self._shares.settle()
+                await self._assignment.settle()
             case "follow":
                 if claim:
-                    if wish.id:
-                        self._wait_for_try[node].append(wish.id)
+                    if request.id:
+                        self._wait_for_try[node].append(request.id)
                     self._monitor.follow(claim)
             case "rest":
                 await self._monitor.unfollow(node)
                 # before it is closed, so that this reason is the one that is written
-                self._links.closed(node, wish.reason)
+                self._links.closed(node, request.reason)
                 await self._pool.disconnect(node)
                 await self._links.settled()
-                if claim and wish.id:
-                    await self._answer(wish.id)
+                if claim and request.id:
+                    await self._answer(request.id)
             case "reroute":
                 watched = self._monitor.follows(node)
                 await self._monitor.unfollow(node)
@@ -204,7 +201,7 @@ class LinkRequests:
                 if watched and claim:
                     self._monitor.follow(claim)
             case "forget":
-                await self._shares.drop(node)
+                await self._assignment.drop(node)
                 await self._pool.disconnect(node)
 
     async def _answer(self, id: str) -> None:

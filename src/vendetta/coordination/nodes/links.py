@@ -2,9 +2,9 @@
 
 from vendetta.coordination.engines import build_endpoint
 from vendetta.coordination.events import Events
-from vendetta.coordination.monitoring import Monitor
 from vendetta.coordination.monitoring.link_requests import LinkRequests
 from vendetta.coordination.monitoring.link_status import LinkStatus
+from vendetta.coordination.monitoring.node_visits import NodeVisits
 from vendetta.models import Node
 from vendetta.ssh.endpoint import Login
 from vendetta.ssh.pool import Pool
@@ -18,14 +18,14 @@ class NodeLinks:
         listing: NodeListing,
         events: Events,
         pool: Pool,
-        monitor: Monitor,
+        node_visits: NodeVisits,
         link_status: LinkStatus,
         link_requests: LinkRequests,
     ) -> None:
         self._listing = listing
         self._events = events
         self._pool = pool
-        self._monitor = monitor
+        self._node_visits = node_visits
         self._link_status = link_status
         self._link_requests = link_requests
 
@@ -62,7 +62,7 @@ class NodeLinks:
 
     async def read(self, name: str) -> None:
         """Write down what the node says of itself now. Raises `NodeNotFound`, any `LinkError`."""
-        await self._monitor.refresh(name)
+        await self._node_visits.refresh(name)
 
     async def get_settled(self, name: str) -> Node:
         """Return the node once all that happened to links so far is written. Raises `NodeNotFound`."""

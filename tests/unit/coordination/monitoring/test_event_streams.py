@@ -10,19 +10,19 @@ from tests.unit.coordination.simulated import run
 
 from vendetta.api.services import Services
 from vendetta.coordination.ask import Ask
-from vendetta.coordination.monitoring import monitor
+from vendetta.coordination.monitoring import node_watcher
 from vendetta.coordination.requests import NodeRequest, WorkspaceRequest
 from vendetta.models import ProviderStatus
 from vendetta.providers.powers import InstanceEvent
 from vendetta.ssh.endpoint import Login
 
 SAFETY_SECONDS = 30.0
-LONGEST_ROUND = SAFETY_SECONDS * monitor.LATER_ROUNDS[1] + 1.0
+LONGEST_ROUND = SAFETY_SECONDS * node_watcher.LATER_ROUNDS[1] + 1.0
 
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor, "SAFETY_SECONDS", SAFETY_SECONDS)
+    monkeypatch.setattr(node_watcher, "SAFETY_SECONDS", SAFETY_SECONDS)
 
 
 class Counted:
