@@ -4,6 +4,7 @@ Exits with 1 if one is missed.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.e2e.harness import fresh_vendetta
+from tests.preloaded import OFF
 from tests.testbed import Node, TestBed
 
 from . import bulk, calls, classic, containers, daemons, many, operations, qemu, reach
@@ -22,6 +24,7 @@ from .measure import Report
 
 
 def main() -> None:
+    os.environ[OFF] = "1"  # servers start as those of users do, not as those of tests
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; without one, all")
     parser.add_argument("--nodes", type=int, default=Scale.nodes, help="how many the simulated fleet has")

@@ -1,9 +1,12 @@
 """The fleet alone, which needs neither root nor engines: `python -m benchmarks.fleet [--nodes N]`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from tests.preloaded import OFF
 
 from benchmarks.measure import Report
 
@@ -11,6 +14,7 @@ from .bench import Scale, run
 
 
 def main() -> None:
+    os.environ[OFF] = "1"  # servers start as those of users do, not as those of tests
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
     parser.add_argument("--nodes", type=int, default=Scale.nodes)
     parser.add_argument("--idle", type=float, default=Scale.idle_seconds, metavar="SECONDS")

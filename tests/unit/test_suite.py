@@ -1,11 +1,13 @@
 """How the suite is run: its two parts, their slices, what runs beside what, and the times that this is planned by."""
 
+import os
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.preloaded import OFF
 from tests.suite.durations import format_slowest, planned
 from tests.suite.groups import key_of, total
 from tests.suite.parts import choose_slice, parse_slice, plan_slices
@@ -91,3 +93,8 @@ def test_failures_are_counted_over_runs(tmp_path: Path) -> None:
     for number, text in enumerate((bad, bad.replace("failure", "error"), bad.replace("<failure/>", ""))):
         (tmp_path / f"{number}.xml").write_text(text)
     assert count_failures(tmp_path) == {"c::t": 2}
+
+
+def test_servers_are_forked_but_in_the_thorough_part(pytestconfig: pytest.Config) -> None:
+    """No module that was collected has turned it off for all: to import a server takes longer than most tests."""
+    assert (OFF in os.environ) == bool(pytestconfig.getoption("thorough") or pytestconfig.getoption("slice"))
