@@ -37,6 +37,7 @@ ANSWER_SECONDS = 15.0
 IDLE_SECONDS = 10
 """A process that is stopped within a transaction holds up the others for no longer: its session is ended."""
 USED = "when it was used last"
+"""Where a connection's record in the pool keeps that, by the monotonic clock."""
 
 SETTINGS = {
     "application_name": "vendetta",
@@ -55,7 +56,7 @@ class Postgresql:
     """Give connections to PostgreSQL. Raises `InvalidInput` for what is no URL of one."""
 
     def __init__(self, location: str) -> None:
-        # which spares two of its three ways to the database
+        # in autocommit: a statement that reads needs no BEGIN and COMMIT, each of which is a question of its own
         self._readers = _build_engine(location, READERS, isolation_level="AUTOCOMMIT", **JSON)
         self._writers = _build_engine(location, WRITERS, **JSON)
         # of their own, so that who holds a lock can still read and write
